@@ -1,0 +1,83 @@
+# make demo [FILE=...]   make test   make help
+# Everything happens in one virtual environment, $(VENV), made on first use.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# The first Python on the path that is new enough; or say make PYTHON=...
+candidates := python3 python3.14 python3.13 python3.12 python3.11 python
+new_enough := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for p in $(candidates); do \
+  if "$$p" -c '$(new_enough)' 2>/dev/null; then echo "$$p"; break; fi; done)
+VENV ?= .venv
+FILE ?=
+PYTEST_ARGS ?=
+
+python := $(VENV)/bin/python
+pip := $(python) -m pip --disable-pip-version-check
+sources := $(wildcard dcread_ext/*.pyx dcread_ext/*.h dcread_ext/*.c) CMakeLists.txt pyproject.toml
+
+.PHONY: demo test lint types docs bench sanitize dist clean help
+
+demo: $(VENV)/plot.stamp ## make a measurement (or take FILE=...), read it, draw a picture
+	$(VENV)/bin/dcread demo $(if $(FILE),"$(FILE)")
+
+test: $(VENV)/test.stamp ## run the whole suite
+	$(python) -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/lint.stamp ## ruff and cython-lint
+	$(python) -m ruff check .
+	$(python) -m ruff format --check .
+	PATH="$(abspath $(VENV)/bin):$$PATH" cython-lint dcread_ext  # it calls pycodestyle
+
+types: $(VENV)/lint.stamp ## mypy, strict
+	$(python) -m mypy
+
+docs: $(VENV)/docs.stamp ## build the documentation, warnings are errors
+	$(python) -m sphinx -W --keep-going -b html docs docs/_build/html
+
+bench: $(VENV)/bench.stamp ## measure against the peers and print the table of ratios
+	$(python) -m benchmarks.report
+
+sanitize: $(VENV)/test.stamp ## run the kernels under address and undefined-behaviour checks
+	PYTHON="$(abspath $(python))" bash tests/kernels/sanitize.sh
+
+dist: $(VENV)/venv.stamp ## build sdist and wheel into dist/
+	$(pip) install --quiet build
+	$(python) -m build --outdir dist .
+
+clean: ## remove what make has made, the environment too
+	rm -rf "$(VENV)" build dist demo-output docs/_build docs/reference/generated
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
+
+help: ## show this
+	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|'
+
+# One stamp a set of packages, so that a second call costs nothing.
+$(VENV)/venv.stamp:
+	@if [ -z "$(PYTHON)" ]; then \
+	  echo "dcread needs Python 3.11 or newer; say make PYTHON=/path/to/python" >&2; exit 1; fi
+	"$(PYTHON)" -m venv "$(VENV)"
+	$(pip) install --quiet --upgrade 'pip>=25.1'
+	touch $@
+
+$(VENV)/base.stamp: $(VENV)/venv.stamp $(sources)
+	$(pip) install --quiet --editable .
+	touch $@
+
+$(VENV)/plot.stamp: $(VENV)/base.stamp
+	$(pip) install --quiet 'matplotlib>=3.8'
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/plot.stamp
+	$(pip) install --quiet --group test --group peers
+	touch $@
+
+$(VENV)/bench.stamp: $(VENV)/test.stamp
+	$(pip) install --quiet --group bench
+	touch $@
+
+$(VENV)/%.stamp: $(VENV)/plot.stamp
+	$(pip) install --quiet --group $*
+	touch $@

@@ -1,0 +1,350 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
+"""Stored chunks become rows of an array, many at a time, without the GIL."""
+
+from cpython.memoryview cimport PyMemoryView_FromMemory
+from cpython.buffer cimport PyBUF_READ
+from libc.stdint cimport int64_t, uint32_t, uintptr_t
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy
+
+
+cdef extern from "fletcher32.h" nogil:
+    uint32_t dcread_fletcher32(const unsigned char *data, size_t size)
+
+cdef extern from "unshuffle.h" nogil:
+    void dcread_unshuffle(
+        const unsigned char *planes, unsigned char *out, size_t size, size_t width
+    )
+
+cdef extern from "lzf.h" nogil:
+    size_t dcread_lzf(
+        const unsigned char *data, size_t size, unsigned char *out, size_t capacity
+    )
+
+cdef extern from "pread.h" nogil:
+    enum: DCREAD_HAS_PREAD
+    long long dcread_pread(int fd, void *out, size_t size, long long at)
+
+HAS_PREAD = bool(DCREAD_HAS_PREAD)
+
+# What went wrong with a chunk; named for Python at the end of this file.
+cdef enum:
+    OK, SHORT, IO, CHECKSUM, CODEC, SIZE, MEMORY, PLAN
+
+# The columns of a task, a line and a step (see `Decoder.run`).
+cdef enum:
+    ADDRESS, STORED, MASK, RAW, SOURCE_ROW, OUT_ROW, ROWS, LINE_FIRST, LINE_LAST
+
+ctypedef void *(*create_t)() noexcept nogil
+ctypedef void (*release_t)(void *) noexcept nogil
+ctypedef size_t (*zstd_t)(
+    void *, void *, size_t, const void *, size_t
+) noexcept nogil
+ctypedef int (*deflate_t)(
+    void *, const void *, size_t, void *, size_t, size_t *
+) noexcept nogil
+
+cdef create_t zstd_create = NULL
+cdef release_t zstd_release = NULL
+cdef zstd_t zstd_decompress = NULL
+cdef create_t deflate_create = NULL
+cdef release_t deflate_release = NULL
+cdef deflate_t deflate_decompress = NULL
+cdef object python_codecs = {}
+
+
+def set_native(int filter_id, uintptr_t create, uintptr_t release, uintptr_t run):
+    """Decompress `filter_id` (1 or 32015) by functions at these addresses."""
+    global zstd_create, zstd_release, zstd_decompress
+    global deflate_create, deflate_release, deflate_decompress
+    if filter_id == 1:
+        deflate_create, deflate_release = <create_t>create, <release_t>release
+        deflate_decompress = <deflate_t>run
+    elif filter_id == 32015:
+        zstd_create, zstd_release = <create_t>create, <release_t>release
+        zstd_decompress = <zstd_t>run
+    else:
+        raise ValueError(f"no native decoder is known for filter {filter_id}")
+
+
+def set_python(int filter_id, function):
+    """Decompress `filter_id` by ``function(data, size) -> bytes-like``."""
+    python_codecs[filter_id] = function
+
+
+cdef size_t run_python(
+    int filter_id, const unsigned char *data, size_t size, unsigned char *out,
+    size_t expected,
+) noexcept with gil:
+    """Return the decompressed length, or one that is never expected."""
+    cdef const unsigned char[::1] result
+    try:
+        view = PyMemoryView_FromMemory(<char *>data, <Py_ssize_t>size, PyBUF_READ)
+        result = python_codecs[filter_id](view, expected)
+        if <size_t>result.shape[0] == expected and expected:
+            memcpy(out, &result[0], expected)
+        return <size_t>result.shape[0]
+    except BaseException:  # whatever it was: this chunk cannot be decompressed
+        return expected + 1
+
+
+cdef class Decoder:
+    """The contexts and buffers of one thread; never used by two at once."""
+
+    cdef void *zstd
+    cdef void *deflate
+    cdef unsigned char *buffers[3]
+    cdef size_t capacity[3]
+
+    def __dealloc__(self):
+        self._trim(0)
+        if self.zstd != NULL:
+            zstd_release(self.zstd)
+        if self.deflate != NULL:
+            deflate_release(self.deflate)
+
+    cdef void _trim(self, size_t limit) noexcept nogil:
+        cdef int index
+        for index in range(3):
+            if self.capacity[index] > limit:
+                free(self.buffers[index])
+                self.buffers[index] = NULL
+                self.capacity[index] = 0
+
+    def trim(self, size_t limit):
+        """Free each buffer larger than `limit` bytes."""
+        self._trim(limit)
+
+    cdef unsigned char *_buffer(self, int index, size_t size) noexcept nogil:
+        if self.capacity[index] < size or self.buffers[index] == NULL:
+            free(self.buffers[index])
+            self.capacity[index] = size + 64
+            self.buffers[index] = <unsigned char *>malloc(size + 64)
+            if self.buffers[index] == NULL:
+                self.capacity[index] = 0
+        return self.buffers[index]
+
+    cdef size_t _decompress(
+        self, int64_t codec, const unsigned char *data, size_t size,
+        unsigned char *out, size_t expected,
+    ) noexcept nogil:
+        """Return the decompressed length; anything but `expected` is an error."""
+        if codec == 32000:
+            return dcread_lzf(data, size, out, expected)
+        if codec == 32015 and zstd_decompress != NULL:
+            if self.zstd == NULL:
+                self.zstd = zstd_create()
+            return zstd_decompress(self.zstd, out, expected, data, size)
+        if codec == 1 and deflate_decompress != NULL:
+            if self.deflate == NULL:
+                self.deflate = deflate_create()
+            if self.deflate == NULL:
+                return expected + 1
+            if deflate_decompress(self.deflate, data, size, out, expected, NULL):
+                return expected + 1
+            return expected
+        return run_python(<int>codec, data, size, out, expected)
+
+    cdef int _chunk(
+        self, int fd, const unsigned char *blob, const int64_t *task,
+        const int64_t[:, ::1] steps, unsigned char *direct,
+        const unsigned char **result, int64_t *detail,
+    ) noexcept nogil:
+        """Undo the filters of one chunk; into `direct` unless that is NULL."""
+        cdef size_t raw = <size_t>task[RAW], size = <size_t>task[STORED], got
+        cdef size_t sums = 0, producers = 0, expected
+        cdef int turn = 1
+        cdef unsigned char *target = NULL
+        cdef const unsigned char *data
+        cdef uint32_t stored_sum, sum
+        cdef Py_ssize_t i
+        cdef long long status
+        for i in range(steps.shape[0]):
+            if not (task[MASK] >> steps[i, 1]) & 1:
+                if steps[i, 0] == 3:
+                    sums += 1
+                else:
+                    producers += 1
+        if blob != NULL:
+            data = blob + task[ADDRESS]
+        else:
+            if direct != NULL and not sums and not producers and size == raw:
+                target = direct
+            else:
+                target = self._buffer(0, size)
+            if target == NULL:
+                return MEMORY
+            status = dcread_pread(fd, target, size, task[ADDRESS])
+            if status != <long long>size:
+                detail[0] = status
+                return SHORT if status >= 0 else IO
+            data = target
+        for i in range(steps.shape[0]):
+            if (task[MASK] >> steps[i, 1]) & 1:
+                continue
+            if steps[i, 0] == 3:
+                detail[0] = <int64_t>size
+                if size < 4:
+                    return SIZE
+                size -= 4
+                sums -= 1
+                sum = dcread_fletcher32(data, size)
+                stored_sum = (
+                    data[size] | (<uint32_t>data[size + 1] << 8)
+                    | (<uint32_t>data[size + 2] << 16)
+                    | (<uint32_t>data[size + 3] << 24)
+                )
+                # HDF5 before 1.6.3 stored the bytes of each half swapped.
+                if sum != stored_sum and sum != (
+                    ((stored_sum & 0x00ff00ff) << 8) | ((stored_sum >> 8) & 0x00ff00ff)
+                ):
+                    detail[0] = <int64_t>sum
+                    return CHECKSUM
+                continue
+            producers -= 1
+            expected = size if steps[i, 0] == 2 else raw + 4 * sums
+            if direct != NULL and not producers and not sums and expected == raw:
+                target = direct
+            else:
+                target = self._buffer(turn, expected)
+                turn = 3 - turn
+            if target == NULL:
+                return MEMORY
+            if steps[i, 0] == 2:
+                dcread_unshuffle(data, target, size, <size_t>steps[i, 2])
+            else:
+                got = self._decompress(steps[i, 0], data, size, target, expected)
+                if got != expected:
+                    detail[0] = <int64_t>steps[i, 0]
+                    return CODEC
+                size = expected
+            data = target
+        detail[0] = <int64_t>size
+        if size != raw:
+            return SIZE
+        if direct != NULL and data != direct:
+            memcpy(direct, data, raw)
+        result[0] = data
+        return OK
+
+    cdef int _scatter(
+        self, const unsigned char *data, const int64_t *task, int64_t row_bytes,
+        const int64_t[:, ::1] lines, const int64_t[:, ::1] table,
+        unsigned char *out, int64_t out_size, int64_t out_row_bytes,
+    ) noexcept nogil:
+        """Copy the wanted lines of the wanted rows of a decoded chunk."""
+        cdef int64_t i, line, source, to, size
+        if not table.shape[0] and covers(task, lines, row_bytes, out_row_bytes):
+            size = task[ROWS] * row_bytes
+            source, to = task[SOURCE_ROW] * row_bytes, task[OUT_ROW] * row_bytes
+            if source < 0 or source + size > task[RAW]:
+                return PLAN
+            if to < 0 or to + size > out_size:
+                return PLAN
+            memcpy(out + to, data + source, <size_t>size)
+            return OK
+        for i in range(task[ROWS]):
+            source = task[SOURCE_ROW] + i
+            to = task[OUT_ROW] + i
+            if table.shape[0]:
+                if source >= table.shape[0]:
+                    return PLAN
+                to = table[source, 1]
+                source = table[source, 0]
+            if source < 0 or (source + 1) * row_bytes > task[RAW] or to < 0:
+                return PLAN
+            for line in range(task[LINE_FIRST], task[LINE_LAST]):
+                size = lines[line, 2]
+                if (
+                    lines[line, 0] + size > row_bytes
+                    or to * out_row_bytes + lines[line, 1] + size > out_size
+                ):
+                    return PLAN
+                copy(
+                    out + to * out_row_bytes + lines[line, 1],
+                    data + source * row_bytes + lines[line, 0], size,
+                )
+        return OK
+
+    def run(
+        self, int fd, const unsigned char[::1] blob, const int64_t[:, ::1] tasks,
+        Py_ssize_t first, Py_ssize_t last, const int64_t[:, ::1] steps,
+        int64_t row_bytes, const int64_t[:, ::1] lines, const int64_t[:, ::1] table,
+        unsigned char[::1] out, int64_t out_row_bytes,
+    ):
+        """Decode the chunks ``tasks[first:last]`` into `out`.
+
+        See ``decode.pyi`` for the tables. Returns ``None``, or for the first bad
+        chunk ``(its task, what went wrong, a detail)``.
+        """
+        cdef Py_ssize_t i
+        cdef const int64_t *task
+        cdef const unsigned char *data = NULL
+        cdef const unsigned char *source = NULL
+        cdef unsigned char *direct
+        cdef int status = OK
+        cdef int64_t detail = 0, end
+        if tasks.shape[1] != 9 or steps.shape[1] != 3 or lines.shape[1] != 3:
+            raise ValueError("a table of the plan has a wrong number of columns")
+        if first < 0 or last > tasks.shape[0] or table.shape[1] != 2:
+            raise ValueError("the plan does not hold these tasks")
+        if not out.shape[0]:
+            raise ValueError("the output is empty")
+        if fd < 0:
+            if blob is None or blob.shape[0] == 0:
+                raise ValueError("neither a descriptor nor bytes were given")
+            source = &blob[0]
+        with nogil:
+            for i in range(first, last):
+                task = &tasks[i, 0]
+                if task[LINE_FIRST] < 0 or task[LINE_LAST] > lines.shape[0] or (
+                    source != NULL and task[ADDRESS] + task[STORED] > blob.shape[0]
+                ) or task[ADDRESS] < 0 or task[STORED] < 0 or task[RAW] < 0:
+                    status = PLAN
+                    break
+                direct = NULL
+                end = task[OUT_ROW] * out_row_bytes + task[RAW]
+                if (
+                    not table.shape[0]
+                    and covers(task, lines, row_bytes, out_row_bytes)
+                    and not task[SOURCE_ROW] and task[OUT_ROW] >= 0
+                    and task[ROWS] * row_bytes == task[RAW] and end <= out.shape[0]
+                ):
+                    direct = &out[task[OUT_ROW] * out_row_bytes]
+                status = self._chunk(fd, source, task, steps, direct, &data, &detail)
+                if status == OK and direct == NULL:
+                    status = self._scatter(
+                        data, task, row_bytes, lines, table, &out[0], out.shape[0],
+                        out_row_bytes,
+                    )
+                if status != OK:
+                    break
+        return None if status == OK else (i, STATUS[status], detail)
+
+
+cdef inline bint covers(
+    const int64_t *task, const int64_t[:, ::1] lines, int64_t row_bytes,
+    int64_t out_row_bytes,
+) noexcept nogil:
+    """Tell whether whole rows follow each other in the chunk and in the output."""
+    return (
+        row_bytes == out_row_bytes and task[LINE_LAST] - task[LINE_FIRST] == 1
+        and lines[task[LINE_FIRST], 2] == row_bytes
+    )
+
+
+cdef inline void copy(
+    unsigned char *out, const unsigned char *data, int64_t size
+) noexcept nogil:
+    """Copy; with sizes that the compiler knows for single elements."""
+    if size == 8:
+        memcpy(out, data, 8)
+    elif size == 4:
+        memcpy(out, data, 4)
+    elif size == 1:
+        out[0] = data[0]
+    else:
+        memcpy(out, data, <size_t>size)
+
+
+STATUS = ("ok", "short", "io", "checksum", "codec", "size", "memory", "plan")

@@ -1,0 +1,27 @@
+"""Bytes become arrays here, and only here.
+
+`open_file` opens a measurement, `reader_for` turns any dataset-like object
+into a reader of rows, `set_num_threads` bounds the decoding threads.
+"""
+
+from __future__ import annotations
+
+from .files import open_file
+from .handle import FileHandle
+from .lock import h5_lock
+from .pool import get_num_threads, set_num_threads
+from .reader import ArrayReader, DatasetReader, Reader, reader_for
+from .source import FileIdentity
+
+__all__ = [
+    "ArrayReader",
+    "DatasetReader",
+    "FileHandle",
+    "FileIdentity",
+    "Reader",
+    "get_num_threads",
+    "h5_lock",
+    "open_file",
+    "reader_for",
+    "set_num_threads",
+]

@@ -1,0 +1,183 @@
+"""Where the chunks of a dataset lie: a frozen description, made once.
+
+`describe` is the only place that asks HDF5 for addresses. What it cannot describe
+with certainty it leaves to h5py, by raising `LeftToH5py` with the reason.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import FormatError
+from .index import ChunkIndex, LeftToH5py
+from .pipeline import Pipeline, pipeline_of
+
+__all__ = ["Layout", "LeftToH5py", "describe"]
+
+MAX_CHUNK = 256 * 2**20
+"""Most bytes of a decoded chunk; more is taken for damage (or malice)."""
+
+MAX_GRID = 2**24
+"""Most positions of chunks that are indexed, if most of them are empty."""
+
+CONTIGUOUS_BAND = 2**20
+"""Bytes of contiguous data that are read together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Chunks of a dataset; contiguous data is one long chunk that can be cut.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Shape of the dataset, at least 1-D.
+    dtype : numpy.dtype
+        Type of the elements, in the file as in memory.
+    chunk : tuple of int
+        Shape of a chunk.
+    grid : tuple of int
+        Number of chunks along each axis.
+    index : ChunkIndex or None
+        Where the chunks lie; None for contiguous data.
+    pipeline : Pipeline
+        The filters.
+    fill : ndarray
+        Value (0-d) of the elements that are not stored.
+    address : int
+        Byte offset of contiguous data.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    chunk: tuple[int, ...]
+    grid: tuple[int, ...]
+    index: ChunkIndex | None
+    pipeline: Pipeline
+    fill: NDArray[Any]
+    address: int = 0
+
+    @property
+    def contiguous(self) -> bool:
+        """Whether the data are not chunked."""
+        return self.index is None
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of one row of a chunk."""
+        return math.prod(self.chunk[1:]) * self.dtype.itemsize
+
+    @property
+    def chunk_bytes(self) -> int:
+        """Bytes of a decoded chunk."""
+        return self.chunk[0] * self.row_bytes
+
+
+def describe(h5ds: Any, where: str) -> Layout:
+    """Describe a dataset; the caller holds the h5py lock.
+
+    Parameters
+    ----------
+    h5ds : h5py.Dataset
+        Not virtual.
+    where : str
+        What error messages call the dataset.
+
+    Raises
+    ------
+    LeftToH5py
+        With the reason why h5py must read this dataset.
+    FormatError
+        If a size is absurd.
+    """
+    import h5py
+
+    shape, dtype = tuple(h5ds.shape), h5ds.dtype
+    if not shape:
+        raise LeftToH5py("a single value, not rows")
+    _require_plain_type(h5ds, dtype)
+    plist = h5ds.id.get_create_plist()
+    kind = plist.get_layout()
+    if h5ds.file.userblock_size and h5py.version.hdf5_version_tuple < (2,):
+        raise LeftToH5py("this HDF5 library tells addresses without the user block")
+    fill = np.zeros((), dtype)
+    plist.get_fill_value(fill)
+    if kind == h5py.h5d.CONTIGUOUS:
+        return _contiguous(h5ds, plist, fill)
+    if kind != h5py.h5d.CHUNKED:
+        raise LeftToH5py("neither chunked nor contiguous")
+    filters = [plist.get_filter(i) for i in range(plist.get_nfilters())]
+    try:
+        pipeline = pipeline_of([(f[0], f[2]) for f in filters], dtype.itemsize)
+    except NotImplementedError as exc:
+        raise LeftToH5py(str(exc)) from exc
+    chunk = tuple(plist.get_chunk())
+    size = math.prod(chunk) * dtype.itemsize
+    if size > MAX_CHUNK:
+        raise FormatError(
+            f"{where}: expected chunks of at most {MAX_CHUNK} bytes, found chunks of "
+            f"{size} bytes; the file is damaged or not a measurement"
+        )
+    return _chunked(h5ds, chunk, pipeline, fill)
+
+
+def _require_plain_type(h5ds: Any, dtype: np.dtype[Any]) -> None:
+    """Accept types whose bytes in the file are those of the NumPy array."""
+    import h5py
+
+    if dtype.hasobject or dtype.itemsize == 0:
+        raise LeftToH5py("values of variable length")
+    stored = h5ds.id.get_type()
+    if dtype.itemsize != stored.get_size():
+        raise LeftToH5py("elements of another size in the file than in memory")
+    if (
+        isinstance(stored, h5py.h5t.TypeIntegerID)
+        and dtype.itemsize == 1
+        and stored.get_precision() == 8
+    ):
+        return  # one byte has no order
+    if not stored.equal(h5py.h5t.py_create(dtype, logical=True)):
+        raise LeftToH5py("a type that has to be converted")
+
+
+def _contiguous(h5ds: Any, plist: Any, fill: NDArray[Any]) -> Layout:
+    dtype, shape = h5ds.dtype, tuple(h5ds.shape)
+    size = math.prod(shape) * dtype.itemsize
+    address = h5ds.id.get_offset()
+    if plist.get_external_count():
+        raise LeftToH5py("stored in another file")
+    if not isinstance(address, int) or h5ds.id.get_storage_size() != size:
+        if h5ds.id.get_storage_size() == 0:
+            raise LeftToH5py("nothing is stored")
+        raise LeftToH5py("contiguous data without a plain place in the file")
+    return Layout(
+        shape=shape,
+        dtype=dtype,
+        chunk=shape,
+        grid=(1,) * len(shape),
+        index=None,
+        pipeline=pipeline_of([], dtype.itemsize),
+        fill=fill,
+        address=address,
+    )
+
+
+def _chunked(
+    h5ds: Any, chunk: tuple[int, ...], pipeline: Pipeline, fill: NDArray[Any]
+) -> Layout:
+    shape = tuple(h5ds.shape)
+    grid = tuple(-(-length // c) for length, c in zip(shape, chunk, strict=True))
+    stored = h5ds.id.get_num_chunks()
+    positions = math.prod(grid)
+    if positions > MAX_GRID and positions > 4 * stored:
+        raise LeftToH5py(f"room for {positions} chunks, of which {stored} are stored")
+    partial = tuple(n % c != 0 for n, c in zip(shape, chunk, strict=True))
+    size = math.prod(chunk) * h5ds.dtype.itemsize
+    suspicious = size if pipeline.filtered and any(partial) else None
+    index = ChunkIndex(h5ds, chunk, grid, suspicious, partial)
+    return Layout(shape, h5ds.dtype, chunk, grid, index, pipeline, fill)

@@ -1,0 +1,164 @@
+"""Filter ids become the steps by which chunks are decoded.
+
+Only filters that are safe to run without the HDF5 library are known here: none,
+deflate, shuffle, fletcher32, lzf and zstd, in any order. Everything else is h5py's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .lock import PatientLock
+
+DEFLATE, SHUFFLE, FLETCHER32, LZF, ZSTD = 1, 2, 3, 32000, 32015
+NAMES = {
+    DEFLATE: "gzip",
+    SHUFFLE: "shuffle",
+    FLETCHER32: "fletcher32",
+    LZF: "lzf",
+    ZSTD: "zstd",
+}
+
+# Most bytes that one stored byte can become, by the formats themselves: a deflate
+# symbol of 258 bytes takes 2 bits; an lzf match of 264 bytes takes 3 bytes; a zstd
+# block of 128 KiB takes 4 bytes (3 of header and 1 that is repeated).
+_EXPANSION = {DEFLATE: 1032, LZF: 88, ZSTD: 32768}
+
+_lock = PatientLock()
+_ready: dict[int, bool] = {}
+_libraries: list[Any] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """How the stored bytes of a chunk become its values.
+
+    Attributes
+    ----------
+    steps : ndarray of int64, shape (N, 3)
+        Filter id, bit in the filter mask, element width; in undoing order.
+    checksum_bits : int
+        Bits of the filter mask that belong to fletcher32.
+    overhead : int
+        Most bytes that checksums add to a stored chunk.
+    expansion : int
+        Most bytes that one stored byte can become.
+    """
+
+    steps: NDArray[np.int64]
+    checksum_bits: int
+    overhead: int
+    expansion: int
+
+    @property
+    def filtered(self) -> bool:
+        """Whether there is any filter at all."""
+        return len(self.steps) > 0
+
+
+def pipeline_of(filters: list[tuple[int, tuple[int, ...]]], width: int) -> Pipeline:
+    """Return the pipeline of filters given in the order in which they were applied.
+
+    Parameters
+    ----------
+    filters : list of (int, tuple of int)
+        Filter id and its parameters.
+    width : int
+        Bytes of an element.
+
+    Raises
+    ------
+    NotImplementedError
+        With the reason why h5py has to decode this.
+    """
+    steps = []
+    checksum_bits = overhead = 0
+    expansion = 1
+    for bit, (number, values) in enumerate(filters):
+        if number not in NAMES:
+            raise NotImplementedError(f"filter {number} is left to h5py")
+        if number == FLETCHER32:
+            checksum_bits |= 1 << bit
+            overhead += 4
+        if number in _EXPANSION:
+            if expansion > 1:
+                raise NotImplementedError("two compressions in one pipeline")
+            if not available(number):
+                raise NotImplementedError(f"no own decoder for {NAMES[number]} here")
+            expansion = _EXPANSION[number]
+        element = values[0] if number == SHUFFLE and values else width
+        if element < 1:
+            raise NotImplementedError("a shuffle without an element width")
+        steps.append((number, bit, element))
+    table = np.array(steps[::-1], np.int64).reshape(-1, 3)
+    table.flags.writeable = False
+    return Pipeline(table, checksum_bits, overhead, expansion)
+
+
+def available(number: int) -> bool:
+    """Tell whether a compression can be undone here without h5py."""
+    with _lock:
+        if number not in _ready:
+            _ready[number] = number == LZF or _LOADERS[number]()
+        return _ready[number]
+
+
+def _load_native(number: int, path: str, names: tuple[str, str, str]) -> bool:
+    """Give the kernel the addresses of a library's create, free and decompress."""
+    from dcread_ext.decode import set_native
+
+    try:
+        library = ctypes.CDLL(path)
+        addresses = [
+            ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
+            for name in names
+        ]
+    except (OSError, AttributeError):  # not exported there (Windows)
+        return False
+    _libraries.append(library)  # an unloaded library would leave dangling addresses
+    set_native(number, *addresses)
+    return True
+
+
+def _load_zstd() -> bool:
+    import hdf5plugin
+
+    path = str(hdf5plugin.get_config().registered_filters.get("zstd", "unknown"))
+    names = ("ZSTD_createDCtx", "ZSTD_freeDCtx", "ZSTD_decompressDCtx")
+    return path != "unknown" and _load_native(ZSTD, path, names)
+
+
+def _load_deflate() -> bool:
+    from dcread_ext.decode import set_python
+
+    try:
+        import deflate
+    except ImportError:
+        set_python(DEFLATE, _inflate)
+        return True
+    names = (
+        "libdeflate_alloc_decompressor",
+        "libdeflate_free_decompressor",
+        "libdeflate_zlib_decompress",
+    )
+    if not _load_native(DEFLATE, deflate._deflate.__file__, names):
+        set_python(DEFLATE, deflate.zlib_decompress)
+    return True
+
+
+def _inflate(data: memoryview, size: int) -> bytes:
+    """Decompress with the standard library, never to more than `size` + 1 bytes."""
+    stream = zlib.decompressobj()
+    result = stream.decompress(data, size + 1)
+    if not stream.eof:
+        raise ValueError("the zlib stream does not end with the chunk")
+    return result
+
+
+_LOADERS = {DEFLATE: _load_deflate, ZSTD: _load_zstd}

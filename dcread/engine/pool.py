@@ -1,0 +1,243 @@
+"""The one pool of decoding threads: its size, its work, forks and exit.
+
+A caller hands out work by `share`: the same function runs in the caller and in as
+many helpers as are free; the function draws pieces from a counter until none are
+left. A helper that has not begun when the caller is through is cancelled, so that
+callers never wait for each other's work, and a call from within a worker runs
+inline, so that nothing can deadlock.
+"""
+
+from __future__ import annotations
+
+import _thread
+import contextlib
+import os
+import pathlib
+import queue
+import threading
+from collections.abc import Callable, Iterator
+
+from .lock import letting_go
+
+_lock = threading.Lock()
+_local = threading.local()
+_chosen: int | None = None
+_default: int | None = None
+_helpers = 0
+_tickets: queue.SimpleQueue[_Ticket] = queue.SimpleQueue()
+
+# Variables by which pipelines ask libraries for single-threaded work.
+_SINGLE = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+def set_num_threads(number: int | None) -> None:
+    """Set how many threads decode chunks, the calling one included.
+
+    Parameters
+    ----------
+    number : int or None
+        At least 1; None goes back to the default: ``DCREAD_NUM_THREADS``, else 1
+        where ``OMP_NUM_THREADS=1`` (or its like for OpenBLAS or MKL) asks for
+        single threads, else the cores that this process may use.
+
+    Raises
+    ------
+    ValueError
+        If `number` is below 1.
+    """
+    global _chosen, _default  # noqa: PLW0603
+    if number is not None and number < 1:
+        raise ValueError(f"the number of threads must be at least 1, got {number}")
+    _chosen = None if number is None else int(number)
+    _default = None
+
+
+def get_num_threads() -> int:
+    """Return how many threads decode chunks, the calling one included."""
+    global _default  # noqa: PLW0603
+    if _chosen is not None:
+        return _chosen
+    if _default is None:
+        _default = _default_threads()
+    return _default
+
+
+def _default_threads() -> int:
+    wanted = os.environ.get("DCREAD_NUM_THREADS", "").strip()
+    if wanted.isdecimal() and int(wanted) > 0:
+        return int(wanted)
+    if any(os.environ.get(name, "").strip() == "1" for name in _SINGLE):
+        return 1
+    if hasattr(os, "sched_getaffinity"):
+        cores = len(os.sched_getaffinity(0))
+    else:
+        cores = os.cpu_count() or 1
+    quota = cgroup_quota()
+    return max(1, cores if quota is None else min(cores, round(quota)))
+
+
+def cgroup_quota(root: pathlib.Path = pathlib.Path("/sys/fs/cgroup")) -> float | None:
+    """Return the cores that the control group allows (None: no limit known)."""
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = (root / "cpu.max").read_text().split()[:2]
+        return None if quota == "max" else int(quota) / int(period)
+    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
+        quota_us = int((root / "cpu" / "cpu.cfs_quota_us").read_text())
+        period_us = int((root / "cpu" / "cpu.cfs_period_us").read_text())
+        return None if quota_us <= 0 else quota_us / period_us
+    return None
+
+
+class Pieces:
+    """Numbers ``0 .. count - 1``, each handed out once, until `stop`."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._next = 0
+        self._lock = threading.Lock()
+        self.stopped = False
+
+    def __iter__(self) -> Iterator[int]:
+        while True:
+            with self._lock:
+                if self.stopped or self._next >= self._count:
+                    return
+                piece = self._next
+                self._next += 1
+            yield piece
+
+    def stop(self) -> None:
+        """Hand out nothing more."""
+        self.stopped = True
+
+
+class _Ticket:
+    """Work for one helper: claimed by a helper, or by the caller to cancel it.
+
+    The caller may be interrupted between any two steps, so that each of its steps
+    is atomic and can be repeated. (Within a ``Condition`` or ``Future``, an interrupt
+    can leave a lock taken for ever.)
+    """
+
+    def __init__(self, work: Callable[[Pieces], None], pieces: Pieces) -> None:
+        self.work: Callable[[Pieces], None] | None = work
+        self.pieces = pieces
+        self.owner: dict[str, str] = {}
+        self.finished = False
+        self.error: BaseException | None = None
+        self._rest = threading.Lock()
+        self._rest.acquire()
+
+    def run(self) -> None:
+        """Do the work, unless it was cancelled (in a helper)."""
+        if self.owner.setdefault("owner", "helper") != "helper":
+            return
+        try:
+            _guarded(self.work, self.pieces)
+        except BaseException as exc:  # raised again in the caller
+            self.error = exc
+        finally:
+            self.work = None
+            self.finished = True
+            self._rest.release()
+
+    def settle(self) -> None:
+        """Cancel the work, or wait until the helper is at rest."""
+        if self.owner.setdefault("owner", "caller") == "caller":
+            self.work = None  # what still queues keeps no array of the caller alive
+            self.finished = True
+        with letting_go():
+            while not self.finished:
+                self._rest.acquire(timeout=1)
+
+
+def share(work: Callable[[Pieces], None], count: int) -> None:
+    """Run `work` in the caller and in idle helpers until `count` pieces are done.
+
+    Parameters
+    ----------
+    work : callable
+        Takes `Pieces`, iterates over them and does each. An exception stops the
+        handing out; the first one is raised here once all helpers are at rest.
+    count : int
+        How many pieces there are.
+    """
+    pieces = Pieces(count)
+    helpers = min(get_num_threads(), count) - 1
+    if helpers < 1 or getattr(_local, "working", False):
+        work(pieces)
+        return
+    tickets = [_Ticket(work, pieces) for _ in range(helpers)]
+    try:
+        _start_helpers()
+        for ticket in tickets:
+            _tickets.put(ticket)
+        _guarded(work, pieces)
+    finally:
+        pieces.stop()
+        _settle(tickets)
+    for ticket in tickets:
+        if ticket.error is not None:
+            raise ticket.error
+
+
+def _guarded(work: Callable[[Pieces], None] | None, pieces: Pieces) -> None:
+    _local.working = True
+    try:
+        if work is not None:
+            work(pieces)
+    except BaseException:
+        pieces.stop()
+        raise
+    finally:
+        _local.working = False
+
+
+def _settle(tickets: list[_Ticket]) -> None:
+    """Wait until nobody writes to the caller's output, interrupts included."""
+    interrupt: BaseException | None = None
+    for ticket in tickets:
+        while not ticket.finished:
+            try:
+                ticket.settle()
+            except KeyboardInterrupt as exc:
+                interrupt = exc
+    if interrupt is not None:
+        raise interrupt
+
+
+def _start_helpers() -> None:
+    """Start the helpers that are not there yet; they end with the interpreter."""
+    global _helpers  # noqa: PLW0603
+    with _lock, contextlib.suppress(RuntimeError):  # the interpreter is shutting down
+        while _helpers < get_num_threads() - 1:
+            _thread.start_new_thread(_help, (_tickets,))
+            _helpers += 1
+
+
+def _help(tickets: queue.SimpleQueue[_Ticket]) -> None:
+    """Work for ever, or until there are more helpers than wanted."""
+    global _helpers  # noqa: PLW0603
+    while True:
+        ticket = tickets.get()
+        with _lock:
+            surplus = _helpers > get_num_threads() - 1
+            if surplus:
+                _helpers -= 1
+        if surplus:
+            tickets.put(ticket)
+            return
+        ticket.run()
+        del ticket
+
+
+def _renew() -> None:
+    """Forget the threads that did not survive a fork, and who held the lock."""
+    global _lock, _helpers, _tickets, _default  # noqa: PLW0603
+    _lock = threading.Lock()
+    _helpers, _tickets, _default = 0, queue.SimpleQueue(), None
+    _local.working = False
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)

@@ -1,0 +1,316 @@
+"""Rows of a dataset, into an array: the one question that all views ask."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import pathlib
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ClosedError, DCReadError
+from .execute import Job, Work, execute
+from .fallback import read_by_h5py
+from .files import open_file
+from .handle import FileHandle
+from .layout import Layout, LeftToH5py, describe
+from .lock import h5_lock
+from .memory import empty
+from .plan import Rows, Table, Window, make_plan, out_shape, simplify
+from .pool import Pieces, share
+from .virtual import Virtual, resolve
+
+__all__ = ["ArrayReader", "DatasetReader", "Reader", "Rows", "Window", "reader_for"]
+
+BLOCK = 2**21
+"""Bytes that a block of `map_blocks` has at the least (if there are as many)."""
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """What views need of a source of rows."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
+    @property
+    def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def filename(self) -> str: ...  # noqa: D102
+    @property
+    def block_rows(self) -> int: ...  # noqa: D102
+
+    def read(  # noqa: D102
+        self, rows: Rows, out: NDArray[Any] | None = None, window: Window = None
+    ) -> NDArray[Any]: ...
+
+    def map_blocks(  # noqa: D102
+        self,
+        rows: slice,
+        func: Callable[[int, NDArray[Any]], None],
+        window: Window = None,
+    ) -> None: ...
+
+
+class ArrayReader:
+    """Rows of a NumPy array, or of anything that slices like one."""
+
+    def __init__(self, array: Any, name: str = "array", filename: str = "memory"):
+        self.array = array
+        self.shape: tuple[int, ...] = tuple(array.shape)
+        self.dtype: np.dtype[Any] = np.dtype(array.dtype)
+        self.name = name
+        self.filename = filename
+        self.block_rows = 1
+
+    def read(
+        self, rows: Rows, out: NDArray[Any] | None = None, window: Window = None
+    ) -> NDArray[Any]:
+        """Return the rows (see `DatasetReader.read`)."""
+        if out is None:
+            out = np.empty(out_shape(self.shape, rows, window), self.dtype)
+        rest = window or ()
+        if isinstance(rows, slice) or isinstance(self.array, np.ndarray):
+            out[...] = np.asarray(self.array[rows])[(slice(None), *rest)]
+        else:
+            for position, row in enumerate(rows.tolist()):
+                out[position] = np.asarray(self.array[row : row + 1])[0][rest]
+        return out
+
+    def map_blocks(
+        self,
+        rows: slice,
+        func: Callable[[int, NDArray[Any]], None],
+        window: Window = None,
+    ) -> None:
+        """Call ``func(first_row, block)`` (see `DatasetReader.map_blocks`)."""
+        func(rows.start, self.read(rows, window=window))
+
+
+class DatasetReader:
+    """Rows of an HDF5 dataset.
+
+    Attributes
+    ----------
+    handle : FileHandle
+        The open file.
+    h5ds : h5py.Dataset
+        The dataset as h5py sees it.
+    shape, dtype, name, filename, chunks, attrs
+        As of the h5py dataset.
+    """
+
+    def __init__(self, handle: FileHandle, h5ds: Any) -> None:
+        self.handle = handle
+        self.h5ds = h5ds
+        with handle.using(), h5_lock:
+            self.shape: tuple[int, ...] = tuple(h5ds.shape)
+            self.dtype: np.dtype[Any] = h5ds.dtype
+            self.name: str = h5ds.name
+            self.chunks: tuple[int, ...] | None = h5ds.chunks
+            self.attrs = h5ds.attrs
+        self.filename = handle.label
+        self._where = f"{self.filename}: dataset '{self.name}'"
+        self.depth = 0  # virtual datasets that led here
+        self._layout: Layout | Virtual | LeftToH5py | None = None
+
+    @property
+    def block_rows(self) -> int:
+        """How many rows are decoded together at the least (those of a chunk)."""
+        if self.chunks:
+            return self.chunks[0]
+        with contextlib.suppress(DCReadError):
+            layout = self.layout
+            if isinstance(layout, Virtual):
+                return layout.block_rows
+        return 1
+
+    @property
+    def layout(self) -> Layout | Virtual | LeftToH5py:
+        """Where the data lie, or why h5py reads them; made when first asked for."""
+        if self._layout is None:
+            with self.handle.using(), h5_lock:
+                if self._layout is None:
+                    self._layout = self._describe()
+        return self._layout
+
+    def _describe(self) -> Layout | Virtual | LeftToH5py:
+        if not self.h5ds.id.valid:
+            raise ClosedError(f"{self._where} is closed; open the file again")
+        try:
+            if not _same_file(self.h5ds, self.handle.h5):
+                # Its addresses mean nothing in the file of the handle.
+                self.handle.require_internal(self.h5ds)
+                raise LeftToH5py("an external link leads to another file")
+            if self.h5ds.is_virtual:
+                return resolve(self)
+            self.handle.require_internal(self.h5ds)
+            if self.handle.source is None:
+                raise LeftToH5py(self.handle.reason)
+            return describe(self.h5ds, self._where)
+        except LeftToH5py as reason:
+            return reason
+
+    def read(
+        self, rows: Rows, out: NDArray[Any] | None = None, window: Window = None
+    ) -> NDArray[Any]:
+        """Return rows of the dataset.
+
+        Parameters
+        ----------
+        rows : slice or ndarray of int
+            ``slice(start, stop, step)`` with ``0 <= start <= stop <= len`` and step
+            >= 1, or a 1-D integer array, every item in ``range(len)``, any order,
+            repeats allowed; the caller has checked the bounds.
+        out : ndarray, optional
+            C-contiguous, of the result's shape and dtype; made if not given. After
+            an error its content is undefined.
+        window : tuple of slice, optional
+            One ``slice(start, stop)`` (step 1, in range) for each axis after the
+            first; chunks outside are not read.
+
+        Raises
+        ------
+        ClosedError, FormatError, ChecksumError, FileChangedError
+            Naming file, dataset and chunk.
+        """
+        rows = simplify(rows)
+        shape = out_shape(self.shape, rows, window)
+        if out is None:
+            out = empty(shape, self.dtype)
+        elif out.shape != shape or out.dtype != self.dtype:
+            raise ValueError(
+                f"the output must be {shape} of {self.dtype}, not {out.shape} of "
+                f"{out.dtype}"
+            )
+        elif not (out.flags.c_contiguous and out.flags.writeable):
+            raise ValueError("the output must be C-contiguous and writeable")
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self.handle.using())
+            if out.size:
+                work = Work(out, window, [], stack)
+                self.collect(work, rows, slice(0, len(out)))
+                execute(work.jobs)
+        return out
+
+    def collect(self, work: Work, rows: Rows, dest: slice | Table) -> None:
+        """Append what has to be decoded; read by h5py what cannot be.
+
+        Parameters
+        ----------
+        work : Work
+            Grows by jobs.
+        rows : slice or ndarray of int
+            As of `simplify`, not empty.
+        dest : slice or ndarray of int
+            The rows of the output that are asked for here.
+        """
+        layout, out = self.layout, work.out
+        if isinstance(layout, Virtual):
+            layout.collect(work, rows, dest)
+            return
+        if isinstance(layout, Layout):
+            try:
+                self._plan(layout, work, rows, dest)
+            except LeftToH5py as reason:
+                self._layout = reason
+            else:
+                return
+        shape = out_shape(self.shape, rows, work.window)
+        part = out[dest] if isinstance(dest, slice) else np.empty(shape, out.dtype)
+        read_by_h5py(self.h5ds, self._where, rows, work.window, part)
+        if not isinstance(dest, slice):
+            out[dest] = part
+
+    def _plan(
+        self, layout: Layout, work: Work, rows: Rows, dest: slice | Table
+    ) -> None:
+        source, out = self.handle.source, work.out
+        if source is None:
+            raise ClosedError(f"{self._where} is closed; open the file again")
+        plan = make_plan(layout, rows, work.window).placed(dest)
+        if plan.missing:
+            out[dest] = layout.fill
+        data = out.reshape(-1).view(np.uint8)
+        plan = plan.sorted_by_address()
+        work.jobs.append(Job(plan, layout, source, data, self._where))
+
+    def map_blocks(
+        self,
+        rows: slice,
+        func: Callable[[int, NDArray[Any]], None],
+        window: Window = None,
+    ) -> None:
+        """Call ``func(first_row, block)`` for blocks that cover `rows` (step 1).
+
+        Blocks come in any order and from several threads at once; a block is
+        valid only during the call.
+        """
+        shape = out_shape(self.shape, slice(0, 1), window)[1:]
+        blocks = self._blocks(rows)
+        most = max((block.stop - block.start for block in blocks), default=0)
+
+        def work(pieces: Pieces) -> None:
+            buffer = empty((most, *shape), self.dtype)
+            for piece in pieces:
+                block = blocks[piece]
+                part = buffer[: block.stop - block.start]
+                func(block.start, self.read(block, part, window))
+
+        with self.handle.using():
+            share(work, len(blocks))
+
+    def _blocks(self, rows: slice) -> list[slice]:
+        """Cut rows into blocks of whole chunks, none of them tiny."""
+        row_bytes = max(1, math.prod(self.shape[1:]) * self.dtype.itemsize)
+        height = self.block_rows
+        step = height * max(1, -(-BLOCK // (height * row_bytes)))
+        cuts = range(rows.start - rows.start % step + step, rows.stop, step)
+        starts = [rows.start, *cuts]
+        pairs = zip(starts, [*cuts, rows.stop], strict=True)
+        return [slice(start, stop) for start, stop in pairs if stop > start]
+
+
+def _same_file(h5ds: Any, h5: Any) -> bool:
+    from h5py import h5o
+
+    return bool(h5o.get_info(h5ds.id).fileno == h5o.get_info(h5.id).fileno)
+
+
+def reader_for(obj: Any) -> Reader:
+    """Return a reader of rows for a dataset-like object.
+
+    Parameters
+    ----------
+    obj : Reader, h5py.Dataset, ndarray, or array-like
+        An array-like has ``shape``, ``dtype`` and slices along its first axis.
+        Objects with a ``reader`` attribute (views of dcread) give that.
+    """
+    import h5py
+
+    if isinstance(obj, h5py.Dataset):
+        if not obj.id.valid:
+            raise ClosedError("the h5py.Dataset that was given is closed")
+        return DatasetReader(open_file(obj.file), obj)
+    inner = getattr(obj, "reader", None)
+    if isinstance(inner, Reader):
+        return inner
+    if isinstance(obj, Reader):
+        return obj
+    if isinstance(obj, np.ndarray):
+        return ArrayReader(obj)
+    if hasattr(obj, "shape") and hasattr(obj, "dtype") and hasattr(obj, "__getitem__"):
+        name = str(getattr(obj, "name", type(obj).__name__))
+        source = getattr(getattr(obj, "file", None), "filename", "memory")
+        if isinstance(source, pathlib.Path):
+            source = os.fspath(source)
+        return ArrayReader(obj, name=name, filename=str(source))
+    raise ValueError(
+        f"No recipe to convert object of type {type(obj)} ({obj}) to rows: expected "
+        "a dataset, an array, or an object with shape, dtype and slicing"
+    )

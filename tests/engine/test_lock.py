@@ -1,0 +1,99 @@
+"""Threads that hold h5py's lock without knowing it, and threads that wait."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+import sys
+
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+
+from dcread.engine import h5_lock
+from dcread.engine.lock import PatientLock, letting_go
+
+# h5py holds its lock between two items of `items()`; one thread reads there by dcread,
+# another opens and reads, too, and needs h5py's lock while it holds locks of dcread.
+ITEMS = """
+import faulthandler, sys, threading
+faulthandler.dump_traceback_later(60, exit=True)
+import h5py, dcread
+
+path, other = sys.argv[1:]
+shared = dcread.HDF5Data(path, image_chunk_size=8)
+stop = threading.Event()
+
+def busy(row):
+    while not stop.is_set():
+        with dcread.HDF5Data(other) as data:
+            data["deform"], data.image[row]
+        shared.image[row], shared.image.get_chunk(row % shared.image.num_chunks)
+
+threads = [threading.Thread(target=busy, args=(row,)) for row in (0, 33)]
+for thread in threads:
+    thread.start()
+for turn in range(20):
+    with h5py.File(other, locking=False) as h5:
+        for name, item in h5["events"].items():
+            with dcread.HDF5Data(path, image_chunk_size=8) as data:
+                data["deform"], data.image[3], data.image[:]
+            shared.image[turn], shared.image.get_chunk(turn % shared.image.num_chunks)
+stop.set()
+for thread in threads:
+    thread.join()
+shared.close()
+print("done")
+"""
+
+
+@pytest.fixture
+def files(tmp_path: pathlib.Path) -> list[pathlib.Path]:
+    images = np.random.default_rng(4).integers(0, 9, (64, 80, 120), np.uint8)
+    paths = [tmp_path / name for name in ("one.rtdc", "other.rtdc")]
+    for path in paths:
+        with h5py.File(path, "w") as h5:
+            events = h5.create_group("events")
+            events["deform"] = np.arange(64.0)
+            events["area_um"] = np.arange(64.0)
+            events.create_dataset(
+                "image", data=images, chunks=(4, 80, 120), **hdf5plugin.Zstd(3)
+            )
+    return paths
+
+
+def test_reading_while_h5py_iterates(files: list[pathlib.Path]) -> None:
+    command = [sys.executable, "-c", ITEMS, *map(str, files)]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=120
+    )
+    assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
+
+
+def test_letting_go_gives_back_what_was_held() -> None:
+    with h5_lock, h5_lock:
+        with letting_go():
+            assert not h5_lock._is_owned()
+        assert h5_lock._is_owned()
+    assert not h5_lock._is_owned()
+    with letting_go():
+        assert not h5_lock._is_owned()
+    assert not h5_lock._is_owned()
+
+
+def test_letting_go_survives_errors() -> None:
+    with h5_lock:
+        with pytest.raises(KeyError), letting_go():
+            raise KeyError
+        assert h5_lock._is_owned()
+    assert not h5_lock._is_owned()
+
+
+def test_reentrant_or_not() -> None:
+    with (lock := PatientLock(reentrant=True)), lock:
+        pass
+    plain = PatientLock()
+    with plain:
+        assert not plain._lock.acquire(blocking=False)
+    assert plain._lock.acquire(blocking=False)

@@ -1,0 +1,319 @@
+"""The pool: sizes, sharing, forks, exit; and many threads on one object."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from dcread import engine
+from dcread.engine import pool
+from dcread.errors import FormatError
+
+DATA = np.random.default_rng(0).integers(0, 50, (640, 40, 50)).astype("u1")
+
+
+@pytest.fixture
+def path(tools, tmp_path):
+    return tools.make_dataset(tmp_path / "a.rtdc", DATA, (16, 40, 50), (32015, 3))
+
+
+@pytest.fixture
+def environment(monkeypatch):
+    for name in ("DCREAD_NUM_THREADS", *pool._SINGLE):
+        monkeypatch.delenv(name, raising=False)
+
+    def default(**variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        engine.set_num_threads(None)
+        return engine.get_num_threads()
+
+    yield default
+    monkeypatch.undo()
+    engine.set_num_threads(None)
+
+
+def test_number_of_threads(environment):
+    cores = len(os.sched_getaffinity(0))
+    assert 1 <= environment() <= cores
+    assert environment(DCREAD_NUM_THREADS="7") == 7
+    assert environment(OMP_NUM_THREADS="1") == 7
+    engine.set_num_threads(3)
+    assert engine.get_num_threads() == 3
+    with pytest.raises(ValueError, match="at least 1"):
+        engine.set_num_threads(0)
+    assert engine.get_num_threads() == 3
+
+
+@pytest.mark.parametrize("name", pool._SINGLE)
+def test_single_threaded_pipelines(environment, name):
+    assert environment(**{name: "1"}) == 1
+
+
+def test_affinity(environment):
+    cores = os.sched_getaffinity(0)
+    try:
+        os.sched_setaffinity(0, {min(cores)})
+        assert environment() == 1
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+@pytest.mark.parametrize(
+    ("files", "quota"),
+    [
+        ({"cpu.max": "150000 100000\n"}, 1.5),
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "200000", "cpu/cpu.cfs_period_us": "100000"}, 2),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ({"cpu.max": "nonsense"}, None),
+        ({}, None),
+    ],
+)
+def test_cgroup(tmp_path, files, quota):
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert pool.cgroup_quota(tmp_path) == quota
+
+
+def test_share_hands_out_each_piece_once(threads):
+    seen, workers = [], set()
+
+    def work(pieces):
+        workers.add(threading.get_ident())
+        for piece in pieces:
+            seen.append(piece)
+            time.sleep(0.001)
+
+    pool.share(work, 200)
+    assert sorted(seen) == list(range(200))
+    assert threading.get_ident() in workers
+    assert 1 < len(workers) <= 4
+
+
+def test_share_within_share_runs_inline(threads):
+    inner = []
+
+    def nested(pieces):
+        inner.extend((piece, threading.get_ident()) for piece in pieces)
+
+    def work(pieces):
+        for _ in pieces:
+            before = len(inner)
+            pool.share(nested, 5)
+            assert len(inner) >= before + 5
+
+    pool.share(work, 40)
+    assert len(inner) == 200
+
+
+def test_first_error_is_raised_and_stops_the_rest(threads):
+    done = []
+
+    def work(pieces):
+        for piece in pieces:
+            if piece == 3:
+                raise FormatError("the third")
+            done.append(piece)
+            time.sleep(0.002)
+
+    with pytest.raises(FormatError, match="the third"):
+        pool.share(work, 500)
+    assert len(done) < 50
+    pool.share(done.extend, 4)  # and goes on working
+
+
+def test_errors_in_blocks(path, opened, threads):
+    def func(start, block):
+        raise ZeroDivisionError(str(start))
+
+    reader = opened(path).dataset("x")
+    with pytest.raises(ZeroDivisionError):
+        reader.map_blocks(slice(0, 640), func)
+    assert np.array_equal(reader.read(slice(0, 640)), DATA)
+
+
+def test_map_blocks(path, opened, threads, monkeypatch):
+    monkeypatch.setattr("dcread.engine.reader.BLOCK", 40000)
+    reader = opened(path).dataset("x")
+    for rows in (slice(0, 640), slice(5, 633), slice(17, 18), slice(0, 0)):
+        found = np.zeros_like(DATA)
+        starts = []
+
+        def func(start, block, starts=starts, found=found):
+            starts.append(start)
+            found[start : start + len(block)] += block
+            nested = reader.read(slice(start, start + 1))
+            assert np.array_equal(nested, DATA[start : start + 1])
+
+        reader.map_blocks(rows, func)
+        assert np.array_equal(found[rows], DATA[rows])
+        assert not found[: rows.start].any()
+        assert not found[rows.stop :].any()
+        assert all(start % 16 == 0 for start in starts if start != rows.start)
+
+
+def test_eight_threads_on_one_object(path, opened, threads):
+    reader = opened(path).dataset("x")
+    errors, counts = [], []
+
+    def read(seed):
+        rng = np.random.default_rng(seed)
+        end = time.monotonic() + 1.5
+        count = 0
+        try:
+            while time.monotonic() < end:
+                rows = rng.integers(0, 640, 30)
+                assert np.array_equal(reader.read(rows), DATA[rows])
+                start = int(rng.integers(0, 600))
+                part = slice(start, start + int(rng.integers(1, 40)))
+                assert np.array_equal(reader.read(part), DATA[part])
+                count += 1
+        except BaseException as exc:
+            errors.append(exc)
+        counts.append(count)
+
+    workers = [threading.Thread(target=read, args=(seed,)) for seed in range(8)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert errors == []
+    assert min(counts) > 0
+
+
+def run(code, **kwargs):
+    return subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        **kwargs,
+    )
+
+
+PRELUDE = """
+import os, sys, threading, time
+import numpy as np
+from dcread import engine
+engine.set_num_threads(4)
+handle = engine.open_file(sys.argv[1] if len(sys.argv) > 1 else PATH)
+reader = handle.dataset("x")
+full = reader.read(slice(0, 640))
+def child(action):
+    pid = os.fork()
+    if pid == 0:
+        try:
+            action()
+        except BaseException as exc:
+            print(repr(exc), flush=True)
+            os._exit(1)
+        os._exit(0)
+    for _ in range(400):
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.05)
+    os.kill(pid, 9)
+    return "hangs"
+def check():
+    assert np.array_equal(reader.read(slice(0, 640)), full)
+    rows = np.arange(640)[::-3]
+    assert np.array_equal(reader.read(rows), full[rows])
+    again = engine.open_file(handle.path)
+    assert np.array_equal(again.dataset("x").read(slice(0, 640)), full)
+    again.close()
+"""
+
+
+def prelude(path: pathlib.Path) -> str:
+    return PRELUDE.replace("PATH", repr(str(path)))
+
+
+def test_fork_after_use(path):
+    code = "print(child(check), child(lambda: child(check)))\nhandle.close()\n"
+    result = run(prelude(path) + code)
+    assert result.stdout == "0 0\n", result
+
+
+def test_fork_during_use(path):
+    code = """
+stop = False
+def busy():
+    while not stop:
+        reader.read(slice(0, 640))
+        other = engine.open_file(handle.path)
+        other.dataset("x").read(slice(0, 100))
+        other.close()
+workers = [threading.Thread(target=busy) for _ in range(4)]
+for worker in workers:
+    worker.start()
+def close():
+    check()
+    handle.close()
+print(*[child(close) for _ in range(15)])
+stop = True
+for worker in workers:
+    worker.join()
+check()
+"""
+    result = run(prelude(path) + code)
+    assert result.stdout == " ".join(["0"] * 15) + "\n", result
+
+
+def test_exit_under_load(path):
+    code = """
+def busy():
+    while True:
+        reader.read(slice(0, 640))
+for _ in range(3):
+    threading.Thread(target=busy, daemon=True).start()
+time.sleep(0.2)
+print("ends")
+"""
+    result = run(prelude(path) + code)
+    assert result.returncode == 0, result
+    assert (result.stdout, result.stderr) == ("ends\n", "")
+
+
+def test_reading_while_the_interpreter_ends(path):
+    code = """
+import atexit
+def last():
+    assert np.array_equal(reader.read(slice(0, 640)), full)
+    print("read at exit")
+atexit.register(last)
+"""
+    result = run(prelude(path) + code)
+    assert (result.stdout, result.stderr) == ("read at exit\n", ""), result
+
+
+def test_interrupt(path):
+    code = """
+import signal
+hits = 0
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+for delay in range(1, 40):
+    # again after a while: Python drops an interrupt that hits a finalizer
+    signal.setitimer(signal.ITIMER_REAL, delay / 2000, 0.3)
+    try:
+        while True:
+            reader.read(slice(0, 640))
+    except KeyboardInterrupt:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        hits += 1
+check()
+handle.close()
+print(hits, handle.closed)
+"""
+    result = run(prelude(path) + code)
+    assert result.stdout == "39 True\n", result

@@ -1,0 +1,244 @@
+"""Virtual datasets: the engine reads their sources, and never makes up zeros."""
+
+from __future__ import annotations
+
+import io
+import os
+
+import h5py
+import numpy as np
+import pytest
+
+from dcread.engine.layout import LeftToH5py
+from dcread.engine.virtual import Virtual
+from dcread.errors import (
+    ClosedError,
+    FileChangedError,
+    FileMissingError,
+    FormatError,
+    PolicyError,
+    ShapeMismatchError,
+)
+
+LENGTHS = (10, 3, 17, 1, 9)
+
+
+@pytest.fixture
+def parts(tools, tmp_path):
+    """Source files of several lengths, chunk shapes and pipelines."""
+    arrays = []
+    rng = np.random.default_rng(2)
+    for number, length in enumerate(LENGTHS):
+        data = rng.integers(0, 99, (length, 6, 5)).astype("u2")
+        filters = tools.PIPELINES[3 * number]
+        chunks = (min(4, length), 6, 5 - number % 2)
+        tools.make_dataset(tmp_path / f"p{number}.h5", data, chunks, filters)
+        arrays.append(data)
+    return arrays
+
+
+@pytest.fixture
+def elsewhere(monkeypatch):
+    """Relative names belong to the folder of the file, not to the working one."""
+    monkeypatch.chdir("/")
+
+
+def combine(path, parts, *, folder="", gap=0, dtype="u2"):
+    total = sum(len(part) + gap for part in parts)
+    layout = h5py.VirtualLayout((total, 6, 5), dtype)
+    start = 0
+    for number, part in enumerate(parts):
+        source = h5py.VirtualSource(f"{folder}p{number}.h5", "x", part.shape)
+        layout[start : start + len(part)] = source
+        start += len(part) + gap
+    with h5py.File(path, "w", libver="latest") as h5:
+        h5.create_virtual_dataset("x", layout, fillvalue=77)
+    return path
+
+
+@pytest.mark.parametrize("absolute", [False, True])
+@pytest.mark.usefixtures("threads", "elsewhere")
+def test_same_as_concatenated(tmp_path, parts, opened, absolute):
+    folder = f"{tmp_path}/" if absolute else ""
+    reader = opened(combine(tmp_path / "v.h5", parts, folder=folder)).dataset("x")
+    expected = np.concatenate(parts)
+    assert isinstance(reader.layout, Virtual)
+    assert reader.block_rows == 4
+    assert np.array_equal(reader.read(slice(0, 40)), expected)
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        start, stop = sorted(rng.integers(0, 41, 2))
+        step = int(rng.integers(1, 5))
+        rows = slice(int(start), int(stop), step)
+        assert np.array_equal(reader.read(rows), expected[rows])
+        picked = rng.integers(0, 40, 12)
+        window = (slice(1, 4), slice(0, 5))
+        assert np.array_equal(reader.read(picked), expected[picked])
+        found = reader.read(picked, window=window)
+        assert np.array_equal(found, expected[picked][:, 1:4])
+    blocks = {}
+    reader.map_blocks(
+        slice(5, 39), lambda first, block: blocks.update({first: block.copy()})
+    )
+    found = np.concatenate([blocks[key] for key in sorted(blocks)])
+    assert np.array_equal(found, expected[5:39])
+
+
+def test_gaps_have_the_fill_value(tmp_path, parts, opened):
+    reader = opened(combine(tmp_path / "v.h5", parts, gap=2)).dataset("x")
+    full = np.concatenate([np.pad(p, [(0, 2), (0, 0), (0, 0)]) for p in parts])
+    full[reader.layout.segments[0].stop :][:2] = 77
+    rows = np.array([9, 10, 11, 12, 0, 10])
+    found = reader.read(rows)
+    assert np.array_equal(found[[0, 3, 4]], full[[9, 12, 0]])
+    assert (found[[1, 2, 5]] == 77).all()
+
+
+def test_other_types_are_converted(tmp_path, parts, opened):
+    reader = opened(combine(tmp_path / "v.h5", parts, dtype="f8")).dataset("x")
+    found = reader.read(slice(0, 40))
+    assert found.dtype == np.float64
+    assert np.array_equal(found, np.concatenate(parts))
+
+
+def test_part_of_a_source(tmp_path, parts, opened):
+    layout = h5py.VirtualLayout((9, 6, 5), "u2")
+    layout[0:5] = h5py.VirtualSource("p2.h5", "x", (17, 6, 5))[8:13]
+    layout[5:9] = h5py.VirtualSource("p0.h5", "x", (10, 6, 5))[6:10]
+    with h5py.File(tmp_path / "v.h5", "w") as h5:
+        h5.create_virtual_dataset("x", layout)
+    reader = opened(tmp_path / "v.h5").dataset("x")
+    assert isinstance(reader.layout, Virtual)
+    expected = np.concatenate([parts[2][8:13], parts[0][6:10]])
+    assert np.array_equal(reader.read(slice(0, 9)), expected)
+
+
+def test_source_in_the_same_file_and_virtual_of_virtual(tmp_path, parts, opened):
+    combine(tmp_path / "v.h5", parts)
+    layout = h5py.VirtualLayout((40, 6, 5), "u2")
+    layout[:] = h5py.VirtualSource(".", "x", (40, 6, 5))
+    with h5py.File(tmp_path / "v.h5", "a") as h5:
+        h5.create_virtual_dataset("again", layout)
+    reader = opened(tmp_path / "v.h5").dataset("again")
+    assert np.array_equal(reader.read(slice(0, 40)), np.concatenate(parts))
+
+
+def test_a_virtual_dataset_of_itself(tmp_path, opened):
+    layout = h5py.VirtualLayout((4,), "u2")
+    layout[:] = h5py.VirtualSource(".", "x", (4,))
+    with h5py.File(tmp_path / "v.h5", "w") as h5:
+        h5.create_virtual_dataset("x", layout)
+    with pytest.raises(FormatError, match="nested more than"):
+        opened(tmp_path / "v.h5").dataset("x").read(slice(0, 4))
+
+
+@pytest.mark.parametrize("damage", ["missing", "short", "shape", "member", "text"])
+def test_bad_source(tools, tmp_path, parts, opened, damage):
+    path = combine(tmp_path / "v.h5", parts)
+    bad = tmp_path / "p1.h5"
+    bad.unlink()
+    kind, phrase = FormatError, "readable|expected"
+    if damage == "missing":
+        kind, phrase = FileMissingError, "no file at"
+    elif damage == "short":
+        tools.make_dataset(bad, parts[1][:2])
+        kind, phrase = ShapeMismatchError, "at least 3 rows"
+    elif damage == "shape":
+        tools.make_dataset(bad, parts[1][:, :5].copy())
+        kind, phrase = ShapeMismatchError, "rows of shape"
+    elif damage == "member":
+        with h5py.File(bad, "w"):
+            kind, phrase = FormatError, "expected a dataset 'x'"
+    else:
+        bad.write_text("text")
+    reader = opened(path).dataset("x")
+    with pytest.raises(kind, match=phrase) as info:
+        reader.read(slice(0, 40))
+    assert "v.h5: virtual dataset '/x'" in str(info.value)
+    assert "p1.h5" in str(info.value)
+    assert np.array_equal(reader.read(slice(0, 10)), parts[0])
+
+
+def test_changed_source(tmp_path, parts, opened):
+    reader = opened(combine(tmp_path / "v.h5", parts)).dataset("x")
+    reader.read(slice(0, 40))
+    os.utime(tmp_path / "p3.h5", ns=(5, 5))
+    with pytest.raises(FileChangedError, match=r"p3\.h5"):
+        reader.read(slice(0, 40))
+
+
+def test_sources_found_beside_the_file(tmp_path, parts, opened):
+    path = combine(tmp_path / "v.h5", parts, folder="/gone/elsewhere/")
+    reader = opened(path).dataset("x")
+    assert np.array_equal(reader.read(slice(0, 40)), np.concatenate(parts))
+
+
+def test_policy_is_asked(tmp_path, parts, opened):
+    handle = opened(combine(tmp_path / "v.h5", parts))
+    asked = []
+
+    def refuse(path):
+        asked.append(path)
+        raise PolicyError(f"not {path}")
+
+    handle.allow_source = refuse
+    with pytest.raises(PolicyError, match=r"p0\.h5"):
+        handle.dataset("x").read(slice(0, 40))
+    assert asked == [tmp_path / "p0.h5"]
+
+
+def test_file_objects_name_no_files(tmp_path, parts, opened):
+    path = combine(tmp_path / "v.h5", parts, folder=f"{tmp_path}/")
+    handle = opened(io.BytesIO(path.read_bytes()))
+    with pytest.raises(PolicyError, match="not on disk"):
+        handle.dataset("x").read(slice(0, 40))
+
+
+def test_close_closes_sources(tmp_path, parts):
+    from dcread import engine
+
+    before = len(os.listdir("/proc/self/fd"))
+    handle = engine.open_file(combine(tmp_path / "v.h5", parts))
+    reader = handle.dataset("x")
+    reader.read(slice(0, 40))
+    handle.close()
+    assert len(os.listdir("/proc/self/fd")) == before
+    with pytest.raises(ClosedError):
+        reader.read(slice(0, 40))
+
+
+def test_more_sources_than_are_kept_open(tools, tmp_path, opened, monkeypatch):
+    monkeypatch.setattr("dcread.engine.siblings.MAX_OPEN", 3)
+    data = np.arange(4, dtype="u2").reshape(4, 1)
+    layout = h5py.VirtualLayout((40, 1), "u2")
+    for number in range(10):
+        tools.make_dataset(tmp_path / f"s{number}.h5", data + number, (2, 1), (1,))
+        source = h5py.VirtualSource(f"s{number}.h5", "x", (4, 1))
+        layout[4 * number : 4 * number + 4] = source
+    with h5py.File(tmp_path / "v.h5", "w") as h5:
+        h5.create_virtual_dataset("x", layout)
+    reader = opened(tmp_path / "v.h5").dataset("x")
+    expected = np.concatenate([data + number for number in range(10)])
+    for _ in range(2):
+        assert np.array_equal(reader.read(slice(0, 40)), expected)
+
+
+def test_columns_and_growing_mappings_are_left_to_h5py(tools, tmp_path, opened):
+    data = np.arange(12, dtype="u2").reshape(4, 3)
+    tools.make_dataset(tmp_path / "a.h5", data, (2, 3), maxshape=(None, 3))
+    columns = h5py.VirtualLayout((4, 6), "u2")
+    columns[:, :3] = h5py.VirtualSource("a.h5", "x", (4, 3))
+    columns[:, 3:] = h5py.VirtualSource("a.h5", "x", (4, 3))
+    growing = h5py.VirtualLayout((4, 3), "u2", maxshape=(None, 3))
+    source = h5py.VirtualSource("a.h5", "x", (4, 3), maxshape=(None, 3))
+    unlimited = h5py.h5s.UNLIMITED
+    growing[0:unlimited, :] = source[0:unlimited, :]
+    with h5py.File(tmp_path / "v.h5", "w", libver="latest") as h5:
+        h5.create_virtual_dataset("columns", columns)
+        h5.create_virtual_dataset("growing", growing)
+    handle = opened(tmp_path / "v.h5")
+    for name, expected in (("columns", np.hstack([data, data])), ("growing", data)):
+        reader = handle.dataset(name)
+        assert isinstance(reader.layout, LeftToH5py), name
+        assert np.array_equal(reader.read(slice(0, 4)), expected)
+        assert np.array_equal(reader.read(np.array([2, 0])), expected[[2, 0]])

@@ -1,0 +1,202 @@
+"""Basin definitions: what a file says about where its features come from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import BasinError
+from .status import one_line
+
+_TYPE_ORDER = {"internal": 0, "file": 1, "remote": 2}
+_TYPE_OF_FORMAT = {
+    "h5dataset": "internal",
+    "h5datasetchop": "internal",
+    "hdf5": "file",
+    "http": "remote",
+    "s3": "remote",
+    "dcor": "remote",
+}
+_FORMAT_OF_TYPE = {"internal": "h5dataset", "file": "hdf5"}
+_MAP_NAME = re.compile(r"\w+", re.ASCII)
+
+
+@dataclass(frozen=True)
+class BasinDefinition:
+    """One basin as a file (or a caller) defines it.
+
+    Attributes
+    ----------
+    name, description : str or None
+        For people; names need not be unique.
+    type, format : str
+        Which plugin reads the basin (see `Basin`).
+    paths, urls : tuple of str
+        Alternative locations of local and of remote basins.
+    features : tuple of str or None
+        The features that may be taken from the basin; None for all.
+    mapping : str or None
+        The feature that maps events of the referrer to rows of the basin; None
+        (stored as null or ``"same"``) if both have the same events.
+    identifier : str or None
+        The measurement identifier that the basin must have.
+    perishable : bool
+        Whether the location is good for a limited time only.
+    key : str or None
+        Name of the definition in the file.
+    raw : mapping
+        The definition as stored, unknown keys included.
+    """
+
+    name: str | None
+    description: str | None
+    type: str
+    format: str
+    paths: tuple[str, ...] = ()
+    # URLs can carry signatures, which must not show up in a repr.
+    urls: tuple[str, ...] = field(default=(), repr=False)
+    features: tuple[str, ...] | None = None
+    mapping: str | None = None
+    identifier: str | None = None
+    perishable: bool = False
+    key: str | None = None
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def label(self) -> str:
+        """What messages call the basin."""
+        return one_line(self.name or self.key or f"{self.type} basin", 100)
+
+    @classmethod
+    def parse(cls, raw: object, key: str | None = None) -> BasinDefinition:
+        """Read a definition leniently.
+
+        Parameters
+        ----------
+        raw : mapping
+            The decoded JSON object; never changed.
+        key : str, optional
+            Name of the definition in the file.
+
+        Raises
+        ------
+        BasinError
+            If something that is needed to use the basin safely has a wrong type.
+        """
+        if not isinstance(raw, Mapping):
+            raise BasinError(
+                f"the definition should be an object, found {_kind(raw)}; "
+                "it is left out"
+            )
+        type_, format_ = _type_and_format(raw)
+        mapping = _text(raw, "mapping")
+        if mapping is not None and not _MAP_NAME.fullmatch(mapping):
+            raise BasinError(
+                f"'mapping' should be null, 'same' or the name of a feature such as "
+                f"basinmap0, found {mapping[:80]!r}"
+            )
+        return cls(
+            name=_loose_text(raw, "name"),
+            description=_loose_text(raw, "description"),
+            type=type_,
+            format=format_,
+            paths=_texts(raw, "paths") or (),
+            urls=_texts(raw, "urls") or (),
+            features=_texts(raw, "features"),
+            mapping=None if mapping == "same" else mapping,
+            identifier=_text(raw, "identifier") or None,
+            perishable=raw.get("perishable") is True,
+            key=key or _loose_text(raw, "key"),
+            raw=raw,
+        )
+
+
+def _kind(value: object) -> str:
+    return {"NoneType": "null", "dict": "an object", "list": "a list"}.get(
+        type(value).__name__, type(value).__name__
+    )
+
+
+def _type_and_format(raw: Mapping[str, Any]) -> tuple[str, str]:
+    type_, format_ = _text(raw, "type"), _text(raw, "format")
+    if not type_:
+        type_ = _TYPE_OF_FORMAT.get(format_ or "")
+    if not type_:
+        raise BasinError(
+            "the definition has no 'type' (internal, file, remote, or a plugin's)"
+        )
+    # The peer looks at the type only, so old callers leave the format out.
+    return type_, format_ or _FORMAT_OF_TYPE.get(type_, "")
+
+
+def _text(raw: Mapping[str, Any], name: str) -> str | None:
+    value = raw.get(name)
+    if value is not None and not isinstance(value, str):
+        raise BasinError(f"'{name}' should be text or null, found {_kind(value)}")
+    return value
+
+
+def _loose_text(raw: Mapping[str, Any], name: str) -> str | None:
+    value = raw.get(name)
+    return value if isinstance(value, str) and value else None
+
+
+def _texts(raw: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
+    value = raw.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, (list, tuple)):
+        raise BasinError(
+            f"'{name}' should be a list of texts or null, found {_kind(value)}"
+        )
+    texts = [_path_text(item) for item in value]
+    if None in texts:
+        raise BasinError(f"'{name}' should hold texts only, found {value!r:.80}")
+    return tuple(dict.fromkeys(text for text in texts if text is not None))
+
+
+def _path_text(item: object) -> str | None:
+    # A caller may give pathlib objects where a file can only give text.
+    text = item.__fspath__() if hasattr(item, "__fspath__") else item
+    return text if isinstance(text, str) else None
+
+
+def sort_definitions(
+    definitions: Iterable[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """Return definitions in the order in which basins are asked.
+
+    Internal basins come first, then files, then remote ones, then those of
+    plugins by their declared priority; unmapped before mapped; then by name (and
+    by map where names are equal). Equal ones keep their order. Wrong types in a
+    definition do no harm.
+
+    Parameters
+    ----------
+    definitions : iterable of dict
+        As `extract_basin_dicts` returns them.
+    """
+    return sorted((dict(item) for item in definitions), key=_sort_key)
+
+
+def _sort_key(raw: Mapping[str, Any]) -> tuple[int, int, str, bool, str, str]:
+    type_, format_ = str(raw.get("type")), raw.get("format")
+    order = _TYPE_ORDER.get(type_, len(_TYPE_ORDER))
+    priority = 0
+    if order == len(_TYPE_ORDER) and isinstance(format_, str):
+        from .manager import get_manager
+
+        basin_class = get_manager().basin_class(type_, format_)
+        priority = basin_class.priority if basin_class is not None else 2**31
+    mapping = raw.get("mapping")
+    mapped = mapping is not None and mapping != "same"
+    return (
+        order,
+        priority,
+        type_ if order == len(_TYPE_ORDER) else "",
+        mapped,
+        str(raw.get("name") or ""),
+        str(mapping) if mapped else "",
+    )

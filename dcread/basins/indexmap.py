@@ -1,0 +1,87 @@
+"""Index maps of mapped basins: the row of the basin for each event."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine import Reader
+from ..errors import BasinError
+
+IntArray = NDArray[np.integer[Any]]
+
+
+class IndexMap(NamedTuple):
+    """A checked map.
+
+    Attributes
+    ----------
+    name : str
+        The feature that it was read from.
+    values : ndarray of int, read-only
+        For each event of the referrer the row in the basin, never negative.
+    last : int
+        The largest row; -1 for an empty map.
+    """
+
+    name: str
+    values: IntArray
+    last: int
+
+    def check_rows(self, rows: int) -> None:
+        """Raise BasinError if the map leads beyond `rows` rows."""
+        if self.last >= rows:
+            raise BasinError(
+                f"its map '{self.name}' leads to row {self.last}, but the basin has "
+                f"{rows} rows"
+            )
+
+
+def check_map_shape(
+    name: str, shape: tuple[int, ...], dtype: np.dtype[Any], events: int | None
+) -> None:
+    """Raise BasinError unless shape and dtype are those of a map."""
+    if dtype.kind not in "iu":
+        raise BasinError(f"its map '{name}' should hold integers, found {dtype}")
+    if len(shape) != 1:
+        raise BasinError(
+            f"its map '{name}' should have one dimension, found shape {shape}"
+        )
+    if events is not None and shape[0] != events:
+        raise BasinError(
+            f"its map '{name}' should have one row for each of the {events} events, "
+            f"found {shape[0]}"
+        )
+
+
+def read_map(name: str, reader: Reader, events: int | None) -> IndexMap:
+    """Read and check a map.
+
+    Raises
+    ------
+    BasinError
+        If it is not 1-D, not of integers, not of length `events`, or negative.
+    """
+    check_map_shape(name, reader.shape, reader.dtype, events)
+    values = reader.read(slice(0, reader.shape[0], 1))
+    return as_map(name, values)
+
+
+def as_map(name: str, values: NDArray[Any]) -> IndexMap:
+    """Check the values of a map (see `read_map`)."""
+    values = values.astype(values.dtype.newbyteorder("="), copy=True)
+    if values.size and int(values.min()) < 0:
+        raise BasinError(
+            f"its map '{name}' should hold rows from 0 on, found {int(values.min())}"
+        )
+    values.flags.writeable = False
+    return IndexMap(name, values, int(values.max()) if values.size else -1)
+
+
+def compose(outer: IntArray | None, inner: IntArray | None) -> IntArray | None:
+    """Return the map that takes `outer` first and `inner` afterwards."""
+    if inner is None or outer is None:
+        return outer if inner is None else inner
+    return inner[outer]

@@ -1,0 +1,66 @@
+"""Basins in the same file (format ``h5dataset``): few rows for many events."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import TYPE_CHECKING
+
+from ..engine import h5_lock
+from ..errors import BasinError
+from .base import Basin
+from .context import BasinContext
+from .definition import BasinDefinition
+from .hookspecs import hookimpl
+from .links import subgroup
+
+if TYPE_CHECKING:
+    import h5py
+
+USUAL_GROUP = "basin_events"
+
+
+class InternalBasin(Basin):
+    """The features in ``/basin_events`` of the referrer itself."""
+
+    format = "h5dataset"
+    type = "internal"
+
+    @classmethod
+    def locations(
+        cls, definition: BasinDefinition, context: BasinContext
+    ) -> Iterable[str]:
+        """Return the name of the group (only the first one counts)."""
+        return (definition.paths or (USUAL_GROUP,))[:1]
+
+    def available(self) -> bool | None:
+        """Tell whether the group is there."""
+        handle = self.context.handle
+        if handle is None:
+            return False
+        with handle.using(), h5_lock:
+            return handle.h5.get(self.location, getlink=True) is not None
+
+    def open(self) -> h5py.Group:
+        """Return the group."""
+        if self.definition.features is None:
+            raise BasinError(
+                "Encountered invalid internal basin "
+                f"'{self.definition.label}': 'features' must be defined"
+            )
+        handle = self.context.handle
+        if handle is None:
+            raise BasinError("an internal basin needs a file to be in")
+        with handle.using(), h5_lock:
+            return subgroup(handle.h5, self.location.strip("/"), self.context.policy)
+
+    def identity(self) -> Hashable | None:
+        """Return the place of the group in the file."""
+        handle = self.context.handle
+        found = None if handle is None else handle.identity
+        return None if found is None else (*found[:2], self.location)
+
+
+@hookimpl
+def dcread_register_basins() -> type[Basin]:
+    """Offer the format ``h5dataset``."""
+    return InternalBasin

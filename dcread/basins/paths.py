@@ -1,0 +1,87 @@
+"""Where the stored path of a basin may lead on this machine."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+
+
+def folders_of(referrer: pathlib.Path | None) -> list[pathlib.Path]:
+    """Return the folder of a file, and the one that its links lead to."""
+    if referrer is None:
+        return []
+    real = pathlib.Path(os.path.realpath(referrer)).parent
+    return list(dict.fromkeys((referrer.parent, real)))
+
+
+def candidate_paths(
+    stored: Iterable[str],
+    folders: Sequence[pathlib.Path],
+    path_map: Iterable[tuple[str, str]] = (),
+) -> list[str]:
+    """Return the absolute paths to try for the stored paths of a basin, in order.
+
+    For each stored path: what the path map makes of it; the path itself if it is
+    absolute; the path below the folder of the referrer; its bare file name in
+    that folder; the same for the next folder. Separators of Windows and POSIX are
+    both understood. The working directory is never asked.
+
+    Parameters
+    ----------
+    stored : iterable of str
+        As the definition says.
+    folders : sequence of pathlib.Path
+        Where relative paths start (see `folders_of`).
+    path_map : iterable of (str, str)
+        Prefixes and what stands in their place.
+    """
+    found: dict[str, None] = {}
+    for path in stored:
+        # A URL is no path (and its query, shown as a file name, may be a secret).
+        if not path or "\0" in path or "://" in path:
+            continue
+        for mapped in _mapped(path, path_map):
+            found.setdefault(mapped)
+        if os.path.isabs(path):
+            found.setdefault(path)
+        for folder in folders:
+            for relative in _relative(path):
+                found.setdefault(os.path.join(folder, relative))
+    return list(found)
+
+
+def _relative(path: str) -> Iterator[str]:
+    """Yield readings of a stored path that can hang below a folder."""
+    posix = path.replace("\\", "/")
+    for reading in dict.fromkeys((path, posix)):
+        if not os.path.isabs(reading) and not pathlib.PureWindowsPath(reading).anchor:
+            yield reading
+    name = posix.rpartition("/")[2]
+    # "C:src.rtdc" is relative to a drive, its bare name comes after the colon.
+    name = name.rpartition(":")[2] if pathlib.PureWindowsPath(path).drive else name
+    if name not in ("", ".", ".."):
+        yield name
+
+
+def _mapped(path: str, path_map: Iterable[tuple[str, str]]) -> Iterator[str]:
+    parts = _parts(path)
+    for old, new in path_map:
+        prefix = _parts(old)
+        windows = bool(pathlib.PureWindowsPath(old).drive)
+        head = parts[: len(prefix)]
+        same = (
+            [part.casefold() for part in head] == [part.casefold() for part in prefix]
+            if windows
+            else head == prefix
+        )
+        if same:
+            mapped = os.path.join(new, *parts[len(prefix) :])
+            if os.path.isabs(mapped):
+                yield mapped
+
+
+def _parts(path: str) -> list[str]:
+    """Split a path of either flavour; an absolute one starts with an empty part."""
+    parts = path.replace("\\", "/").split("/")
+    return parts[:1] + [part for part in parts[1:] if part not in ("", ".")]

@@ -1,0 +1,159 @@
+"""What an untrusted file may make us open, and how much of it."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from ..errors import PolicyError
+
+_LOCAL = (True, False, "beside", "roots")
+_REMOTE = (True, False, "hosts")
+
+
+@dataclass(frozen=True)
+class Policy:
+    r"""What the basins of a file may make us open, and how much of it.
+
+    The caller is trusted, the file is not: a basin definition is text in a file
+    that may come from anywhere. The default follows local paths and public
+    hosts, as basins are meant to work.
+
+    Parameters
+    ----------
+    local : bool, "beside" or "roots"
+        Which regular files a basin may lead to: all (True, the default), none
+        (False), those in the folder of the opened file and below (``"beside"``),
+        or those in `roots` and below (``"roots"``); symbolic links are resolved
+        before the comparison. A remote file never leads to local ones.
+    roots : sequence of path
+        The folders for ``local="roots"``.
+    path_map : mapping of str to str
+        Prefixes of stored paths and what stands in their place on this machine,
+        such as ``{"/ptmp": "P:\\"}``. The rewritten path is tried first.
+    nested : bool
+        Whether the basins of basins are followed.
+    links : bool
+        Whether external links and external storage inside a basin are followed.
+    remote : bool or "hosts"
+        Whether remote formats (http, s3, dcor, or a plugin's) may be contacted:
+        all public hosts (True), none, or those in `hosts`. Built-in formats of
+        this version are local; plugins of type ``"remote"`` are refused with
+        ``remote=False``.
+    hosts : sequence of str
+        The host names for ``remote="hosts"``.
+    max_basins : int
+        How many basin files (or remote resources) one measurement may open.
+    max_depth : int
+        How many basins may hang on one another.
+    max_locations : int
+        How many of the locations of one definition are tried.
+    max_definitions : int
+        How many definitions of one file are read.
+    max_definition_bytes : int
+        How long the text of one definition may be.
+
+    Examples
+    --------
+    >>> Policy(local="beside").nested
+    True
+    """
+
+    local: bool | Literal["beside", "roots"] = True
+    roots: tuple[pathlib.Path, ...] = ()
+    path_map: tuple[tuple[str, str], ...] | Mapping[str, str] = ()
+    nested: bool = True
+    links: bool = False
+    remote: bool | Literal["hosts"] = True
+    hosts: tuple[str, ...] = ()
+    max_basins: int = 64
+    max_depth: int = 8
+    max_locations: int = 100
+    max_definitions: int = 10_000
+    max_definition_bytes: int = 2**20
+
+    _default: ClassVar[Policy | None] = None
+
+    def __post_init__(self) -> None:
+        if self.local not in _LOCAL:
+            raise ValueError(f"local must be one of {_LOCAL}, got {self.local!r}")
+        if self.remote not in _REMOTE:
+            raise ValueError(f"remote must be one of {_REMOTE}, got {self.remote!r}")
+        if isinstance(self.roots, (str, os.PathLike)) or isinstance(self.hosts, str):
+            raise TypeError("roots and hosts must be sequences, not one item")
+        roots = tuple(pathlib.Path(root).expanduser().absolute() for root in self.roots)
+        if self.local == "roots" and not roots:
+            raise ValueError('Policy(local="roots") needs at least one folder in roots')
+        pairs = self.path_map
+        if isinstance(pairs, Mapping):
+            pairs = tuple(pairs.items())
+        pairs = tuple((os.fspath(old), os.fspath(new)) for old, new in pairs)
+        if any(not old for old, _ in pairs):
+            raise ValueError("path_map: a prefix must not be empty")
+        for name in (
+            "max_basins",
+            "max_depth",
+            "max_locations",
+            "max_definitions",
+            "max_definition_bytes",
+        ):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative")
+        # A frozen dataclass is set up through object.__setattr__.
+        object.__setattr__(self, "roots", roots)
+        object.__setattr__(self, "hosts", tuple(self.hosts))
+        object.__setattr__(self, "path_map", pairs)
+
+    @classmethod
+    def default(cls) -> Policy:
+        """Return the policy of measurements that are opened without one."""
+        return Policy._default or Policy()
+
+    @classmethod
+    def set_default(cls, policy: Policy | None) -> None:
+        """Set the policy of measurements that are opened from now on without one.
+
+        Parameters
+        ----------
+        policy : Policy or None
+            None goes back to ``Policy()``.
+        """
+        if policy is not None and not isinstance(policy, Policy):
+            raise TypeError(f"expected a Policy or None, got {type(policy).__name__}")
+        Policy._default = policy
+
+    def check_path(
+        self, path: str | os.PathLike[str], folder: pathlib.Path | None
+    ) -> pathlib.Path:
+        """Return the path to open, links resolved where that matters.
+
+        Parameters
+        ----------
+        path : path
+            Absolute path that a definition led to.
+        folder : pathlib.Path or None
+            Folder of the measurement that the caller opened.
+
+        Raises
+        ------
+        PolicyError
+            If this policy does not allow the path.
+        """
+        if self.local is True:
+            return pathlib.Path(path)
+        if self.local is False:
+            raise PolicyError(
+                f"{path}: local basins are switched off by Policy(local=False)"
+            )
+        real = pathlib.Path(os.path.realpath(path))
+        roots = self.roots if self.local == "roots" else (folder,) if folder else ()
+        if any(real.is_relative_to(os.path.realpath(root)) for root in roots):
+            return real
+        inside = ", ".join(str(root) for root in roots) or "(the file has no folder)"
+        raise PolicyError(
+            f'{path}: Policy(local="{self.local}") allows files in {inside} and '
+            f"below, this one lies at {real}; pass another Policy to allow it"
+        )

@@ -1,0 +1,312 @@
+"""All basins of one file: which of them has a feature, and for which rows."""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+from ..errors import BasinError, BasinIdentifierMismatchError, ClosedError
+from ..once import alive
+from ..problems import Problem
+from .answers import (
+    data_of,
+    listed_features,
+    reasons_of,
+    reasons_of_dropped,
+    status_of,
+    status_of_dropped,
+)
+from .candidate import Ask, Candidate, Found
+from .context import BasinContext, Session
+from .definition import BasinDefinition
+from .findings import ProblemLog
+from .indexmap import IntArray, compose
+from .mapsource import MapSource
+from .policy import Policy
+from .referrer import NestedReferrer, Referrer
+from .source import Source
+from .status import BasinStatus, one_line
+from .stored import DroppedBasin
+
+_MAX_REASONS = 20
+
+
+class BasinSet:
+    """The basins of one file, in the order in which they are asked.
+
+    Parameters
+    ----------
+    referrer : Referrer
+        The file with the definitions.
+    definitions : sequence of dict or BasinDefinition
+        In look-up order (`sort_definitions`, `load_definitions`).
+    policy : Policy, optional
+        What may be opened; `Policy.default` if not given.
+    problems : list of Problem, optional
+        Where to record what turns out not to be usable.
+    dropped : sequence of DroppedBasin
+        Definitions that `load_definitions` left out, for the status.
+    session, chain
+        Of the set that this one is nested in.
+    """
+
+    def __init__(
+        self,
+        referrer: Referrer,
+        definitions: Sequence[Mapping[str, Any] | BasinDefinition],
+        policy: Policy | None = None,
+        problems: list[Problem] | None = None,
+        *,
+        dropped: Sequence[DroppedBasin] = (),
+        session: Session | None = None,
+        chain: tuple[Hashable, ...] = (),
+    ) -> None:
+        self._referrer = referrer
+        handle = referrer.handle
+        self._owns_session = session is None
+        self._session = session or Session(
+            policy or Policy.default(),
+            handle,
+            remote=bool(getattr(referrer, "remote", False)),
+        )
+        if not chain and handle is not None and handle.identity is not None:
+            chain = (handle.identity[:2],)
+        self._chain = chain or (object(),)
+        self._log = ProblemLog([] if problems is None else problems)
+        self._identifier = functools.cache(referrer.identifier)
+        self._context = BasinContext(self._session, handle)
+        self._dropped = dropped
+        self._closed = False
+        self._data: dict[int, tuple[Any, ...]] = {}
+        self._unparsed: dict[int, tuple[str, BasinError]] = {}
+        self._by_index: dict[int, Source] = {}
+        for index, raw in enumerate(definitions):
+            self._add(index, raw)
+        self._sources = list(self._by_index.values())
+        this = weakref.ref(self)
+        self._maps = MapSource(referrer, lambda ask: alive(this).search(ask))
+
+    def _add(self, index: int, raw: Mapping[str, Any] | BasinDefinition) -> None:
+        try:
+            definition = (
+                raw if isinstance(raw, BasinDefinition) else BasinDefinition.parse(raw)
+            )
+        except BasinError as exc:
+            self._unparsed[index] = (f"basin {index}", exc)
+            self._log.add(f"basin {index}", str(exc))
+            return
+        # By a weak reference: a forgotten set closes its files at once.
+        this = weakref.ref(self)
+        self._by_index[index] = Source(
+            definition,
+            self._context,
+            session=self._session,
+            chain=self._chain,
+            referrer_identifier=self._identifier,
+            nest=lambda candidate: alive(this)._nest(candidate),
+            report=functools.partial(self._log.add, definition.label),
+        )
+
+    def _nest(self, candidate: Candidate) -> BasinSet | None:
+        try:
+            return self._make_nested(candidate)
+        except BasinError as exc:
+            self._log.add(one_line(candidate.basin.definition.label), str(exc))
+            raise
+
+    def _make_nested(self, candidate: Candidate) -> BasinSet | None:
+        policy = self._session.policy
+        if not policy.nested or candidate.basin.type == "internal":
+            return None
+        definitions = candidate.basin.definitions()
+        if not definitions:
+            return None
+        if len(self._chain) >= policy.max_depth:
+            raise BasinError(
+                f"{one_line(candidate.basin.location)} has basins beyond "
+                f"Policy(max_depth={policy.max_depth})"
+            )
+        self._session.count_nesting()
+        identity = candidate.identity
+        return BasinSet(
+            NestedReferrer(candidate),
+            definitions,
+            problems=self._log.problems,
+            session=self._session,
+            chain=(*self._chain, object() if identity is None else identity),
+        )
+
+    def _raise_if_closed(self) -> None:
+        if self._closed:
+            raise ClosedError("the measurement is closed; open it again")
+
+    def find(self, feature: str) -> tuple[Any, IntArray | None] | None:
+        """Return where a feature lies, and which of its rows to take.
+
+        Parameters
+        ----------
+        feature : str
+            Its name.
+
+        Returns
+        -------
+        (obj, mapping) or None
+            `obj` is a `Reader`, an array-like, or (for ``trace`` and ``contour``) a
+            mapping of them by name; `mapping` holds a row of `obj` for each event,
+            the user's index mapping included, or is None if event number n is row
+            n. None if no basin has the feature: see `reasons`.
+
+        Raises
+        ------
+        BasinIdentifierMismatchError
+            If only basins of other measurements have it.
+        ClosedError
+            After `close`.
+        """
+        ask = Ask(feature)
+        found = self.search(ask)
+        if found is None and ask.skipped_remote:
+            found = self.search(Ask(feature, remote=True))
+        if found is None:
+            mismatch = self.mismatch(feature)
+            if mismatch is not None:
+                raise mismatch
+            return None
+        return found.obj, compose(self._referrer.mapping_indices(), found.mapping)
+
+    def search(self, ask: Ask) -> Found | None:
+        """Return where a feature lies for all events of the referrer."""
+        for source in self._sources:
+            self._raise_if_closed()
+            name = source.definition.mapping
+            if not source.may_have(ask.feature):
+                continue
+            if name is not None and (name == ask.feature or name in ask.pending):
+                continue
+            if source.is_remote and not ask.remote:
+                ask.skipped_remote = True
+                continue
+            found = self._search_source(source, ask)
+            if found is not None:
+                return found
+        return None
+
+    def _search_source(self, source: Source, ask: Ask) -> Found | None:
+        try:
+            index_map = self._maps.get(source.definition.mapping, ask)
+        except ClosedError:
+            raise
+        except Exception as exc:
+            source.lacks(ask.feature, exc)
+            return None
+        for candidate in source.candidates():
+            where = one_line(candidate.basin.location)
+            try:
+                found = candidate.find(ask)
+                if found is not None:
+                    return self._maps.fit(found, index_map)
+                if source.promised is not None and not ask.skipped_remote:
+                    source.lacks(ask.feature, f"{where} has no '{ask.feature}'")
+            except Exception as exc:
+                # The next location may do; closing concerns all of them.
+                self._raise_if_closed()
+                source.lacks(ask.feature, f"{where}: {one_line(exc)}")
+        return None
+
+    def mismatch(self, feature: str) -> BasinIdentifierMismatchError | None:
+        """Return the refusal that keeps a feature away, if there is one."""
+        for source in self._sources:
+            if source.refuses(feature):
+                return source.refusal()
+            if not source.may_have(feature):
+                continue
+            for candidate in source.opened():
+                nested = candidate.nested_if_made()
+                found = nested.mismatch(feature) if nested is not None else None
+                if found is not None:
+                    return found
+        return None
+
+    def features(self) -> set[str]:
+        """Return the names of all features that basins seem to have.
+
+        Basins that list their features are not opened for it, remote ones are not
+        contacted.
+        """
+        found: set[str] = set()
+        for source in self._sources:
+            self._raise_if_closed()
+            found |= listed_features(source, self._maps)
+        return found
+
+    def reasons(self, feature: str) -> list[str]:
+        """Return why no basin gives a feature, one line for each that matters."""
+        found = reasons_of_dropped(self._dropped, feature)
+        found += [f"{name}: {exc}" for name, exc in self._unparsed.values()]
+        for source in self._sources:
+            if not source.may_have(feature):
+                continue
+            found += reasons_of(source, feature)
+        if len(found) > _MAX_REASONS:
+            more = len(found) - _MAX_REASONS
+            found[_MAX_REASONS:] = [f"and {more} more basins"]
+        return found
+
+    def status(self) -> list[BasinStatus]:
+        """Return one record for each basin; local ones are opened to be certain."""
+        records = []
+        for index in range(len(self._by_index) + len(self._unparsed)):
+            self._raise_if_closed()
+            if index in self._by_index:
+                records.append(status_of(self._by_index[index], self._maps))
+            else:
+                name, exc = self._unparsed[index]
+                reason = one_line(exc)
+                records.append(BasinStatus(name, "", "", None, False, reason, None))
+        return records + [status_of_dropped(item) for item in self._dropped]
+
+    def get_data(self, index: int) -> tuple[Any, list[str], Any]:
+        """Return the documented triple of a basin (``HDF5Data.get_basin_data``).
+
+        Parameters
+        ----------
+        index : int
+            Position in the definitions.
+
+        Returns
+        -------
+        (group, features, index_mapping)
+            The basin's own features by name (an h5py.Group for the built-in
+            formats; None for a basin that is not available), the names that may
+            be used of it, and the mapping to apply to each of them.
+
+        Raises
+        ------
+        ValueError
+            If the type is unknown, or an internal basin lists no features.
+        BasinError
+            If its index map is not usable.
+        BasinIdentifierMismatchError
+            If it belongs to another measurement.
+        """
+        self._raise_if_closed()
+        count = len(self._by_index) + len(self._unparsed)
+        position = range(count)[index]
+        if position not in self._data:
+            if position in self._unparsed:
+                raise self._unparsed[position][1]
+            source = self._by_index[position]
+            self._data[position] = data_of(source, self._maps, self._referrer)
+        group, features, mapping = self._data[position]
+        return group, features, mapping
+
+    def close(self) -> None:
+        """Close all that the basins opened; twice is fine."""
+        self._closed = True
+        for source in self._sources:
+            source.close()
+        self._data.clear()
+        if self._owns_session:
+            self._session.close()

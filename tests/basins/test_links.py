@@ -1,0 +1,179 @@
+"""Links inside of files: nothing but the policy leads out of a basin."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+from dcread.basins import Policy
+from dcread.basins.links import member, subgroup
+from dcread.errors import BasinError, PolicyError
+
+Write = Callable[..., pathlib.Path]
+Open = Callable[..., Any]
+Make = Callable[..., dict[str, Any]]
+
+RAMP = np.arange(5) * 1.5
+
+
+@pytest.fixture
+def secret(write_file: Write) -> pathlib.Path:
+    return write_file("secret/secret.h5", {"deform": RAMP})
+
+
+def _external_link(h5: h5py.File, secret: pathlib.Path) -> None:
+    h5["events/deform"] = h5py.ExternalLink(str(secret), "/events/deform")
+
+
+def _external_group(h5: h5py.File, secret: pathlib.Path) -> None:
+    del h5["events"]
+    h5["events"] = h5py.ExternalLink(str(secret), "/events")
+
+
+def _soft_over_external(h5: h5py.File, secret: pathlib.Path) -> None:
+    h5["way"] = h5py.ExternalLink(str(secret), "/")
+    h5["events/deform"] = h5py.SoftLink("/way/events/deform")
+
+
+def _soft_over_soft_over_external(h5: h5py.File, secret: pathlib.Path) -> None:
+    h5["way"] = h5py.ExternalLink(str(secret), "/events")
+    h5["other"] = h5py.SoftLink("way")
+    h5["events/deform"] = h5py.SoftLink("/other/deform")
+
+
+def _external_storage(h5: h5py.File, secret: pathlib.Path) -> None:
+    h5["events"].create_dataset(
+        "deform", shape=(5,), dtype="u1", external=[(str(secret), 0, 5)]
+    )
+
+
+WAYS = [
+    _external_link,
+    _external_group,
+    _soft_over_external,
+    _soft_over_soft_over_external,
+    _external_storage,
+]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+@pytest.mark.parametrize("listed", [True, False])
+def test_no_link_leads_out_of_a_basin(  # noqa: PLR0917
+    way: Callable[[h5py.File, pathlib.Path], None],
+    listed: bool,
+    secret: pathlib.Path,
+    write_file: Write,
+    open_basins: Open,
+    file_basin: Make,
+) -> None:
+    source = write_file("src.rtdc")
+    with h5py.File(source, "r+") as h5:
+        way(h5, secret)
+    basin = file_basin(source, features=["deform"] if listed else None)
+    ref = write_file("ref.rtdc", basins=[basin])
+    opened = open_basins(ref)
+    assert opened.values("deform") is None
+    if listed:
+        (reason,) = opened.basins.reasons("deform")
+        assert "Policy(links=True)" in reason
+    if way is _external_storage:
+        expected = list(secret.read_bytes()[:5])
+    else:
+        expected = RAMP.tolist()
+    assert open_basins(ref, Policy(links=True)).values("deform").tolist() == expected
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_virtual_datasets_keep_to_the_policy(
+    inside: bool,
+    secret: pathlib.Path,
+    write_file: Write,
+    open_basins: Open,
+    file_basin: Make,
+) -> None:
+    target = write_file("ref/part.h5", {"deform": RAMP}) if inside else secret
+    source = write_file("ref/src.rtdc")
+    layout = h5py.VirtualLayout((5,), "f8")
+    layout[:] = h5py.VirtualSource(str(target), "events/deform", shape=(5,))
+    with h5py.File(source, "r+") as h5:
+        h5["events"].create_virtual_dataset("deform", layout)
+    ref = write_file("ref/ref.rtdc", basins=[file_basin(source)])
+    assert open_basins(ref).values("deform").tolist() == RAMP.tolist()
+    opened = open_basins(ref, Policy(local="beside"))
+    if inside:
+        assert opened.values("deform").tolist() == RAMP.tolist()
+    else:
+        with pytest.raises(PolicyError, match=r"secret\.h5"):
+            opened.values("deform")
+
+
+def test_links_inside_the_file_are_followed(tmp_path: pathlib.Path) -> None:
+    with h5py.File(tmp_path / "f.h5", "w") as h5:
+        h5["data/deep/deform"] = RAMP
+        h5["alias"] = h5py.SoftLink("/data/deep")
+        h5["events/absolute"] = h5py.SoftLink("/alias/deform")
+        h5["events/relative"] = h5py.SoftLink("absolute")
+        h5["events/hard"] = h5["data/deep/deform"]
+        events = subgroup(h5, "events")
+        for name in ("absolute", "relative", "hard"):
+            assert member(events, name)[:].tolist() == RAMP.tolist()
+        assert subgroup(h5, "alias").name == "/data/deep"
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "/events/a", "a\0", "absent"])
+def test_only_direct_members_count(name: str, tmp_path: pathlib.Path) -> None:
+    with h5py.File(tmp_path / "f.h5", "w") as h5:
+        h5["events/a"] = 1
+        with pytest.raises(KeyError):
+            member(h5["events"], name)
+
+
+def test_links_that_go_round_or_nowhere_are_missing(tmp_path: pathlib.Path) -> None:
+    with h5py.File(tmp_path / "f.h5", "w") as h5:
+        h5["round"] = h5py.SoftLink("/round")
+        h5["one"] = h5py.SoftLink("/two")
+        h5["two"] = h5py.SoftLink("/one")
+        h5["array"] = [1]
+        h5["through"] = h5py.SoftLink("/array/x")
+        h5["nowhere"] = h5py.SoftLink("/not/there")
+        for name in ("round", "one", "through", "nowhere"):
+            with pytest.raises(KeyError):
+                member(h5, name)
+        with pytest.raises(BasinError, match="no group"):
+            subgroup(h5, "events")
+        with pytest.raises(BasinError, match="should be a group"):
+            subgroup(h5, "array")
+
+
+def test_members_of_traces_are_checked_as_well(
+    secret: pathlib.Path, write_file: Write, open_basins: Open, file_basin: Make
+) -> None:
+    source = write_file("src.rtdc")
+    with h5py.File(source, "r+") as h5:
+        h5["events/trace/fl1_raw"] = np.zeros((5, 3))
+        h5["events/trace/fl2_raw"] = h5py.ExternalLink(str(secret), "/events/deform")
+    opened = open_basins(write_file("ref.rtdc", basins=[file_basin(source)]))
+    assert opened.values("trace") is None
+    assert opened.basins.get_data(0)[1] == ["trace"]
+
+
+def test_maps_do_not_come_from_elsewhere(
+    secret: pathlib.Path, write_file: Write, open_basins: Open, file_basin: Make
+) -> None:
+    with h5py.File(secret, "r+") as h5:
+        h5["map"] = np.arange(5)
+    source = write_file("src.rtdc", {"deform": RAMP})
+    basin = file_basin(source, mapping="basinmap0", features=["deform"])
+    ref = write_file("ref.rtdc", basins=[basin])
+    with h5py.File(ref, "r+") as h5:
+        h5["events/basinmap0"] = h5py.ExternalLink(str(secret), "/map")
+    opened = open_basins(ref)
+    assert opened.basins.features() == set()
+    assert opened.values("deform") is None
+    with pytest.raises(PolicyError):
+        opened.basins.get_data(0)

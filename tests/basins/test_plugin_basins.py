@@ -1,0 +1,157 @@
+"""Basins of plugins: what they may give, and what they may do wrong."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dcread.errors import BasinError
+
+RAMP = np.arange(5) * 1.5
+Write = Callable[..., pathlib.Path]
+Open = Callable[..., Any]
+
+
+class Fails:
+    """What a plugin's methods can do wrong; each leaves the file readable."""
+
+    @staticmethod
+    def raises(*_: Any) -> Any:
+        raise RuntimeError("plugin broke")
+
+    @staticmethod
+    def raises_base(*_: Any) -> Any:
+        class OddError(BaseException):
+            pass
+
+        raise OddError("plugin broke")
+
+
+@pytest.mark.parametrize("failure", [Fails.raises, Fails.raises_base])
+@pytest.mark.parametrize(
+    "method", ["__init__", "locations", "available", "open", "identifier", "identity"]
+)
+def test_basin_that_raises_is_passed_over(
+    method: str,
+    failure: Callable[..., Any],
+    open_memory: Open,
+    write_file: Write,
+) -> None:
+    call = classmethod(failure) if method == "locations" else failure
+    source = write_file("src.rtdc", {"area_um": RAMP})
+    file = {"type": "file", "format": "hdf5", "name": "f", "paths": [str(source)]}
+    opened = open_memory(file, **{method: call})
+    assert opened.basins.features() == {"area_um"}
+    assert opened.values("deform") is None
+    assert opened.values("area_um").tolist() == RAMP.tolist()
+    record = opened.status("m")
+    assert record.available is False
+    assert "plugin broke" in record.reason
+    assert "plugin broke" in opened.basins.reasons("deform")[0]
+
+
+@pytest.mark.parametrize("method", ["close", "definitions", "length"])
+def test_failure_of_lesser_methods_does_no_harm(method: str, open_memory: Open) -> None:
+    opened = open_memory(**{method: Fails.raises})
+    assert opened.values("deform").tolist() == RAMP.tolist()
+    assert opened.values("area_um") is None
+    opened.basins.close()
+
+
+class Lazy(Mapping[str, Any]):
+    """Features that break one by one."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name == "broken":
+            raise OSError("cannot read")
+        return {"list": [1, 2, 3, 4, 5], "number": 5, "text": "abcde", "good": RAMP}[
+            name
+        ]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from ("broken", "list", "number", "text", "good", "absent")
+
+    def __len__(self) -> int:
+        return 6
+
+
+def test_wrong_features_are_passed_over(open_memory: Open) -> None:
+    opened = open_memory(features=Lazy())
+    for name in ("broken", "list", "number", "text", "absent"):
+        assert opened.values(name) is None, name
+    assert opened.values("good").tolist() == RAMP.tolist()
+
+
+class Array:
+    """An array that may give something else than it tells."""
+
+    shape = (5, 4)
+    dtype = np.dtype("i4")
+    data = np.arange(20, dtype="i4").reshape(5, 4)
+
+    def __init__(self, answer: Callable[[Any], Any] = lambda data: data) -> None:
+        self.answer = answer
+        self.asked: list[Any] = []
+
+    def __getitem__(self, rows: Any) -> Any:
+        self.asked.append(rows)
+        return self.answer(self.data[rows])
+
+
+def test_array_likes_need_slicing_only(open_memory: Open) -> None:
+    array = Array()
+    trace = {"fl1_raw": array, "fl2_raw": Array()}
+    opened = open_memory(features={"userdef1": array, "trace": trace})
+    reader, _ = opened.basins.find("userdef1")
+    assert np.array_equal(opened.values("userdef1"), Array.data)
+    rows = np.array([4, 1, 1, 0])
+    window = (slice(1, 3),)
+    assert np.array_equal(reader.read(rows, window=window), Array.data[rows, 1:3])
+    assert reader.read(rows[:0]).shape == (0, 4)
+    assert reader.read(slice(0, 5, 2)).tolist() == Array.data[::2].tolist()
+    assert all(isinstance(item, slice) for item in array.asked)
+    blocks: list[Any] = []
+    reader.map_blocks(slice(1, 5), lambda first, block: blocks.append((first, block)))
+    assert np.array_equal(np.concatenate([b for _, b in blocks]), Array.data[1:5])
+    traces, _ = opened.basins.find("trace")
+    assert traces["fl2_raw"].read(slice(0, 5, 1)).tolist() == Array.data.tolist()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda data: data[:1],
+        lambda data: data[:, :2],
+        lambda data: data.astype(float),
+        lambda data: [*data.tolist(), [1, 2, 3, 4]],
+        lambda _: None,
+    ],
+)
+def test_array_that_gives_something_else_is_an_error(
+    answer: Callable[[Any], Any], open_memory: Open
+) -> None:
+    opened = open_memory(features={"userdef1": Array(answer)})
+    with pytest.raises(BasinError, match="memory: 'userdef1' gave shape"):
+        opened.values("userdef1")
+
+
+@pytest.mark.parametrize("features", [None, [1], "text", 3])
+def test_open_must_return_a_mapping(features: Any, open_memory: Open) -> None:
+    opened = open_memory(features=features)
+    assert opened.values("deform") is None
+    assert "open should return features by name" in opened.status("m").reason
+
+
+def test_basin_that_never_opens_stays_closed(
+    open_memory: Open,
+) -> None:
+    closed: list[str] = []
+    opened = open_memory(
+        open=Fails.raises, close=lambda self: closed.append(self.location)
+    )
+    assert opened.values("deform") is None
+    assert closed == ["memory"]

@@ -1,0 +1,322 @@
+"""Single images: decoded HDF5 chunks within a byte budget, read ahead in order."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .chunk_memory import ChunkMemory
+from .engine import Reader, get_num_threads
+from .engine.lock import letting_go
+from .engine.memory import empty
+from .mapped import MappedReader
+from .turns import Turn
+
+__all__ = ["BlockStore"]
+
+_FIRST_RUN = 4 << 20  # bytes; later runs are longer
+_RUN_BYTES = 16 << 20
+_RUNS = 4  # how many runs there are at the least within the allowance
+_FEW = 4 << 20  # bytes to keep at first, until more would be of use
+_MANY = 1 << 30
+_SPARE = 2  # blocks of memory to keep for the next ones
+_IN_ORDER = 2  # that many steps to the next row mean reading in order
+
+
+class _Run(NamedTuple):
+    """Blocks that were read together."""
+
+    blocks: list[int]
+    stack: NDArray[Any]
+
+
+class BlockStore:
+    """The blocks (rows of HDF5 chunks) that single rows were asked from.
+
+    A random row costs one block. Rows in order are read by runs of blocks, which
+    decode in parallel, and the next run is read while the caller works; all are kept
+    up to the allowance. Of rows here and there, few blocks are kept (new memory costs
+    nearly as much as decoding) until one is asked for again that was dropped.
+
+    Parameters
+    ----------
+    reader : Reader
+        Where the rows come from. Behind an index mapping, blocks are those of the
+        dataset that is mapped.
+    allowance : callable
+        Returns how many bytes the blocks may take at this moment; one block is
+        always allowed.
+
+    Attributes
+    ----------
+    recent : tuple of int, int, ndarray; or None
+        First row (of the dataset that is mapped), row after the last, and the rows
+        of the run that was used last. Read it once, without a lock.
+    """
+
+    def __init__(self, reader: Reader, allowance: Callable[[], int]) -> None:
+        self._indices: NDArray[Any] | None = None
+        if isinstance(reader, MappedReader):
+            self._indices = reader.indices
+            reader = reader.base
+        self._reader = reader
+        self._count = len(reader.shape) and reader.shape[0]
+        if self._indices is not None:
+            self._length = len(self._indices)
+        else:
+            self._length = self._count
+        self._height = max(1, reader.block_rows)
+        row = int(np.prod(reader.shape[1:], dtype=object)) * reader.dtype.itemsize
+        self._row_bytes = max(1, row)
+        self._block_bytes = self._height * self._row_bytes
+        self._allowance = allowance
+        self._wanted = max(4 * self._block_bytes, _FEW)
+        self._run_bytes = _FIRST_RUN
+        self.recent: tuple[int, int, NDArray[Any]] | None = None
+        self._ghosts: OrderedDict[int, None] = OrderedDict()
+        self._single = ChunkMemory(self._block_bytes, _MANY, spare=_SPARE)
+        self._turn = Turn()
+        self._runs: OrderedDict[int, _Run] = OrderedDict()  # by first block
+        self._held = 0  # bytes of all runs
+        self._places: dict[int, tuple[int, int]] = {}  # block: (run, first row there)
+        self._last_row = self._first_row = -2  # of those asked for in order
+        self._trigger = 0  # from this row on the next run is read ahead,
+        self._next_start = 0  # which begins at this row
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory, blocks in the making included."""
+        with self._turn:
+            return self._nbytes()
+
+    def _nbytes(self) -> int:
+        return self._held + sum(self._turn.busy.values())
+
+    def quick(self, index: int) -> NDArray[Any] | None:
+        """Return a row if it lies in the run that was used last, else None."""
+        recent = self.recent
+        if recent is None:
+            return None
+        start, stop, stack = recent
+        base_row = index if self._indices is None else int(self._indices[index])
+        if not start <= base_row < stop:
+            return None
+        self._note(index)
+        image: NDArray[Any] = stack[base_row - start]
+        return image
+
+    def row(self, index: int) -> NDArray[Any]:
+        """Return a row (a view of a block, not to be written)."""
+        base_row = index if self._indices is None else int(self._indices[index])
+        block, position = divmod(base_row, self._height)
+        blocks: list[int] = []
+        with self._turn:
+            self._note(index)
+            while not blocks:
+                place = self._places.get(block)
+                if place is not None:
+                    self._runs.move_to_end(place[0])
+                    stack, start = self._runs[place[0]].stack, place[1]
+                    break
+                if block not in self._turn.busy:
+                    blocks = self._claim(index, block)
+                if not blocks:
+                    self._turn.wait()
+        if blocks:
+            stack, start = self._make(blocks), blocks.index(block) * self._height
+        if self._trigger <= index < self._next_start:
+            self._look_ahead(index)
+        self._remember(block, index)
+        image: NDArray[Any] = stack[start + position]
+        return image
+
+    def _note(self, index: int) -> None:
+        """Note which row was asked for (by two threads at once: no harm)."""
+        last, self._last_row = self._last_row, index
+        if not last <= index <= last + 1:
+            self._first_row = index
+
+    def _in_order(self) -> bool:
+        return self._last_row - self._first_row >= _IN_ORDER
+
+    def _remember(self, block: int, index: int) -> None:
+        """Let `quick` have the rows next to those of a block, if they are held."""
+        if self._trigger <= index < self._next_start and self._in_order():
+            return  # the next row shall look ahead again
+        with self._turn:
+            place = self._places.get(block)
+            if place is None:
+                return
+            blocks, stack = self._runs[place[0]]
+            first, count = blocks[0] * self._height, len(stack)
+            if blocks[-1] - blocks[0] == len(blocks) - 1:
+                self.recent = first, first + count, stack
+            else:
+                part = stack[place[1] : place[1] + self._height]
+                first = block * self._height
+                self.recent = first, first + len(part), part
+
+    def trim(self) -> None:
+        """Drop the oldest blocks until the allowance is kept."""
+        with self._turn:
+            self._make_room(0, keep=0)
+
+    def _run_length(self) -> int:
+        """Return how many blocks are read together for a caller in order."""
+        wanted = max(2 * get_num_threads(), self._run_bytes // self._block_bytes)
+        return max(1, min(wanted, self._allowance() // _RUNS // self._block_bytes))
+
+    def _blocks_from(self, index: int) -> tuple[list[int], int]:
+        """Return the blocks of a run for a row, and the row where it ends."""
+        limit = self._run_length()
+        if self._indices is None:
+            first = index // self._height
+            stop = min(first + limit, -(-self._count // self._height))
+            return list(range(first, stop)), min(stop * self._height, self._length)
+        blocks = self._indices[index : index + limit * self._height] // self._height
+        chosen = list(dict.fromkeys(blocks.tolist()))[:limit]
+        beyond = np.flatnonzero(~np.isin(blocks, chosen))
+        count = int(beyond[0]) if len(beyond) else len(blocks)
+        return sorted(chosen), index + count
+
+    def _missing(self, blocks: list[int]) -> list[int]:
+        busy = self._turn.busy
+        return [b for b in blocks if b not in self._places and b not in busy]
+
+    def _claim(self, index: int, block: int) -> list[int]:
+        """Return the blocks that the caller shall make; none if it has to wait."""
+        blocks = [block]
+        if self._ghosts.pop(block, block) is None:
+            # it was dropped too early: keep more from now on
+            self._wanted = _MANY
+        if self._in_order():
+            self._wanted = _MANY
+            blocks = self._missing(self._next_run(index))
+        if not self._reserve(blocks):
+            blocks = [block] if self._reserve([block]) or not self._turn.busy else []
+        self._mark(blocks)
+        return blocks
+
+    def _next_run(self, index: int) -> list[int]:
+        """Return the blocks from a row on; what follows is to be read ahead."""
+        run, self._next_start = self._blocks_from(index)
+        self._trigger = index
+        self._run_bytes = min(2 * self._run_bytes, _RUN_BYTES)
+        return run
+
+    def _mark(self, blocks: list[int]) -> None:
+        for block in blocks:
+            self._turn.busy[block] = self._block_bytes
+
+    def _reserve(self, blocks: list[int], keep: int = 0) -> bool:
+        return self._make_room(len(blocks) * self._block_bytes, keep)
+
+    def _make_room(self, nbytes: int, keep: int) -> bool:
+        """Drop runs, but for `keep` ones, to make room; False if there is none."""
+        allowed = self._allowance()
+        limit = min(allowed, self._wanted)
+        while self._nbytes() + nbytes > limit and len(self._runs) > keep:
+            _, run = self._runs.popitem(last=False)
+            self._held -= run.stack.nbytes
+            self.recent = None
+            for block in run.blocks:
+                del self._places[block]
+                self._ghosts[block] = None
+        while len(self._ghosts) * self._block_bytes > max(allowed, self._wanted):
+            self._ghosts.popitem(last=False)
+        return self._nbytes() + nbytes <= allowed
+
+    def _make(self, blocks: list[int]) -> NDArray[Any]:
+        try:
+            stack = self._read(blocks)
+        except BaseException:
+            with self._turn:
+                self._turn.done(blocks)
+            raise
+        with self._turn:
+            if not self._closed:
+                self._runs[blocks[0]] = _Run(blocks, stack)
+                self._held += stack.nbytes
+                for number, block in enumerate(blocks):
+                    self._places[block] = (blocks[0], number * self._height)
+            self._turn.done(blocks)
+        return stack
+
+    def _read(self, blocks: list[int]) -> NDArray[Any]:
+        first, last = blocks[0], blocks[-1]
+        stop = min((last + 1) * self._height, self._count)
+        if last - first == len(blocks) - 1:
+            rows: Any = slice(first * self._height, stop, 1)
+            count = stop - rows.start
+        else:
+            starts = np.array(blocks)[:, np.newaxis] * self._height
+            rows = (starts + np.arange(self._height)).ravel()
+            rows = rows[rows < stop]
+            count = len(rows)
+        shape = (count, *self._reader.shape[1:])
+        if len(blocks) == 1:
+            stack = self._single.new(shape, self._reader.dtype)
+        else:
+            stack = empty(shape, self._reader.dtype)
+        return self._reader.read(rows, stack)
+
+    def _look_ahead(self, index: int) -> None:
+        """Let a thread read the next run while the caller works on this one."""
+        with self._turn:
+            if self._thread is not None and self._thread.is_alive():
+                return
+            blocks = self._claim_ahead(index)
+            if not blocks:
+                return
+            thread = threading.Thread(
+                target=self._make_ahead, args=(blocks,), name="dcread-ahead"
+            )
+            try:
+                thread.start()
+            except RuntimeError:  # the interpreter is shutting down
+                self._turn.done(blocks)
+                return
+            self._thread = thread
+
+    def _claim_ahead(self, index: int) -> list[int]:
+        """Return the blocks to make ahead for a caller at a row, if any."""
+        start = self._next_start
+        if not self._trigger <= index < start < self._length or self._closed:
+            return []
+        if not self._in_order():
+            return []
+        blocks = self._missing(self._next_run(start))
+        if not blocks or not self._reserve(blocks, keep=1):
+            return []
+        self._mark(blocks)
+        return blocks
+
+    def _make_ahead(self, blocks: list[int]) -> None:
+        # Who asks for such a block tries again, and gets the error then.
+        with contextlib.suppress(Exception):
+            while blocks:
+                self._make(blocks)
+                with self._turn:  # a caller who waited already wants the next run
+                    blocks = self._claim_ahead(self._last_row)
+
+    def close(self) -> None:
+        """Drop all blocks and end what runs in the background."""
+        with self._turn:
+            self._closed = True
+            thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            with letting_go():
+                thread.join()
+        with self._turn:
+            self.recent = None
+            self._runs.clear()
+            self._places.clear()
+            self._held = 0

@@ -1,0 +1,115 @@
+"""Memory for chunks, used again as soon as nobody looks at it."""
+
+from __future__ import annotations
+
+import math
+import queue
+import weakref
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from .engine.memory import empty
+
+__all__ = ["ChunkMemory"]
+
+
+class ChunkMemory:
+    """Blocks of memory of one size, a limited number of them.
+
+    New memory costs time (the system clears it page by page), so that blocks go
+    round: an array made by `new` gives its block back when it and all views of it
+    are gone.
+
+    Parameters
+    ----------
+    nbytes : int
+        Size of a block.
+    limit : int
+        How many blocks there may be, those in use included, for a free one to be
+        kept.
+    spare : int, optional
+        How many free blocks to keep; as many as `limit` if not given.
+    """
+
+    def __init__(self, nbytes: int, limit: int, spare: int | None = None) -> None:
+        self.nbytes = nbytes
+        self._limit = limit
+        self._spare = limit if spare is None else spare
+        self._count = 0
+        # its `put` may be called by the garbage collector at any time
+        self._free: queue.SimpleQueue[NDArray[np.uint8] | None] = queue.SimpleQueue()
+
+    def new(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """Return an uninitialised array, whether or not a block is free."""
+        block = self._take()
+        return self._array(self._make() if block is None else block, shape, dtype)
+
+    def wait_for_new(
+        self, shape: tuple[int, ...], dtype: DTypeLike, timeout: float
+    ) -> NDArray[Any] | None:
+        """Return an uninitialised array once there is a block within the limit.
+
+        Returns
+        -------
+        ndarray or None
+            None if none came free in time, or `give_up` was called.
+        """
+        block = self._take()
+        if block is None:
+            if self._count < self._limit:
+                block = self._make()
+            else:
+                try:
+                    block = self._free.get(timeout=timeout)
+                except queue.Empty:
+                    return None
+        return None if block is None else self._array(block, shape, dtype)
+
+    def give_up(self) -> None:
+        """Let who waits for memory go without."""
+        self._free.put(None)
+
+    def _take(self) -> NDArray[np.uint8] | None:
+        while True:
+            try:
+                block = self._free.get_nowait()
+            except queue.Empty:
+                return None
+            if block is not None:
+                return block
+
+    def _make(self) -> NDArray[np.uint8]:
+        self._count += 1
+        return empty((self.nbytes,), np.dtype(np.uint8))
+
+    def _array(
+        self, block: NDArray[np.uint8], shape: tuple[int, ...], dtype: DTypeLike
+    ) -> NDArray[Any]:
+        size = math.prod(shape) * np.dtype(dtype).itemsize
+        return np.asarray(_Loan(self, block))[:size].view(dtype).reshape(shape)
+
+    def _take_back(self, block: NDArray[np.uint8]) -> None:
+        if self._count > self._limit or self._free.qsize() >= self._spare:
+            self._count -= 1
+        else:
+            self._free.put(block)
+
+
+class _Loan:
+    """What arrays have as their base: it lives for as long as any view of them.
+
+    An array as base would not do: NumPy lets views of views point to it directly,
+    past the array that was lent.
+    """
+
+    def __init__(self, owner: ChunkMemory, block: NDArray[np.uint8]) -> None:
+        self._owner = weakref.ref(owner)
+        self._block = block
+        self.__array_interface__ = block.__array_interface__
+
+    def __del__(self) -> None:
+        owner = self._owner()
+        if owner is not None:
+            owner._take_back(self._block)

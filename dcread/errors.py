@@ -1,0 +1,95 @@
+"""All errors that dcread raises for data that it cannot read.
+
+The family::
+
+    DCReadError
+    |-- FileMissingError              (FileNotFoundError)
+    |-- NotAFileError                 (OSError)
+    |-- FormatError                   (OSError, ValueError)
+    |   |-- ChecksumError
+    |-- ShapeMismatchError            (ValueError)
+    |-- FileChangedError              (OSError)
+    |-- ClosedError                   (ValueError)
+    |-- FeatureNotFoundError          (KeyError)
+    |-- BasinError
+        |-- BasinNotAvailableError    (OSError)
+        |-- BasinIdentifierMismatchError (ValueError)
+        |-- PolicyError               (PermissionError)
+
+A wrong argument (an index out of range, a float as an index, a negative size)
+raises the builtin that NumPy would raise; the family is about *data*.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BasinError",
+    "BasinIdentifierMismatchError",
+    "BasinNotAvailableError",
+    "ChecksumError",
+    "ClosedError",
+    "DCReadError",
+    "FeatureNotFoundError",
+    "FileChangedError",
+    "FileMissingError",
+    "FormatError",
+    "NotAFileError",
+    "PolicyError",
+    "ShapeMismatchError",
+]
+
+
+class DCReadError(Exception):
+    """Root of all errors about data that dcread reads."""
+
+
+class FileMissingError(DCReadError, FileNotFoundError):
+    """There is no file at the path that was given."""
+
+
+class NotAFileError(DCReadError, OSError):
+    """The path leads to a directory, a FIFO, a device or a socket."""
+
+
+class FormatError(DCReadError, OSError, ValueError):
+    """The bytes of a file are not what the format demands."""
+
+
+class ChecksumError(FormatError):
+    """A stored checksum does not belong to the bytes beside it."""
+
+
+class ShapeMismatchError(DCReadError, ValueError):
+    """Two things that must have the same shape or length do not."""
+
+
+class FileChangedError(DCReadError, OSError):
+    """A file is not the one that was opened, pickled or concatenated."""
+
+
+class ClosedError(DCReadError, ValueError):
+    """Something was asked of a measurement that is closed."""
+
+
+class FeatureNotFoundError(DCReadError, KeyError):
+    """A feature is neither stored in the file nor in one of its basins."""
+
+    def __str__(self) -> str:
+        """Return the message itself (a KeyError would quote it)."""
+        return str(self.args[0]) if self.args else ""
+
+
+class BasinError(DCReadError):
+    """A basin cannot be used as it is defined."""
+
+
+class BasinNotAvailableError(BasinError, OSError):
+    """No location of a basin could be opened."""
+
+
+class BasinIdentifierMismatchError(BasinError, ValueError):
+    """A basin's measurement identifier is not the one that was expected."""
+
+
+class PolicyError(BasinError, PermissionError):
+    """A file asked for something that the caller's policy does not allow."""

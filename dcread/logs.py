@@ -1,0 +1,118 @@
+"""Logs: named lists of lines, one text dataset each in the group ``/logs``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .basins.links import member, subgroup
+from .engine.lock import h5_lock
+from .errors import FormatError
+from .metadata import clean_text
+from .own import reader_of
+from .problems import Problem
+from .tolerance import noting
+
+if TYPE_CHECKING:
+    from .basins import Policy
+    from .engine import FileHandle
+
+MAX_LOG_BYTES = 64 << 20
+"""A larger log is left out: a file could claim any size."""
+_LINES_AT_ONCE = 4096
+
+
+def read_logs(
+    handle: FileHandle, policy: Policy, problems: list[Problem]
+) -> dict[str, list[str]]:
+    """Return all logs of a file by name, sorted; empty ones are left out.
+
+    Lines that are not UTF-8 get replacement characters; that, and logs that
+    cannot be read, are told in `problems`.
+    """
+    logs: dict[str, list[str]] = {}
+    for name in member_names(handle, "logs", "log", policy, problems):
+        with noting(problems, "log", name):
+            lines = _read_lines(handle, name, policy)
+            cleaned = [clean_text(line) for line in lines]
+            if cleaned:
+                logs[name] = [line for line, _ in cleaned]
+            damaged = [row for row, (_, intact) in enumerate(cleaned) if not intact]
+            if damaged:
+                reason = (
+                    f"expected text in UTF-8, found other bytes in {len(damaged)} "
+                    f"lines (the first is line {damaged[0]}); they were replaced by "
+                    "'\N{REPLACEMENT CHARACTER}'"
+                )
+                problems.append(Problem("log", name, reason))
+    return logs
+
+
+def member_names(
+    handle: FileHandle, group: str, kind: str, policy: Policy, problems: list[Problem]
+) -> list[str]:
+    """Return the sorted names in a group of a file; [] where there is none."""
+    names: list[str] = []
+    with noting(problems, kind, f"/{group}"), handle.using(), h5_lock:
+        if handle.h5.get(group, getlink=True) is not None:
+            names = sorted(subgroup(handle.h5, group, policy))
+    return names
+
+
+def open_member(handle: FileHandle, group: str, name: str, policy: Policy) -> Any:
+    """Return the h5py dataset at ``/group/name``.
+
+    Raises
+    ------
+    FormatError
+        If it is no dataset, or has no array in it.
+    PolicyError
+        If it lies in another file and `policy` does not allow that.
+    """
+    import h5py
+
+    with handle.using(), h5_lock:
+        h5ds = member(subgroup(handle.h5, group, policy), name, policy)
+        if not isinstance(h5ds, h5py.Dataset):
+            raise FormatError("expected a dataset, found a group")
+        if h5ds.shape is None:
+            raise FormatError("expected an array, found an empty dataspace")
+    return h5ds
+
+
+def _read_lines(handle: FileHandle, name: str, policy: Policy) -> list[bytes | str]:
+    h5ds = open_member(handle, "logs", name, policy)
+    with handle.using(), h5_lock:
+        shape, dtype = h5ds.shape, h5ds.dtype
+        variable = dtype.kind == "O"
+        if dtype.kind not in "SUO" or (variable and not _is_text(dtype)):
+            raise FormatError(f"expected lines of text, found values of type {dtype}")
+        if shape == ():
+            text = h5ds[()]
+            return list(text.splitlines()) if text else []
+    _check_size(name, int(np.prod(shape)) * (1 if variable else dtype.itemsize))
+    reader = reader_of(handle, h5ds)
+    lines: list[bytes | str] = []
+    nbytes = 0
+    for start in range(0, shape[0], _LINES_AT_ONCE):
+        part = slice(start, min(start + _LINES_AT_ONCE, shape[0]), 1)
+        items = reader.read(part).reshape(-1).tolist()
+        nbytes += sum(map(len, items))
+        _check_size(name, nbytes)
+        lines += items
+    return lines
+
+
+def _is_text(dtype: np.dtype[Any]) -> bool:
+    import h5py
+
+    return h5py.check_string_dtype(dtype) is not None
+
+
+def _check_size(name: str, nbytes: int) -> None:
+    if nbytes > MAX_LOG_BYTES:
+        raise FormatError(
+            f"log '{name}' has at least {nbytes} bytes, expected at most "
+            f"{MAX_LOG_BYTES}; read it with h5py if it is wanted"
+        )

@@ -1,0 +1,266 @@
+"""Sources are checked whenever a concatenated file is opened: never zeros."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import warnings
+
+import h5py
+import numpy as np
+import pytest
+
+from dcread import HDF5Data, Policy, errors
+from dcread.concat_sources import MAX_HASHED_BYTES, SOURCES
+from dcread.hdf5_concat import check_sources
+
+
+@pytest.fixture
+def joined(measurement, join, tmp_path):
+    """A closed concatenation of two files in one folder."""
+    paths = [measurement("in/a.rtdc", seed=1), measurement("in/b.rtdc", seed=2)]
+    out = tmp_path / "in" / "out.rtdc"
+    join(paths, path_out=out).close()
+    return out, paths
+
+
+def records(path):
+    with h5py.File(path) as h5:
+        return [json.loads(line) for line in h5[SOURCES][:]]
+
+
+def test_records(joined):
+    out, paths = joined
+    found = records(out)
+    assert [one["path"] for one in found] == [str(path) for path in paths]
+    assert [one["size"] for one in found] == [path.stat().st_size for path in paths]
+    assert [one["events"] for one in found] == [10, 10]
+    assert [one["identifier"] for one in found] == [None, None]
+    assert [one["nested"] for one in found] == [False, False]
+    with HDF5Data(out) as data:
+        assert check_sources(data.handle) == paths
+
+
+def test_identifiers_are_recorded(measurement, join, tmp_path):
+    a = measurement("a.rtdc", attrs={"experiment:run identifier": "mm-1"})
+    join([a, a], path_out=tmp_path / "o.rtdc")
+    assert [one["identifier"] for one in records(tmp_path / "o.rtdc")] == ["mm-1"] * 2
+
+
+def test_missing_source(joined):
+    out, paths = joined
+    paths[1].unlink()
+    with pytest.raises(errors.FileMissingError) as info:
+        HDF5Data(out)
+    assert str(out) in str(info.value)
+    assert str(paths[1]) in str(info.value)
+
+
+def test_source_that_vanishes_after_opening(joined):
+    out, paths = joined
+    with HDF5Data(out) as data:
+        paths[1].unlink()
+        with pytest.raises(errors.FileMissingError, match=r"b\.rtdc"):
+            data["deform"]
+        with pytest.raises(errors.DCReadError, match=r"b\.rtdc"):
+            data.image[15]
+
+
+def test_source_that_changes_after_opening(joined, measurement):
+    out, paths = joined
+    with HDF5Data(out) as data:
+        os.replace(measurement("other.rtdc", seed=5), paths[1])
+        with pytest.raises(errors.FileChangedError, match=r"b\.rtdc"):
+            data["deform"]
+
+
+@pytest.mark.parametrize("change", ["value", "attribute", "append", "replace", "cut"])
+def test_changed_source(joined, change, measurement):
+    out, paths = joined
+    before = paths[0].stat()
+    if change == "value":
+        with h5py.File(paths[0], "r+") as h5:
+            h5["events/deform"][3] = 99
+        assert paths[0].stat().st_size == before.st_size
+    elif change == "attribute":
+        with h5py.File(paths[0], "r+") as h5:
+            h5.attrs["imaging:frame rate"] = 7.0
+    elif change == "append":
+        with open(paths[0], "ab") as file:
+            file.write(b"x")
+    elif change == "replace":
+        os.replace(measurement("other.rtdc", seed=5), paths[0])
+    else:
+        os.truncate(paths[0], 100)
+    with pytest.raises(errors.FileChangedError) as info:
+        HDF5Data(out)
+    assert str(out) in str(info.value)
+    assert str(paths[0]) in str(info.value)
+
+
+def test_touched_or_copied_source_with_the_same_content_is_fine(joined):
+    out, paths = joined
+    os.utime(paths[0])
+    content = paths[1].read_bytes()
+    paths[1].unlink()
+    paths[1].write_bytes(content)
+    with HDF5Data(out) as data:
+        assert data["deform"][15] == 2.005
+
+
+def test_same_time_and_size_but_another_measurement(measurement, join, tmp_path):
+    name = "experiment:run identifier"
+    a = measurement("a.rtdc", attrs={name: "mm-1"})
+    b = measurement("b.rtdc", attrs={name: "mm-2"})
+    join([a, a], path_out=tmp_path / "o.rtdc").close()
+    assert a.stat().st_size == b.stat().st_size
+    os.utime(b, ns=(a.stat().st_atime_ns, a.stat().st_mtime_ns))
+    os.replace(b, a)
+    with pytest.raises(errors.FileChangedError, match=r"mm-1.*mm-2"):
+        HDF5Data(tmp_path / "o.rtdc")
+
+
+def test_large_files_are_compared_by_time(measurement, join, tmp_path):
+    a = measurement("a.rtdc")
+    with open(a, "ab") as file:
+        file.truncate(MAX_HASHED_BYTES + 1)
+    join([a, a], path_out=tmp_path / "o.rtdc").close()
+    assert [one["sha256"] for one in records(tmp_path / "o.rtdc")] == [None, None]
+    HDF5Data(tmp_path / "o.rtdc").close()
+    os.utime(a, ns=(0, a.stat().st_mtime_ns + 5_000_000))
+    with pytest.raises(errors.FileChangedError, match="written after"):
+        HDF5Data(tmp_path / "o.rtdc")
+
+
+def test_sources_are_found_beside_the_moved_file(joined, tmp_path):
+    out, paths = joined
+    expected = HDF5Data(out)["image"][:]
+    shutil.move(tmp_path / "in", tmp_path / "moved")
+    with HDF5Data(tmp_path / "moved" / "out.rtdc") as data:
+        np.testing.assert_array_equal(data["image"][:], expected)
+        assert data["deform"][15] == 2.005
+        assert check_sources(data.handle) == [
+            tmp_path / "moved" / path.name for path in paths
+        ]
+    (tmp_path / "moved" / "b.rtdc").unlink()
+    with pytest.raises(errors.FileMissingError):
+        HDF5Data(tmp_path / "moved" / "out.rtdc")
+
+
+def test_sources_are_found_beside_what_a_link_leads_to(joined, tmp_path):
+    (tmp_path / "in").rename(tmp_path / "moved")
+    link = tmp_path / "link.rtdc"
+    link.symlink_to(tmp_path / "moved" / "out.rtdc")
+    with HDF5Data(link) as data:
+        assert data["deform"][15] == 2.005
+        assert data.image[15, 0, 0] == 105
+
+
+def test_never_from_the_working_directory(joined, tmp_path, monkeypatch):
+    out, _ = joined
+    shutil.move(out, tmp_path / "alone.rtdc")
+    (tmp_path / "in").rename(tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(errors.FileMissingError):
+        HDF5Data(tmp_path / "alone.rtdc")
+
+
+def test_sources_of_sources(measurement, join, tmp_path):
+    deepest = measurement("deepest.rtdc")
+    out = [tmp_path / f"{n}.rtdc" for n in range(3)]
+    join([deepest, deepest], path_out=out[0]).close()
+    join([out[0], measurement("x.rtdc")], path_out=out[1]).close()
+    join([out[1]] * 2, path_out=out[2]).close()
+    assert len(HDF5Data(out[2])) == 60
+    with h5py.File(deepest, "r+") as h5:
+        h5["events/deform"][0] = 5
+    with pytest.raises(errors.FileChangedError, match=r"deepest\.rtdc"):
+        HDF5Data(out[2])
+
+
+def test_virtual_datasets_of_other_programs(measurement, join, tmp_path):
+    source = measurement("s.rtdc")
+    for name in ("a.rtdc", "b.rtdc"):
+        with h5py.File(tmp_path / name, "w") as h5:
+            h5.attrs["experiment:event count"] = 10
+            layout = h5py.VirtualLayout(shape=(10,), dtype=float)
+            layout[:] = h5py.VirtualSource(source.name, "events/deform", shape=(10,))
+            h5.create_virtual_dataset("events/deform", layout)
+    paths = [tmp_path / "a.rtdc", tmp_path / "b.rtdc"]
+    join(paths, path_out=tmp_path / "o.rtdc").close()
+    with HDF5Data(tmp_path / "o.rtdc") as data:
+        assert data["deform"][13] == 1.003
+    source.unlink()
+    with pytest.raises(errors.FileMissingError, match=r"s\.rtdc"):
+        HDF5Data(tmp_path / "o.rtdc")
+    with pytest.raises(errors.FileMissingError, match=r"s\.rtdc"):
+        join(paths)
+
+
+def test_source_that_became_a_fifo(joined):
+    out, paths = joined
+    paths[0].unlink()
+    os.mkfifo(paths[0])
+    with pytest.raises(errors.NotAFileError):
+        HDF5Data(out)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [["{"], ["[]"], ['{"path": 3}'], [b"\xff"], ['{"path": "/x", "size": "big"}']],
+)
+def test_damaged_records_are_reported(joined, lines):
+    out, _ = joined
+    with h5py.File(out, "r+") as h5:
+        del h5[SOURCES]
+        h5.create_dataset(SOURCES, data=lines, dtype=h5py.string_dtype())
+    with HDF5Data(out) as data:
+        assert [one.name for one in data.problems] == [SOURCES]
+        assert data["deform"][15] == 2.005
+        with pytest.raises(errors.FormatError, match="concatenate them again"):
+            check_sources(data.handle)
+
+
+def test_records_of_a_later_version_are_understood(joined):
+    out, _ = joined
+    with h5py.File(out, "r+") as h5:
+        lines = [json.loads(line) | {"new": 1} for line in h5[SOURCES][:]]
+        h5[SOURCES][:] = [json.dumps(line) for line in lines]
+    assert HDF5Data(out)["deform"][15] == 2.005
+
+
+def test_policy_applies_to_sources(joined, tmp_path):
+    out, _ = joined
+    assert len(HDF5Data(out, policy=Policy(local="beside"))) == 20
+    shutil.copy2(out, tmp_path / "elsewhere.rtdc")
+    (tmp_path / "sub").mkdir()
+    shutil.move(tmp_path / "elsewhere.rtdc", tmp_path / "sub" / "out.rtdc")
+    with pytest.raises(errors.PolicyError):
+        HDF5Data(tmp_path / "sub" / "out.rtdc", policy=Policy(local="beside"))
+
+
+def test_other_files_have_no_sources(measurement):
+    with HDF5Data(measurement("a.rtdc")) as data:
+        assert check_sources(data.handle) == []
+
+
+def test_the_peer_reads_it(joined):
+    peer = pytest.importorskip("dcnum.read")
+    out, paths = joined
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        data = peer.HDF5Data(out)
+        assert len(data) == 20
+        assert data["deform"][15] == 2.005
+        assert data.logs["dcread-concat"][1].startswith(f"src-#1: {paths[0]}")
+        data.h5.close()
+
+
+def test_file_object_may_not_name_other_files(joined):
+    out, _ = joined
+    with HDF5Data(io.BytesIO(out.read_bytes())) as data:
+        assert len(data) == 20
+        with pytest.raises(errors.PolicyError):
+            data["deform"]

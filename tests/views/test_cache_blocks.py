@@ -1,0 +1,295 @@
+"""What caches read: blocks, runs, chunks ahead; by threads, in forks, bounded."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from dcread.cache import HDF5ImageCache, ImageCorrCache
+from dcread.engine import ArrayReader
+from dcread.errors import FormatError
+from dcread.mapped import MappedHDF5Dataset
+
+BLOCK = 8
+
+
+class Slow:
+    """A reader that keeps book of what is read, and may fail or be slow."""
+
+    def __init__(self, array, delay=0.0, block_rows=BLOCK):
+        self.inner = ArrayReader(array)
+        self.shape, self.dtype = self.inner.shape, self.inner.dtype
+        self.name, self.filename, self.block_rows = "image", "a file", block_rows
+        self.delay = delay
+        self.asked = []
+        self.threads = set()
+        self.bad = None
+        self.reading = self.most = 0
+        self._lock = threading.Lock()
+
+    def read(self, rows, out=None, window=None):
+        numbers = np.arange(self.shape[0])[rows]
+        with self._lock:
+            self.asked.append(numbers)
+            self.threads.add(threading.current_thread().name)
+            self.reading += len(numbers)
+            self.most = max(self.most, self.reading)
+        time.sleep(self.delay)
+        try:
+            if self.bad is not None and self.bad in numbers:
+                raise FormatError(f"row {self.bad} is damaged")
+            return self.inner.read(rows, out, window)
+        finally:
+            with self._lock:
+                self.reading -= len(numbers)
+
+    def map_blocks(self, rows, func, window=None):
+        func(rows.start, self.read(rows, window=window))
+
+    @property
+    def rows_read(self):
+        return sum(map(len, self.asked))
+
+    @property
+    def ahead(self):
+        return any(name.startswith("dcread-ahead") for name in self.threads)
+
+
+@pytest.fixture
+def stack():
+    return np.random.default_rng(8).integers(0, 256, (400, 4, 3)).astype(np.uint8)
+
+
+def wait_for(condition):
+    for _ in range(500):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it did not happen within five seconds")
+
+
+def test_a_random_image_costs_one_block(stack):
+    source = Slow(stack)
+    cache = HDF5ImageCache(source, chunk_size=200, cache_size=2)
+    for index in (399, 3, 117, 250):
+        source.asked.clear()
+        np.testing.assert_array_equal(cache[index], stack[index])
+        start = index // BLOCK * BLOCK
+        (rows,) = source.asked
+        assert rows.tolist() == list(range(start, min(start + BLOCK, 400)))
+    source.asked.clear()
+    for index in (396, 117, 118, 5, 251):
+        np.testing.assert_array_equal(cache[index], stack[index])
+    assert not source.asked
+    assert not source.ahead
+    assert set(cache.cache) <= {0, 1}
+
+
+def test_a_random_image_behind_a_mapping_costs_one_block(stack):
+    source = Slow(stack)
+    order = np.random.default_rng(1).permutation(400)
+    cache = HDF5ImageCache(MappedHDF5Dataset(source, order))
+    np.testing.assert_array_equal(cache[7], stack[order[7]])
+    neighbour = int(np.flatnonzero(order == (order[7] ^ 1))[0])
+    np.testing.assert_array_equal(cache[neighbour], stack[order[7] ^ 1])
+    assert source.rows_read == BLOCK
+
+
+def test_a_correction_costs_one_block_of_each(stack):
+    image, back = Slow(stack), Slow(stack[::-1].copy())
+    corr = ImageCorrCache(HDF5ImageCache(image), HDF5ImageCache(back))
+    expected = stack.astype(np.int16) - stack[::-1]
+    np.testing.assert_array_equal(corr[77], expected[77])
+    np.testing.assert_array_equal(corr.image[78], stack[78])
+    assert (image.rows_read, back.rows_read) == (BLOCK, BLOCK)
+
+
+def test_a_correction_uses_the_chunks_that_are_held(stack):
+    image, back = Slow(stack), Slow(stack[::-1].copy())
+    corr = ImageCorrCache(
+        HDF5ImageCache(image, chunk_size=50), HDF5ImageCache(back, chunk_size=50)
+    )
+    corr.image.get_chunk(3)
+    corr.image_bg.get_chunk(3)
+    read = image.rows_read + back.rows_read
+    expected = stack.astype(np.int16) - stack[::-1]
+    np.testing.assert_array_equal(corr.get_chunk(3), expected[150:200])
+    assert image.rows_read + back.rows_read == read == 100
+    corr.image.get_chunk(6)
+    np.testing.assert_array_equal(corr.get_chunk(6), expected[300:350])
+    assert (image.rows_read, back.rows_read) == (100, 100)
+
+
+def test_images_of_a_held_chunk_are_not_read(stack):
+    source = Slow(stack)
+    cache = HDF5ImageCache(source, chunk_size=100)
+    cache.get_chunk(2)
+    for expr in (
+        205,
+        slice(210, 290),
+        slice(290, 210, -7),
+        [299, 200],
+        np.s_[201:204, 1],
+    ):
+        np.testing.assert_array_equal(cache[expr], stack[expr])
+    assert source.rows_read == 100
+
+
+@pytest.mark.parametrize("mapping", [None, slice(0, 400, 3), slice(None, None, -1)])
+def test_images_in_order_read_each_block_once_and_ahead(stack, mapping):
+    source = Slow(stack)
+    view, expected = source, stack
+    if mapping is not None:
+        rows = np.arange(400)[mapping]
+        view, expected = MappedHDF5Dataset(source, rows), stack[rows]
+    cache = HDF5ImageCache(view, chunk_size=200, cache_size=2)
+    for index in range(len(cache)):
+        np.testing.assert_array_equal(cache[index], expected[index])
+    read = np.concatenate(source.asked)
+    assert len(read) == len(np.unique(read)) == 400
+    assert source.ahead
+    cache.close()
+
+
+def test_chunks_in_order_are_made_ahead(stack):
+    source = Slow(stack)
+    cache = HDF5ImageCache(source, chunk_size=40, cache_size=2)
+    for chunk in (0, 1):
+        cache.get_chunk(chunk)
+    wait_for(lambda: len(source.asked) == 3 and not source.reading)
+    assert source.asked[2].tolist() == list(range(80, 120))
+    assert list(cache.cache) == [0, 1]  # what is ahead is not there yet
+    np.testing.assert_array_equal(cache.get_chunk(2), stack[80:120])
+    wait_for(lambda: len(source.asked) == 4)
+    np.testing.assert_array_equal(cache.cache[1], stack[40:80])
+    cache.close()
+
+
+@pytest.mark.parametrize(
+    ("order", "cache_size"), [([0, 2, 4, 1, 9, 3, 7], 2), ([0, 1, 2, 3], 1)]
+)
+def test_nothing_ahead(stack, order, cache_size):
+    source = Slow(stack)
+    cache = HDF5ImageCache(source, chunk_size=40, cache_size=cache_size)
+    for chunk in order:
+        cache.get_chunk(chunk)
+    time.sleep(0.05)
+    assert len(source.asked) == len(order)
+    assert not source.ahead
+
+
+def test_close_ends_what_runs_ahead(stack):
+    before = threading.enumerate()
+    source = Slow(stack, delay=0.05)
+    cache = HDF5ImageCache(source, chunk_size=40, cache_size=2)
+    cache.get_chunk(0)
+    cache.get_chunk(1)
+    cache[80], cache[81], cache[82], cache[88]
+    cache.close()
+    assert source.ahead
+    assert threading.enumerate() == before
+    assert not source.reading
+
+
+def test_error_ahead_surfaces_when_the_chunk_is_asked_for(stack):
+    source = Slow(stack)
+    source.bad = 90
+    cache = HDF5ImageCache(source, chunk_size=40, cache_size=2)
+    cache.get_chunk(0)
+    cache.get_chunk(1)
+    wait_for(lambda: len(source.asked) == 3 and not source.reading)
+    np.testing.assert_array_equal(cache.get_chunk(0), stack[:40])
+    for _ in range(2):
+        with pytest.raises(FormatError, match="row 90 is damaged"):
+            cache.get_chunk(2)
+        with pytest.raises(FormatError, match="row 90 is damaged"):
+            cache[91]
+    np.testing.assert_array_equal(cache[80], stack[80])
+    source.bad = None
+    np.testing.assert_array_equal(cache.get_chunk(2), stack[80:120])
+    cache.close()
+
+
+def test_threads_get_the_right_images_within_the_bound(stack):
+    source = Slow(stack, delay=0.0005)
+    cache = HDF5ImageCache(source, chunk_size=40, cache_size=2)
+    wrong = []
+
+    def work(seed):
+        rng = np.random.default_rng(seed)
+        try:
+            for _ in range(60):
+                chunk, index = int(rng.integers(10)), int(rng.integers(400))
+                if not np.array_equal(cache[index], stack[index]):
+                    wrong.append(index)
+                found = cache.get_chunk(chunk)
+                if not np.array_equal(found, stack[chunk * 40 : chunk * 40 + 40]):
+                    wrong.append(chunk)
+        except Exception as exc:
+            wrong.append(exc)
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert source.most <= 2 * 40 + 8 * BLOCK
+    assert cache._blocks.nbytes <= cache.max_bytes
+    cache.close()
+
+
+def test_one_thread_makes_a_chunk_or_block(stack):
+    source = Slow(stack, delay=0.1)
+    cache = HDF5ImageCache(source, chunk_size=40, cache_size=2)
+    for ask in (lambda: cache.get_chunk(7), lambda: cache[3]):
+        source.asked.clear()
+        threads = [threading.Thread(target=ask) for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(source.asked) == 1
+
+
+def test_blocks_keep_within_the_budget(stack):
+    source = Slow(stack)
+    cache = HDF5ImageCache(source, chunk_size=200, cache_size=2)
+    assert cache.max_bytes == stack.nbytes
+    cache.max_bytes = 5 * BLOCK * 12
+    for index in np.random.default_rng(3).permutation(400):
+        np.testing.assert_array_equal(cache[index], stack[index])
+        assert cache._blocks.nbytes <= cache.max_bytes
+    for index in range(400):
+        np.testing.assert_array_equal(cache[index], stack[index])
+        assert cache._blocks.nbytes <= cache.max_bytes
+    cache.get_chunk(0)
+    assert cache._blocks.nbytes == 0
+    cache.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_fork_while_something_is_made_ahead(stack):
+    source = Slow(stack, delay=0.2)
+    cache = HDF5ImageCache(source, chunk_size=40, cache_size=2)
+    cache.get_chunk(0)
+    cache.get_chunk(1)  # chunk 2 is being made by a thread that the child lacks
+    source.delay = 0
+    child = os.fork()
+    if child == 0:
+        same = np.array_equal(cache.get_chunk(2), stack[80:120])
+        cache.close()
+        os._exit(0 if same else 1)
+    deadline = time.monotonic() + 20
+    while (done := os.waitpid(child, os.WNOHANG))[0] == 0:
+        if time.monotonic() > deadline:
+            os.kill(child, 9)
+            pytest.fail("the child hangs")
+        time.sleep(0.01)
+    assert os.waitstatus_to_exitcode(done[1]) == 0
+    np.testing.assert_array_equal(cache.get_chunk(2), stack[80:120])
+    cache.close()

@@ -1,0 +1,43 @@
+"""``dcread basins``: where a measurement takes features from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ..basins.status import BasinStatus
+
+NAME = "basins"
+HELP = "Show the basins of a measurement and whether each is available."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the sub-command."""
+    parser.add_argument("file", metavar="FILE", help="the measurement")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one paragraph a basin."""
+    from ..hdf5_data import HDF5Data
+
+    with HDF5Data(args.file) as hd:
+        records = hd.basin_status()
+        if not records:
+            print(f"{hd.path} has no basins")
+        for record in records:
+            show(record)
+    return 0
+
+
+def show(record: BasinStatus, indent: str = "") -> None:
+    """Print what is known of one basin."""
+    state = {True: "available", False: "not available", None: "not asked yet"}
+    print(f"{indent}basin '{record.name}': {state[record.available]}")
+    place = f", {record.location}" if record.location else ""
+    print(f"{indent}  {record.type} ({record.format}){place}")
+    if record.features:
+        print(f"{indent}  features: {' '.join(record.features)}")
+    if record.reason:
+        print(f"{indent}  {record.reason}")

@@ -1,0 +1,45 @@
+"""``dcread flicker``: tell whether the light flickers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import argparse
+
+NAME = "flicker"
+HELP = "Tell whether the light of a measurement flickers, and whether it drifts."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the sub-command."""
+    parser.add_argument("file", metavar="FILE", help="the measurement")
+    parser.add_argument(
+        "--max-frames",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="look at the first N frames, 0 for all (default: 1000)",
+    )
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        default=2.5,
+        metavar="GREY",
+        help="offset in grey values that counts as flickering (default: 2.5)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the numbers of the flicker check."""
+    from ..detect_flicker import flicker_report
+    from ..hdf5_data import HDF5Data
+
+    with HDF5Data(args.file) as hd:
+        report = flicker_report(
+            hd,
+            brightness_threshold=args.threshold,
+            max_frames=args.max_frames or len(hd),
+        )
+    print(report)
+    return 0

@@ -1,0 +1,80 @@
+"""``dcread info``: what a measurement holds."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+
+    from ..hdf5_data import HDF5Data
+
+NAME = "info"
+HELP = "Show what a measurement holds: features, metadata, logs, tables, problems."
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the sub-command."""
+    parser.add_argument("file", metavar="FILE", help="the measurement")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print what the measurement holds."""
+    from ..hdf5_data import HDF5Data
+
+    with HDF5Data(args.file) as hd:
+        facts = collect(hd)
+    if args.json:
+        print(json.dumps(facts, indent=2, default=str))
+    else:
+        show(facts)
+    return 0
+
+
+def collect(hd: HDF5Data) -> dict[str, Any]:
+    """Return the facts about a measurement, ready for JSON."""
+    own = set(hd.h5["events"]) if "events" in hd.h5 else set()
+    features = list(hd.keys())
+    return {
+        "path": str(hd.path),
+        "events": len(hd),
+        "features": [name for name in features if name in own],
+        "features_from_basins": [name for name in features if name not in own],
+        "metadata": dict(sorted(hd.meta.items())),
+        "logs": {name: len(lines) for name, lines in sorted(hd.logs.items())},
+        "tables": sorted(hd.tables),
+        "problems": [str(problem) for problem in hd.problems],
+    }
+
+
+def show(facts: dict[str, Any]) -> None:
+    """Print the facts for people."""
+    print(f"{facts['path']}: {facts['events']:,} events")
+    _show_list("features stored here", facts["features"])
+    _show_list("features from basins", facts["features_from_basins"])
+    _show_list("logs", [f"{name} ({n} lines)" for name, n in facts["logs"].items()])
+    _show_list("tables", facts["tables"])
+    if facts["metadata"]:
+        print("\nmetadata")
+        width = max(map(len, facts["metadata"]))
+        for key, value in facts["metadata"].items():
+            print(f"  {key:<{width}}  {value}")
+    if facts["problems"]:
+        print("\nproblems")
+        for problem in facts["problems"]:
+            print(f"  {problem}")
+
+
+def _show_list(title: str, names: list[str]) -> None:
+    if not names:
+        return
+    print(f"\n{title}")
+    line = " "
+    for name in names:
+        if len(line) + len(name) + 1 > 79:
+            print(line)
+            line = " "
+        line += f" {name}"
+    print(line)

@@ -1,0 +1,75 @@
+"""The command ``dcread``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from .. import __version__
+from ..errors import DCReadError
+from . import basins, concat, demo, flicker, info, preview, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+COMMANDS = (info, basins, flicker, preview, verify, concat, demo)
+"""The modules of the sub-commands, in the order of the help text.
+
+Each has ``NAME``, ``HELP``, ``add_arguments(parser)`` and ``run(args)``, which
+returns the exit status.
+"""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="dcread",
+        description="Read deformability cytometry measurements (.rtdc files).",
+        epilog="Exit status: 0 done, 1 something cannot be read, 2 wrong usage.",
+    )
+    parser.add_argument("--version", action="version", version=f"dcread {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for module in COMMANDS:
+        command = commands.add_parser(
+            module.NAME, help=module.HELP, description=module.HELP
+        )
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return the exit status.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; those of the process by default.
+
+    Returns
+    -------
+    status : int
+        0 if all went well, 1 if data could not be read or written. Wrong usage
+        ends the process with status 2.
+    """
+    args = make_parser().parse_args(argv)
+    try:
+        status: int = args.run(args)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader of our output went away (``dcread info ... | head``).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("dcread: interrupted", file=sys.stderr)
+        return 130
+    except (DCReadError, OSError, ValueError) as error:
+        print(f"dcread: {error}", file=sys.stderr)
+        return 1
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""How fast dcread reads, against its peers and against the machine's limits."""

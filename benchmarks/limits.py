@@ -1,0 +1,172 @@
+"""What the machine can do at the most: decoders and copies, on all cores.
+
+A limit is measured in the same run as what is held against it: the stored bytes
+lie in memory already, each thread decodes into memory of its own that it uses
+again and again, nothing is checked, gathered or handed out.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import functools
+import os
+import pathlib
+import threading
+from collections.abc import Callable, Iterable
+
+import h5py
+import numpy as np
+
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+Decoder = Callable[[bytes, ctypes.Array, int], int]
+
+
+def on_all_cores(work: Callable[[int], None]) -> None:
+    """Call ``work(number)`` in one thread a core and wait for all."""
+    threads = [
+        threading.Thread(target=work, args=(number,)) for number in range(1, CORES)
+    ]
+    for thread in threads:
+        thread.start()
+    work(0)
+    for thread in threads:
+        thread.join()
+
+
+@functools.cache
+def _library(*names: str) -> ctypes.CDLL | None:
+    for name in names:
+        found = ctypes.util.find_library(name)
+        if found:
+            return ctypes.CDLL(found)
+    return None
+
+
+def _plugin_library() -> ctypes.CDLL:
+    """Return the zstd that hdf5plugin brings along (it exports libzstd's names)."""
+    import hdf5plugin
+
+    path = hdf5plugin.get_config().registered_filters["zstd"]
+    return ctypes.CDLL(str(pathlib.Path(path)))
+
+
+def zstd_decoder() -> Decoder:
+    """Return ``decode(source, target, size)`` of libzstd, one context a call site."""
+    library = _plugin_library()
+    library.ZSTD_createDCtx.restype = ctypes.c_void_p
+    call = library.ZSTD_decompressDCtx
+    call.restype = ctypes.c_size_t
+    call.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_void_p,
+        ctypes.c_size_t,
+        ctypes.c_char_p,
+        ctypes.c_size_t,
+    ]
+    local = threading.local()
+
+    def decode(source: bytes, target: ctypes.Array, size: int) -> int:
+        if not hasattr(local, "context"):
+            local.context = library.ZSTD_createDCtx()
+        return int(call(local.context, target, size, source, len(source)))
+
+    return decode
+
+
+def gzip_decoder() -> Decoder:
+    """Return the same of libdeflate, or of zlib where that is not installed."""
+    library = _library("deflate")
+    if library is None:
+        import zlib
+
+        def inflate(source: bytes, target: ctypes.Array, size: int) -> int:
+            data = zlib.decompress(source, bufsize=size)
+            ctypes.memmove(target, data, len(data))
+            return len(data)
+
+        return inflate
+    library.libdeflate_alloc_decompressor.restype = ctypes.c_void_p
+    call = library.libdeflate_zlib_decompress
+    call.restype = ctypes.c_int
+    call.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_char_p,
+        ctypes.c_size_t,
+        ctypes.c_void_p,
+        ctypes.c_size_t,
+        ctypes.c_void_p,
+    ]
+    local = threading.local()
+
+    def decode(source: bytes, target: ctypes.Array, size: int) -> int:
+        if not hasattr(local, "state"):
+            local.state = library.libdeflate_alloc_decompressor()
+        return (
+            size
+            if call(local.state, source, len(source), target, size, None) == 0
+            else 0
+        )
+
+    return decode
+
+
+def stored_chunks(
+    paths: Iterable[pathlib.Path], feature: str, rows: Iterable[int] | None = None
+) -> tuple[list[bytes], int]:
+    """Return stored chunks without their checksums, and one chunk's decoded size."""
+    chunks: list[bytes] = []
+    size = 0
+    for path in paths:
+        with h5py.File(path) as h5:
+            stored = h5["events"][feature]
+            size = max(size, int(np.prod(stored.chunks)) * stored.dtype.itemsize)
+            tail = 4 if stored.fletcher32 else 0
+            starts = range(0, stored.shape[0], stored.chunks[0])
+            if rows is not None:
+                starts = sorted({row // stored.chunks[0] for row in rows})
+                starts = [start * stored.chunks[0] for start in starts]
+            for start in starts:
+                data = stored.id.read_direct_chunk((start, 0, 0))[1]
+                chunks.append(data[: len(data) - tail])
+    return chunks, size
+
+
+def decode_all(
+    chunks: list[bytes], size: int, decoder: Decoder, cores: int = CORES
+) -> Callable[[], None]:
+    """Return a call that decodes all chunks, each core its run of them."""
+    targets = [ctypes.create_string_buffer(size) for _ in range(cores)]
+    bounds = np.linspace(0, len(chunks), cores + 1).astype(int)
+
+    def work(number: int) -> None:
+        if number < cores:
+            for chunk in chunks[bounds[number] : bounds[number + 1]]:
+                if decoder(chunk, targets[number], size) == 0:
+                    raise RuntimeError("a stored chunk did not decode")
+
+    if cores == 1:
+        return lambda: work(0)
+    return lambda: on_all_cores(work)
+
+
+def copy_all(source: np.ndarray, rows: int) -> Callable[[], None]:
+    """Return a call that copies an array, `rows` at a time, each core its part."""
+    targets = [np.empty_like(source[:rows]) for _ in range(CORES)]
+    bounds = np.linspace(0, len(source), CORES + 1).astype(int)
+
+    def work(number: int) -> None:
+        for start in range(bounds[number], bounds[number + 1], rows):
+            part = source[start : min(start + rows, bounds[number + 1])]
+            np.copyto(targets[number][: len(part)], part)
+
+    return lambda: on_all_cores(work)
+
+
+def sum_all(source: np.ndarray) -> Callable[[], None]:
+    """Return a call that reads an array once at memory speed, on all cores."""
+    words = source.reshape(-1).view(np.uint64)
+    bounds = np.linspace(0, len(words), CORES + 1).astype(int)
+    return lambda: on_all_cores(
+        lambda number: words[bounds[number] : bounds[number + 1]].max()
+    )

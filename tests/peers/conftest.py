@@ -57,12 +57,16 @@ def _run_within(
 
     dcnum's runner starts its workers from two threads at once and now and then
     never gets going, with its own reader as with ours (seen in 1 of 10 runs of
-    the genuine one). Such an attempt is ended, group and all, and made again.
+    the genuine one). Such an attempt is ended, group and all, and made again
+    without what it left; what earlier commands made stays.
     """
-    for attempt in range(attempts):
-        for left in cwd.glob("out-*/*"):
-            if attempt:
-                left.unlink()
+    earlier = {path: path.stat().st_size for path in _files(cwd)}
+    for _ in range(attempts):
+        for path in _files(cwd):
+            if path not in earlier:
+                path.unlink()
+            elif path.suffix == ".jsonl":
+                os.truncate(path, earlier[path])
         with subprocess.Popen(
             command,
             cwd=cwd,
@@ -80,6 +84,10 @@ def _run_within(
         assert process.returncode == 0, stderr
         return stderr
     raise AssertionError(f"{attempts} attempts did not end: {command}")
+
+
+def _files(folder: pathlib.Path) -> list[pathlib.Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
 
 
 def _normal(name: str) -> str:

@@ -42,6 +42,7 @@ def test_info_json(
     assert facts["features_from_basins"] == []
     assert facts["metadata"]["imaging:pixel size"] == 0.34
     assert facts["tables"] == ["dcread-demo_monitor"]
+    assert facts["problems"] == []
 
 
 def test_info_tells_problems(
@@ -84,6 +85,40 @@ def test_basins_tells_what_is_missing(
     assert "has no basins" in capsys.readouterr().out
 
 
+def test_basins_json(
+    made: generate.DemoFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["basins", "--json", str(made.events)]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["path"] == str(made.events)
+    with dcread.HDF5Data(made.events) as hd:
+        for record, status in zip(facts["basins"], hd.basin_status(), strict=True):
+            assert record == {
+                "name": status.name,
+                "type": status.type,
+                "format": status.format,
+                "location": status.location,
+                "available": True,
+                "reason": status.reason,
+                "features": list(status.features or ()),
+            }
+
+
+def test_flicker_json(
+    made: generate.DemoFiles, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["flicker", "--json", str(made.recording)]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    with dcread.HDF5Data(made.recording) as hd:
+        report = dcread.flicker_report(hd)
+    assert facts.pop("path") == str(made.recording)
+    assert facts["flickering_frames"] == report.flickering_frames.tolist()
+    frames = report.flickering_frames_without_drift.tolist()
+    assert facts["flickering_frames_without_drift"] == frames
+    for name in set(facts) - {"flickering_frames", "flickering_frames_without_drift"}:
+        assert facts[name] == getattr(report, name), name
+
+
 def test_flicker(made: generate.DemoFiles, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["flicker", "--max-frames", "0", str(made.recording)]) == 0
     out = capsys.readouterr().out
@@ -111,64 +146,6 @@ def test_preview(
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
-def test_verify_finds_nothing_in_what_is_whole(
-    made: generate.DemoFiles, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert cli.main(["verify", str(made.events)]) == 0
-    out = capsys.readouterr().out
-    assert out.startswith(f"{made.events}: no problems in 36 features of ")
-    assert out.endswith("logs (1), tables (0)\n")
-
-
-def test_verify_finds_a_damaged_chunk(
-    made: generate.DemoFiles,
-    tmp_path: pathlib.Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    path = tmp_path / "damaged.rtdc"
-    path.write_bytes(made.recording.read_bytes())
-    with h5py.File(path) as h5:
-        chunk = h5["events/image"].id.get_chunk_info(1)
-    with path.open("r+b") as stream:
-        stream.seek(chunk.byte_offset + chunk.size // 2)
-        byte = stream.read(1)[0]
-        stream.seek(-1, 1)
-        stream.write(bytes([byte ^ 1]))
-    assert cli.main(["verify", str(path)]) == 1
-    out = capsys.readouterr().out
-    assert out.startswith("feature 'image': ")
-    assert str(path) in out.splitlines()[0]
-    assert f"{path}: 1 problem in " in out
-
-
-def test_verify_tells_a_missing_basin(
-    made: generate.DemoFiles,
-    tmp_path: pathlib.Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    path = tmp_path / "alone.rtdc"
-    path.write_bytes(made.events.read_bytes())
-    made.recording.rename(made.recording.with_suffix(".away"))
-    try:
-        assert cli.main(["verify", str(path)]) == 1
-    finally:
-        made.recording.with_suffix(".away").rename(made.recording)
-    out = capsys.readouterr().out
-    assert out.startswith("basin 'recording': no file at ")
-    assert f"{path}: 1 problem in 35 features" in out
-
-
-@pytest.mark.filterwarnings("ignore::UserWarning")
-def test_verify_real_measurements(
-    real_file: pathlib.Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert cli.main(["verify", str(real_file)]) == 0
-    with h5py.File(real_file, locking=False) as h5:
-        number = len(h5["events"])
-    out = capsys.readouterr().out
-    assert out.startswith(f"{real_file}: no problems in {number} features")
-
-
 def test_concat(
     made: generate.DemoFiles,
     tmp_path: pathlib.Path,
@@ -188,10 +165,52 @@ def test_concat(
     assert cli.main([*command, "--overwrite", "--features", "frame", "time"]) == 0
     with dcread.HDF5Data(target) as hd:
         assert "image" not in hd
+    capsys.readouterr()
+    assert cli.main([*command, "--overwrite", "--json"]) == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["path"] == str(target)
+    assert facts["events"] == 160
+    assert facts["files"] == command[2:]
+    assert "image" in facts["features"]
 
 
-def test_demo(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_concat_of_what_is_not_there(
+    made: generate.DemoFiles,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    target = str(tmp_path / "joined.rtdc")
+    missing = str(tmp_path / "missing.rtdc")
+    raw = str(made.recording)
+    for command in (
+        ["concat", target, raw, missing],
+        ["concat", target, raw, raw, "--features", "nonsense"],
+        ["concat", raw, raw, raw, "--overwrite"],
+    ):
+        assert cli.main(command) == 1
+        assert capsys.readouterr().err.startswith("dcread: ")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_a_warning_does_not_show_code(
+    made: generate.DemoFiles,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    command = ["concat", str(tmp_path / "joined.rtdc"), str(made.recording)]
+    assert cli.main(command) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("dcread: warning: Only one file passed")
+
+
+def test_demo(
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     pytest.importorskip("matplotlib")
+    monkeypatch.setattr("dcread.cli.demo.ENOUGH", 0)  # compare the times of these few
     folder = tmp_path / "out"
     command = ["demo", "--frames", "90", "--seed", "3", "--output", str(folder)]
     assert cli.main(command) == 0
@@ -212,9 +231,22 @@ def test_demo_with_a_file(
     before = made.recording.read_bytes()
     command = ["demo", str(made.recording), "--output", str(tmp_path / "out")]
     assert cli.main(command) == 0
-    assert "120 events" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "120 events" in out
+    assert "equal (too few images to compare times)" in out
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["demo_raw.png"]
     assert made.recording.read_bytes() == before
+
+
+def test_preview_without_matplotlib(
+    made: generate.DemoFiles,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in ("matplotlib", "matplotlib.figure"):
+        monkeypatch.setitem(sys.modules, module, None)
+    assert cli.main(["preview", str(made.events)]) == 1
+    assert "pip install 'dcread[plot]'" in capsys.readouterr().err
 
 
 def test_demo_without_matplotlib(
@@ -243,6 +275,23 @@ def test_missing_and_wrong_files(
         assert err.startswith("dcread: ")
         assert path.name in err
         assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("command", ["preview", "verify", "demo"])
+def test_hdf5_that_is_no_measurement(
+    command: str,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with h5py.File("other.h5", "w") as h5:
+        h5["x"] = [1, 2]
+    assert cli.main([command, "other.h5"]) == 1
+    said = capsys.readouterr()
+    assert "other.h5" in said.out + said.err
+    assert "events" in said.out + said.err
+    assert [path.name for path in tmp_path.iterdir()] == ["other.h5"]
 
 
 def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from . import output
+
 if TYPE_CHECKING:
     import argparse
 
@@ -16,18 +18,23 @@ HELP = "Show the basins of a measurement and whether each is available."
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the sub-command."""
     parser.add_argument("file", metavar="FILE", help="the measurement")
+    output.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print one paragraph a basin."""
+    """Print one paragraph a basin, or JSON."""
     from ..hdf5_data import HDF5Data
 
     with HDF5Data(args.file) as hd:
         records = hd.basin_status()
-        if not records:
-            print(f"{hd.path} has no basins")
-        for record in records:
-            show(record)
+        path = hd.path
+    if args.json:
+        output.print_json({"path": path, "basins": records})
+        return 0
+    if not records:
+        print(f"{path} has no basins")
+    for record in records:
+        show(record)
     return 0
 
 

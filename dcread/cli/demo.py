@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 NAME = "demo"
 HELP = "Make a realistic measurement (or take FILE), read it, and draw a picture."
+ENOUGH = 20_000_000
+"""Bytes of images below which times say nothing."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,8 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FOLDER",
         help="where files and picture go (default: demo-output)",
     )
-    parser.add_argument("--frames", type=int, default=3000, metavar="N")
-    parser.add_argument("--seed", type=int, default=1, metavar="N")
+    parser.add_argument(
+        "--frames",
+        type=int,
+        default=3000,
+        metavar="N",
+        help="camera frames to make (default: 3000)",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=1, metavar="N", help="of the random numbers"
+    )
     parser.add_argument(
         "--steady", action="store_true", help="a light source that does not flicker"
     )
@@ -111,9 +121,13 @@ def _compare(mine: Pass, peer: Pass | None) -> str:
     seconds = max(mine.seconds, 1e-9)
     mine_rate = mine.size / 1e6 / seconds
     text = f"{mine_rate:8,.0f} MB/s {mine.images / seconds:10,.0f} images/s"
+    if not mine.images:
+        return "     no images"
     if peer is None:
         return f"{text}  (not compared)"
     if peer.checksum != mine.checksum:
         return f"{text}  DIFFERS from plain h5py"
+    if mine.size < ENOUGH:
+        return f"{text}  equal (too few images to compare times)"
     rate = peer.size / 1e6 / max(peer.seconds, 1e-9)
     return f"{text} {rate:8,.0f} MB/s   {mine_rate / rate:.2f}x, equal"

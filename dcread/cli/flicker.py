@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from . import output
 
 if TYPE_CHECKING:
     import argparse
+
+    from ..detect_flicker import FlickerReport
 
 NAME = "flicker"
 HELP = "Tell whether the light of a measurement flickers, and whether it drifts."
@@ -28,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="GREY",
         help="offset in grey values that counts as flickering (default: 2.5)",
     )
+    output.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,5 +46,27 @@ def run(args: argparse.Namespace) -> int:
             brightness_threshold=args.threshold,
             max_frames=args.max_frames or len(hd),
         )
-    print(report)
+        path = hd.path
+    if args.json:
+        output.print_json({"path": path, **collect(report)})
+    else:
+        print(report)
     return 0
+
+
+def collect(report: FlickerReport) -> dict[str, Any]:
+    """Return the numbers of a report, without the series."""
+    names = (
+        "frames",
+        "flickering",
+        "flickering_frames",
+        "flickering_without_drift",
+        "flickering_frames_without_drift",
+        "drifting",
+        "drift_range",
+        "roi_height",
+        "brightness_threshold",
+        "count_threshold",
+        "drift_window",
+    )
+    return {name: getattr(report, name) for name in names}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
+
+from . import output
 
 if TYPE_CHECKING:
     import argparse
@@ -17,7 +18,7 @@ HELP = "Show what a measurement holds: features, metadata, logs, tables, problem
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the sub-command."""
     parser.add_argument("file", metavar="FILE", help="the measurement")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    output.add_json(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -27,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     with HDF5Data(args.file) as hd:
         facts = collect(hd)
     if args.json:
-        print(json.dumps(facts, indent=2, default=str))
+        output.print_json(facts)
     else:
         show(facts)
     return 0
@@ -45,7 +46,7 @@ def collect(hd: HDF5Data) -> dict[str, Any]:
         "metadata": dict(sorted(hd.meta.items())),
         "logs": {name: len(lines) for name, lines in sorted(hd.logs.items())},
         "tables": sorted(hd.tables),
-        "problems": [str(problem) for problem in hd.problems],
+        "problems": list(hd.problems),
     }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, TextIO
 
 from .. import __version__
 from ..errors import DCReadError
@@ -56,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = make_parser().parse_args(argv)
     try:
-        status: int = args.run(args)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            status: int = args.run(args)
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader of our output went away (``dcread info ... | head``).
@@ -65,10 +68,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("dcread: interrupted", file=sys.stderr)
         return 130
-    except (DCReadError, OSError, ValueError) as error:
+    except (DCReadError, ImportError, OSError, ValueError) as error:
         print(f"dcread: {error}", file=sys.stderr)
         return 1
+    except MemoryError as error:
+        print(f"dcread: not enough memory: {error}", file=sys.stderr)
+        return 1
     return status
+
+
+def _show_warning(  # noqa: PLR0917  (the signature of warnings.showwarning)
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Tell people what a warning says, not where in the code it was raised."""
+    print(f"dcread: warning: {message}", file=sys.stderr)
 
 
 if __name__ == "__main__":

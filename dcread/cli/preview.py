@@ -15,7 +15,9 @@ HELP = "Draw some cells of a measurement, with the outlines of their masks."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the sub-command."""
-    parser.add_argument("file", type=pathlib.Path, metavar="FILE")
+    parser.add_argument(
+        "file", type=pathlib.Path, metavar="FILE", help="the measurement"
+    )
     parser.add_argument(
         "--output",
         type=pathlib.Path,

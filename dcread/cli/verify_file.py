@@ -1,0 +1,170 @@
+"""Reading every chunk of every dataset in a file, whether a feature or not."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..engine import DatasetReader, h5_lock
+from ..errors import ClosedError, FileChangedError
+from ..problems import Problem
+from ..tolerance import UNREADABLE
+from . import output
+
+if TYPE_CHECKING:
+    import h5py
+
+    from ..hdf5_data import HDF5Data
+
+AT_ONCE = 2**25
+"""Bytes that are decoded together."""
+MOST = 10
+"""Damaged pieces of one dataset that are told one by one."""
+
+
+@dataclass
+class Findings:
+    """What reading a file found.
+
+    Attributes
+    ----------
+    problems : list of Problem
+        What cannot be read.
+    seen : set of str
+        Paths of all groups and datasets.
+    damaged : set of str
+        Paths of what cannot be read as a whole.
+    without_checksum : list of str
+        Paths of datasets whose filters check nothing.
+    datasets, size : int
+        How many datasets were read, and their bytes.
+    """
+
+    problems: list[Problem] = field(default_factory=list)
+    seen: set[str] = field(default_factory=set)
+    damaged: set[str] = field(default_factory=set)
+    without_checksum: list[str] = field(default_factory=list)
+    datasets: int = 0
+    size: int = 0
+
+    def note(self, path: str, error: BaseException) -> None:
+        """Remember that something at a path cannot be read."""
+        text = " ".join(str(error).split()) or type(error).__name__
+        self.problems.append(Problem("dataset", path, text))
+        self.damaged.add(path)
+
+
+def read_datasets(hd: HDF5Data) -> Findings:
+    """Read all datasets of the file itself, links to other places left out."""
+    found = Findings()
+    size = 0
+    if isinstance(hd.path, os.PathLike):
+        size = os.stat(hd.path).st_size
+    with output.bar("chunks", size // 2**20, "MiB") as tick:
+        done = 0
+        for path, dataset in _walk(hd, found):
+            _read_dataset(hd, path, dataset, found)
+            with h5_lock:
+                stored = done + dataset.id.get_storage_size()
+            tick(stored // 2**20 - done // 2**20)
+            done = stored
+    return found
+
+
+def _walk(hd: HDF5Data, found: Findings) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Yield path and dataset of all that hard links lead to, each once."""
+    import h5py
+
+    known = set()
+    to_do = [""]
+    while to_do:
+        group = to_do.pop()
+        try:
+            with hd.handle.using(), h5_lock:
+                names = sorted(hd.h5[group or "/"], reverse=True)
+        except UNREADABLE as error:
+            found.note(group or "/", error)
+            continue
+        subgroups = []
+        for name in reversed(names):
+            path = f"{group}/{name}"
+            try:
+                with hd.handle.using(), h5_lock:
+                    link = hd.h5.get(path, getlink=True)
+                    if not isinstance(link, h5py.HardLink):
+                        continue
+                    item = hd.h5[path]
+                    address = h5py.h5o.get_info(item.id).addr
+            except (ClosedError, FileChangedError):
+                raise
+            except UNREADABLE as error:
+                found.note(path, error)
+                continue
+            found.seen.add(path)
+            if address in known:
+                continue
+            known.add(address)
+            if isinstance(item, h5py.Group):
+                subgroups.append(path)
+            elif isinstance(item, h5py.Dataset):
+                yield path, item
+        to_do += reversed(subgroups)
+
+
+def _read_dataset(
+    hd: HDF5Data, path: str, dataset: h5py.Dataset, found: Findings
+) -> None:
+    found.datasets += 1
+    try:
+        with hd.handle.using(), h5_lock:
+            shape = dataset.shape
+            checked = dataset.fletcher32 or dataset.compression == "gzip"
+            if not shape:  # one value, or an empty dataspace
+                found.size += getattr(dataset[()], "nbytes", 0)
+                return
+        if not checked and math.prod(shape):
+            found.without_checksum.append(path)
+        reader = DatasetReader(hd.handle, dataset)
+        _read_rows(reader, path, found)
+    except (ClosedError, FileChangedError):
+        raise
+    except UNREADABLE as error:
+        found.note(path, error)
+
+
+def _read_rows(reader: DatasetReader, path: str, found: Findings) -> None:
+    """Read all rows; where that fails, find out which chunks are to blame."""
+    row_bytes = max(1, math.prod(reader.shape[1:]) * reader.dtype.itemsize)
+    height = reader.block_rows
+    step = height * max(1, AT_ONCE // (height * row_bytes))
+    wrong = 0
+    for rows in _steps(0, reader.shape[0], step):
+        error = _read(reader, rows, found)
+        if error is None:
+            continue
+        parts = list(_steps(rows.start, rows.stop, height)) if reader.chunks else []
+        errors = [_read(reader, part, found) for part in parts] or [error]
+        for each in filter(None, errors):
+            wrong += 1
+            if wrong <= MOST:
+                found.note(path, each)
+    if wrong > MOST:
+        found.note(path, ValueError(f"and {wrong - MOST:,} further chunks"))
+
+
+def _steps(start: int, stop: int, step: int) -> Iterator[slice]:
+    for first in range(start, stop, step):
+        yield slice(first, min(first + step, stop), 1)
+
+
+def _read(reader: DatasetReader, rows: slice, found: Findings) -> Exception | None:
+    try:
+        found.size += reader.read(rows).nbytes
+    except (ClosedError, FileChangedError):
+        raise
+    except UNREADABLE as error:
+        return error
+    return None

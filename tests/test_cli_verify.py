@@ -1,0 +1,184 @@
+"""``dcread verify``: every chunk of every dataset is read, and damage is told."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import shutil
+
+import h5py
+import hdf5plugin  # noqa: F401  (registers the filter)
+import numpy as np
+import pytest
+
+from dcread.cli import main as cli
+from dcread.cli import verify_file
+from dcread.demo import generate
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> generate.DemoFiles:
+    return generate.make_measurement(tmp_path_factory.mktemp("verify"), frames=120)
+
+
+@pytest.fixture
+def recording(made: generate.DemoFiles, tmp_path: pathlib.Path) -> pathlib.Path:
+    """A recording that may be damaged."""
+    return pathlib.Path(shutil.copy(made.recording, tmp_path / "copy.rtdc"))
+
+
+@pytest.fixture
+def events(made: generate.DemoFiles, tmp_path: pathlib.Path) -> pathlib.Path:
+    """A measurement with basins that may be damaged."""
+    return pathlib.Path(shutil.copy(made.events, tmp_path / "events.rtdc"))
+
+
+def damage(path: pathlib.Path, dataset: str, *chunks: int) -> None:
+    """Flip one bit in the middle of some chunks."""
+    with h5py.File(path) as h5:
+        found = [h5[dataset].id.get_chunk_info(chunk) for chunk in chunks]
+    with path.open("r+b") as stream:
+        for chunk in found:
+            stream.seek(chunk.byte_offset + chunk.size // 2)
+            byte = stream.read(1)[0]
+            stream.seek(-1, 1)
+            stream.write(bytes([byte ^ 1]))
+
+
+def verify_json(capsys: Capture, *arguments: str) -> dict[str, object]:
+    status = cli.main(["verify", "--json", *arguments])
+    facts: dict[str, object] = json.loads(capsys.readouterr().out)
+    assert facts["ok"] is (status == 0)
+    return facts
+
+
+def test_what_is_whole(made: generate.DemoFiles, capsys: Capture) -> None:
+    assert cli.main(["verify", str(made.events)]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith(f"{made.events}: no problems in 36 features of ")
+    assert out.endswith("logs (1), tables (0)\n")
+
+
+def test_json_counts_what_was_read(made: generate.DemoFiles, capsys: Capture) -> None:
+    facts = verify_json(capsys, str(made.recording))
+    sizes = []
+    with h5py.File(made.recording) as h5:
+        h5.visititems(
+            lambda name, item: (
+                sizes.append(item.size * item.dtype.itemsize)
+                if isinstance(item, h5py.Dataset)
+                else None
+            )
+        )
+    assert facts["datasets"] == len(sizes)
+    assert facts["bytes"] == sum(sizes)
+    assert facts["problems"] == facts["without_checksum"] == []
+
+
+def test_each_damaged_chunk_is_told(recording: pathlib.Path, capsys: Capture) -> None:
+    damage(recording, "events/image", 0, 2)
+    assert cli.main(["verify", str(recording)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 3
+    for line, chunk in zip(lines, (0, 2), strict=False):
+        assert line.startswith(f"dataset '/events/image': {recording}: ")
+        assert "checksum" in line
+        assert f"chunk at ({40 * chunk}, 0, 0)" in line
+    assert lines[2].startswith(f"{recording}: 2 problems in ")
+
+
+def test_many_damaged_chunks_are_counted(
+    recording: pathlib.Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verify_file, "MOST", 1)
+    damage(recording, "events/image", 0, 1, 2)
+    facts = verify_json(capsys, str(recording))
+    reasons = [problem["reason"] for problem in facts["problems"]]  # type: ignore[index,attr-defined]
+    assert len(reasons) == 2
+    assert reasons[1] == "and 2 further chunks"
+
+
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        "events/trace/fl1_raw",
+        "basin_events/image_bg",
+        "logs/dcread-demo",
+        "events/deform",
+    ],
+)
+def test_damage_anywhere_is_told_once(
+    dataset: str, events: pathlib.Path, capsys: Capture
+) -> None:
+    damage(events, dataset, 0)
+    facts = verify_json(capsys, str(events), "--no-basins")
+    names = [problem["name"] for problem in facts["problems"]]  # type: ignore[index,attr-defined]
+    assert names == [f"/{dataset}"]
+
+
+def test_a_dataset_that_is_no_feature_is_read(
+    recording: pathlib.Path, capsys: Capture
+) -> None:
+    with h5py.File(recording, "a") as h5:
+        values = np.arange(3000.0)
+        h5.create_dataset("calib/table", data=values, chunks=(500,), fletcher32=True)
+        h5["calib/again"] = h5["calib"]  # a circle of hard links
+        h5["calib/far"] = h5py.ExternalLink("nowhere.h5", "/x")
+        h5["calib/note"] = "one text"
+    assert verify_json(capsys, str(recording))["ok"]
+    damage(recording, "calib/table", 3)
+    (problem,) = verify_json(capsys, str(recording))["problems"]  # type: ignore[misc]
+    assert problem["name"] == "/calib/table"
+
+
+def test_what_has_no_checksum_is_told(recording: pathlib.Path, capsys: Capture) -> None:
+    with h5py.File(recording, "a") as h5:
+        h5["bare"] = np.arange(10)
+        h5.create_dataset("packed", data=np.arange(10), compression="gzip")
+    assert verify_json(capsys, str(recording))["without_checksum"] == ["/bare"]
+    assert cli.main(["verify", str(recording)]) == 0
+    assert "datasets without a checksum: 1 of " in capsys.readouterr().out
+
+
+def test_a_missing_basin_is_told(
+    events: pathlib.Path, made: generate.DemoFiles, capsys: Capture
+) -> None:
+    away = made.recording.with_suffix(".away")
+    made.recording.rename(away)
+    try:
+        assert cli.main(["verify", str(events)]) == 1
+        out = capsys.readouterr().out
+        assert cli.main(["verify", "--no-basins", str(events)]) == 0
+    finally:
+        away.rename(made.recording)
+    assert out.startswith("basin 'recording': no file at ")
+    assert f"{events}: 1 problem in 35 features" in out
+
+
+def test_damage_in_a_basin_is_told(
+    events: pathlib.Path, made: generate.DemoFiles, capsys: Capture
+) -> None:
+    shutil.copy(made.recording, events.parent / made.recording.name)
+    away = made.recording.with_suffix(".away")
+    made.recording.rename(away)
+    try:
+        damage(events.parent / made.recording.name, "events/image", 1)
+        (problem,) = verify_json(capsys, str(events))["problems"]  # type: ignore[misc]
+    finally:
+        away.rename(made.recording)
+    assert problem["kind"] == "feature"
+    assert problem["name"] == "image"
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_real_measurements(real_file: pathlib.Path, capsys: Capture) -> None:
+    before = real_file.stat()
+    assert cli.main(["verify", str(real_file)]) == 0
+    with h5py.File(real_file, locking=False) as h5:
+        number = len(h5["events"])
+    out = capsys.readouterr().out
+    assert out.startswith(f"{real_file}: no problems in {number} features")
+    after = real_file.stat()
+    assert (after.st_mtime_ns, after.st_size) == (before.st_mtime_ns, before.st_size)

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..const import IMAGE_FEATURES
 from ..detect_flicker import FlickerReport, flicker_report
+from ..errors import DCReadError, FeatureNotFoundError
 from ..hdf5_concat import concatenated_hdf5_data
 from ..hdf5_data import HDF5Data
 from ..mapped import get_mapping_indices
@@ -146,6 +147,9 @@ def run_job(
     with HDF5Data(report.path) as hd:
         report.events = len(hd)
         report.features = list(hd.keys())
+        if not report.features:
+            reasons = "; ".join(map(str, hd.problems))
+            raise FeatureNotFoundError(f"{hd.path}: no feature can be read: {reasons}")
         _read_all(hd, report, watch)
         if "image" in report.images and report.events:
             report.flicker = flicker_report(hd, max_frames=report.events)
@@ -200,12 +204,15 @@ def _scan(blocks: Iterator[NDArray[Any]], tick: Tick) -> Pass:
 def _stored(hd: HDF5Data) -> dict[str, tuple[h5py.Dataset, NDArray[Any] | None]]:
     """Return where h5py finds the image features, and the map to apply."""
     found: dict[str, tuple[h5py.Dataset, NDArray[Any] | None]] = {}
-    own = hd.h5["events"]
+    own = hd.h5.get("events", {})
     for feature in IMAGE_FEATURES:
-        if feature in own:
+        if feature in own and feature in hd:
             found[feature] = own[feature], None
     for index in range(len(hd.basins)):
-        group, features, mapping = hd.get_basin_data(index)
+        try:
+            group, features, mapping = hd.get_basin_data(index)
+        except DCReadError:  # told in the status of the basin
+            continue
         if group is None:
             continue
         for feature in set(features) & set(IMAGE_FEATURES) - set(found):
@@ -234,10 +241,10 @@ def _join(report: JobReport, parts: list[pathlib.Path], watch: Watch) -> None:
     """Concatenate the parts and look at both sides of the first seam."""
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(HDF5Data(part)) for part in parts]
-        own = [set(hd.h5["events"]) for hd in opened]
+        own = [set(hd.h5["events"]) & set(hd) for hd in opened if "events" in hd.h5]
         common = {
             feature
-            for feature in set.intersection(*own)
+            for feature in (set.intersection(*own) if len(own) == len(parts) else ())
             if hasattr(opened[0].h5["events"][feature], "shape")
         }
         if not common or not all(len(hd) for hd in opened):

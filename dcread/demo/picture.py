@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import FeatureNotFoundError
 from ..hdf5_data import HDF5Data
 
 if TYPE_CHECKING:
@@ -16,13 +17,17 @@ if TYPE_CHECKING:
 
     from .job import JobReport
 
-ROWS, COLUMNS = 4, 6
+WIDTH, CELLS_HEIGHT = 11.0, 5.2
+"""Width of the picture and height of the part with the cells, in inches."""
+MOST_CELLS = 24
 MARGIN = 10
 ASPECT = 1.45
-"""Width by height of the place that a cell has."""
+"""Least width by height of the place that a cell has."""
 INK = "#333333"
 OUTLINE = "#ff7f0e"
 ALARM = "#d62728"
+FEW = 300
+"""Events below which dots are drawn larger."""
 
 
 def draw_report(report: JobReport, target: str | pathlib.Path) -> pathlib.Path:
@@ -46,11 +51,17 @@ def draw_report(report: JobReport, target: str | pathlib.Path) -> pathlib.Path:
         If matplotlib is not installed (``pip install "dcread[plot]"``).
     """
     target = pathlib.Path(target)
-    figure = _new_figure(f"{report.path.name}: {report.events:,} events", 8.2)
-    halves = figure.add_gridspec(2, 1, height_ratios=[2.1, 1])
-    above, below = (figure.add_subfigure(halves[row]) for row in range(2))
+    title = f"{report.path.name}: {_events(report.events)}"
     with HDF5Data(report.path) as hd:
-        _draw_cells(above, hd)
+        feature = _drawable(hd)
+        if feature is None:
+            figure = _new_figure(f"{title}, no images", 3.2)
+            below = figure.add_subfigure(figure.add_gridspec(1, 1)[0])
+        else:
+            figure = _new_figure(title, 8.2)
+            halves = figure.add_gridspec(2, 1, height_ratios=[2.1, 1])
+            above, below = (figure.add_subfigure(halves[row]) for row in range(2))
+            _draw_cells(above, hd, feature)
     left, right = below.subplots(1, 2, width_ratios=[2.2, 1])
     _draw_light(left, report)
     _draw_scatter(right, report)
@@ -78,15 +89,26 @@ def draw_preview(path: str | pathlib.Path, target: str | pathlib.Path) -> pathli
     ImportError
         If matplotlib is not installed (``pip install "dcread[plot]"``).
     DCReadError
-        If the measurement cannot be read.
+        If the measurement cannot be read or has neither images nor masks.
     """
     target = pathlib.Path(target)
     with HDF5Data(path) as hd:
-        figure = _new_figure(f"{pathlib.Path(path).name}: {len(hd):,} events", 5.7)
+        feature = _drawable(hd)
+        if feature is None:
+            found = f"{_events(len(hd))} with the features {', '.join(hd) or '(none)'}"
+            raise FeatureNotFoundError(
+                f"{hd.path}: expected events with 'image' or 'mask' to draw, found "
+                f"{found}"
+            )
+        figure = _new_figure(f"{pathlib.Path(path).name}: {_events(len(hd))}", 5.7)
         halves = figure.add_gridspec(1, 1)
-        _draw_cells(figure.add_subfigure(halves[0]), hd)
+        _draw_cells(figure.add_subfigure(halves[0]), hd, feature)
     figure.savefig(target, metadata={"Software": "dcread"})
     return target
+
+
+def _events(number: int) -> str:
+    return f"{number:,} event{'' if number == 1 else 's'}"
 
 
 def _new_figure(title: str, height: float) -> Figure:
@@ -94,9 +116,15 @@ def _new_figure(title: str, height: float) -> Figure:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     layout = ConstrainedLayoutEngine(w_pad=0.02, h_pad=0.02, wspace=0.01, hspace=0.01)
-    figure = Figure(figsize=(11, height), dpi=100, layout=layout)
+    figure = Figure(figsize=(WIDTH, height), dpi=100, layout=layout)
     figure.suptitle(title, fontsize=13, color=INK)
     return figure
+
+
+def _drawable(hd: HDF5Data) -> str | None:
+    """Return the feature to draw: images, masks where there are none, or None."""
+    names = [name for name in ("image", "mask") if len(hd) and name in hd]
+    return names[0] if names else None
 
 
 def _pick(hd: HDF5Data, number: int) -> NDArray[np.int64]:
@@ -108,13 +136,21 @@ def _pick(hd: HDF5Data, number: int) -> NDArray[np.int64]:
     return order[(steps * (len(hd) - 1)).round().astype(np.int64)]
 
 
-def _draw_cells(figure: SubFigure, hd: HDF5Data) -> None:
-    if "image" not in hd or not len(hd):
-        figure.text(0.5, 0.5, "no images in this measurement", ha="center")
-        return
+def _grid(number: int, aspect: float) -> tuple[int, int]:
+    """Return the rows and columns in which as many places become largest."""
+
+    def width(columns: int) -> float:
+        height = CELLS_HEIGHT / -(-number // columns) - 0.2  # less the caption
+        return min(WIDTH / columns, height * aspect)
+
+    columns = max(range(1, number + 1), key=width)
+    return -(-number // columns), columns
+
+
+def _draw_cells(figure: SubFigure, hd: HDF5Data, feature: str) -> None:
     pixel_size = hd.pixel_size or 0.0
-    chosen = _pick(hd, ROWS * COLUMNS)
-    image_size = hd["image"].shape[1:]
+    chosen = _pick(hd, MOST_CELLS)
+    image_size = hd[feature].shape[1:]
     masks = hd.get("mask")
     boxes = [_box(masks[i] if masks is not None else None) for i in chosen.tolist()]
     height = max(b[1] - b[0] for b in boxes) + 2 * MARGIN
@@ -122,13 +158,13 @@ def _draw_cells(figure: SubFigure, hd: HDF5Data) -> None:
     height = min(max(height, round(width / ASPECT)), image_size[0])
     width = min(max(width, round(height * ASPECT)), image_size[1])
     figure.suptitle(
-        "cells in order of area, mask outlined"
-        if masks is not None and "area_um" in hd
-        else "images in order of time",
+        f"{'images' if feature == 'image' else 'masks'} in order of "
+        f"{'area' if 'area_um' in hd else 'time'}"
+        f"{', masks outlined' if feature == 'image' and masks is not None else ''}",
         fontsize=10,
         color=INK,
     )
-    axes = figure.subplots(ROWS, COLUMNS, squeeze=False)
+    axes = figure.subplots(*_grid(len(chosen), width / height), squeeze=False)
     for place, ax in enumerate(axes.flat):
         ax.set_axis_off()
         if place >= len(chosen):
@@ -138,10 +174,10 @@ def _draw_cells(figure: SubFigure, hd: HDF5Data) -> None:
         y = int(np.clip((top + bottom - height) // 2, 0, image_size[0] - height))
         x = int(np.clip((left + right - width) // 2, 0, image_size[1] - width))
         window = np.s_[y : y + height, x : x + width]
-        image = np.asarray(hd["image"][index])
-        low, high = np.percentile(image, [0.5, 99.8])
+        image = np.asarray(hd[feature][index], dtype=float)
+        low, high = np.percentile(image, [0.5, 99.8]) if feature == "image" else (0, 1)
         ax.imshow(image[window], cmap="gray", vmin=low, vmax=high)
-        if masks is not None:
+        if feature == "image" and masks is not None and np.any(masks[index][window]):
             inside = np.asarray(masks[index])[window].astype(float)
             ax.contour(inside, levels=[0.5], colors=OUTLINE, linewidths=0.9)
         ax.set_title(_caption(hd, index), fontsize=7, color=INK, pad=2)
@@ -168,15 +204,32 @@ def _caption(hd: HDF5Data, index: int) -> str:
 
 
 def _draw_scale(ax: Axes, height: int, length: float) -> None:
-    ax.plot([3, 3 + length], [height - 5] * 2, color="white", linewidth=2)
-    ax.text(3, height - 8, "10 µm", color="white", fontsize=7, va="bottom")
+    from matplotlib.patheffects import withStroke
+
+    edge = [withStroke(linewidth=3, foreground=INK)]  # on bright and dark images
+    y = height * 0.93
+    ax.plot([3, 3 + length], [y] * 2, color="white", linewidth=1.5, path_effects=edge)
+    ax.text(
+        3,
+        y - height * 0.04,
+        "10 µm",
+        color="white",
+        fontsize=7,
+        va="bottom",
+        path_effects=edge,
+    )
+
+
+def _empty(ax: Axes, text: str) -> None:
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", color=INK)
+    ax.set_axis_off()
 
 
 def _draw_light(ax: Axes, report: JobReport) -> None:
     flicker = report.flicker
     ax.set_title("brightness of the light", fontsize=10, color=INK)
     if flicker is None or not flicker.frames:
-        ax.text(0.5, 0.5, "no images", transform=ax.transAxes, ha="center")
+        _empty(ax, "no images")
         return
     time, label = np.arange(flicker.frames), "event"
     if "time" in report.scalars:
@@ -184,7 +237,8 @@ def _draw_light(ax: Axes, report: JobReport) -> None:
     bad = np.zeros(flicker.frames, dtype=bool)
     bad[flicker.flickering_frames_without_drift] = True
     level = float(np.median(flicker.medians))
-    ax.plot(time[~bad], flicker.medians[~bad], ".", ms=3, color="#7f7f7f")
+    few = flicker.frames < FEW
+    ax.plot(time[~bad], flicker.medians[~bad], ".", ms=6 if few else 3, color="#7f7f7f")
     ax.plot(
         time,
         level + flicker.drift,
@@ -196,7 +250,7 @@ def _draw_light(ax: Axes, report: JobReport) -> None:
         time[bad],
         flicker.medians[bad],
         ".",
-        ms=5,
+        ms=7 if few else 5,
         color=ALARM,
         label=f"flickering, {bad.sum():,} of {len(bad):,} events",
     )
@@ -212,16 +266,15 @@ def _draw_light(ax: Axes, report: JobReport) -> None:
 
 def _draw_scatter(ax: Axes, report: JobReport) -> None:
     ax.set_title("area and deformation", fontsize=10, color=INK)
-    if not {"area_um", "deform"} <= set(report.scalars):
-        ax.text(0.5, 0.5, "not measured", transform=ax.transAxes, ha="center")
-        ax.set_axis_off()
+    if not report.events or not {"area_um", "deform"} <= set(report.scalars):
+        _empty(ax, "not measured")
         return
     ax.plot(
         report.scalars["area_um"],
         report.scalars["deform"],
         ".",
-        ms=2,
-        alpha=0.4,
+        ms=6 if report.events < FEW else 2,
+        alpha=0.8 if report.events < FEW else 0.4,
         color="#1f77b4",
     )
     ax.set_xlabel("area [µm²]")

@@ -95,7 +95,7 @@ def test_many_damaged_chunks_are_counted(
     monkeypatch.setattr(verify_file, "MOST", 1)
     damage(recording, "events/image", 0, 1, 2)
     facts = verify_json(capsys, str(recording))
-    reasons = [problem["reason"] for problem in facts["problems"]]  # type: ignore[index,attr-defined]
+    reasons = [problem["reason"] for problem in facts["problems"]]
     assert len(reasons) == 2
     assert reasons[1] == "and 2 further chunks"
 
@@ -114,7 +114,7 @@ def test_damage_anywhere_is_told_once(
 ) -> None:
     damage(events, dataset, 0)
     facts = verify_json(capsys, str(events), "--no-basins")
-    names = [problem["name"] for problem in facts["problems"]]  # type: ignore[index,attr-defined]
+    names = [problem["name"] for problem in facts["problems"]]
     assert names == [f"/{dataset}"]
 
 
@@ -129,7 +129,7 @@ def test_a_dataset_that_is_no_feature_is_read(
         h5["calib/note"] = "one text"
     assert verify_json(capsys, str(recording))["ok"]
     damage(recording, "calib/table", 3)
-    (problem,) = verify_json(capsys, str(recording))["problems"]  # type: ignore[misc]
+    (problem,) = verify_json(capsys, str(recording))["problems"]
     assert problem["name"] == "/calib/table"
 
 
@@ -165,7 +165,7 @@ def test_damage_in_a_basin_is_told(
     made.recording.rename(away)
     try:
         damage(events.parent / made.recording.name, "events/image", 1)
-        (problem,) = verify_json(capsys, str(events))["problems"]  # type: ignore[misc]
+        (problem,) = verify_json(capsys, str(events))["problems"]
     finally:
         away.rename(made.recording)
     assert problem["kind"] == "feature"

@@ -16,7 +16,15 @@ from dcread.cli import main as cli
 
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
 TUTORIAL = DOCS / "tutorials" / "first-measurement.md"
-HOW_TO = ("read-a-part", "check-the-light", "join-measurements")
+HOW_TO = (
+    "read-images",
+    "read-a-part",
+    "read-other-data",
+    "check-the-light",
+    "join-measurements",
+    "use-all-cores",
+    "deal-with-damage",
+)
 
 
 def run_examples(path: pathlib.Path) -> int:

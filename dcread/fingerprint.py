@@ -27,7 +27,7 @@ def _feed(digest: Any, value: object) -> None:
         for item in value:
             _feed(digest, item)
     elif isinstance(value, np.ndarray):
-        digest.update(f"a{value.dtype.descr}{value.shape}".encode())
+        digest.update(f"a{value.dtype!r}{value.shape}".encode())
         if value.dtype.hasobject:
             _feed(digest, value.ravel().tolist())
         else:

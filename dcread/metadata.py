@@ -10,6 +10,8 @@ import numpy as np
 from h5py import h5a, h5s, h5t
 
 from .engine.lock import h5_lock
+from .errors import FormatError
+from .fingerprint import fingerprint
 from .problems import Problem
 from .tolerance import noting
 
@@ -64,7 +66,8 @@ def decode_value(value: Any) -> tuple[Any, bool]:
             return value, True
         items = [decode_value(item) for item in value.ravel().tolist()]
         texts = np.empty(len(items), dtype=object)
-        texts[:] = [item for item, _ in items]
+        for place, (item, _) in enumerate(items):
+            texts[place] = item  # which may be an array itself
         return texts.reshape(value.shape), all(intact for _, intact in items)
     if type(value).__name__ == "Empty":
         text = value.dtype is None or np.dtype(value.dtype).kind in "SUO"
@@ -101,6 +104,8 @@ def read_attribute(handle: FileHandle, name: str) -> Any:
         If there is no such attribute.
     ValueError
         If it is too large for metadata.
+    FormatError
+        If it refers to other parts of the file: that is no value.
     """
     with handle.using(), h5_lock:
         h5 = handle.h5
@@ -119,7 +124,21 @@ def read_attribute(handle: FileHandle, name: str) -> Any:
             value = np.empty((), kind.dtype)
             found.read(value)  # converted, where its bits lie otherwise
             return value[()]
+        if _has_references(kind.dtype):
+            raise FormatError(
+                "expected text or numbers, found references to other parts of the "
+                "file; read it with h5py if it is wanted"
+            )
         return h5.attrs[name]
+
+
+def _has_references(dtype: np.dtype[Any]) -> bool:
+    if dtype.names is not None:
+        return any(_has_references(dtype[name]) for name in dtype.names)
+    inner = h5t.check_vlen_dtype(dtype) or dtype.base
+    if inner != dtype:
+        return _has_references(np.dtype(inner))
+    return h5t.check_ref_dtype(dtype) is not None
 
 
 def nest(meta: Mapping[str, Any]) -> dict[str, Any]:
@@ -164,8 +183,4 @@ def apply_changes(meta: dict[str, Any], difference: Mapping[str, Any]) -> None:
 
 
 def _same(one: Any, other: Any) -> bool:
-    if one is other:
-        return True
-    if isinstance(one, np.ndarray) or isinstance(other, np.ndarray):
-        return type(one) is type(other) and bool(np.array_equal(one, other))
-    return type(one) is type(other) and bool(one == other)
+    return one is other or fingerprint(one) == fingerprint(other)

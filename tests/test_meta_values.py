@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pathlib
+import pickle
 import uuid
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
+from dcread import HDF5Data
 from dcread.engine import open_file
 from dcread.errors import ClosedError
 from dcread.identifiers import get_measurement_identifier
@@ -85,6 +87,47 @@ def test_an_unreadable_attribute_leaves_the_rest(path: pathlib.Path) -> None:
     assert [(problem.kind, problem.name) for problem in problems] == [
         ("attribute", "setup:clock")
     ]
+
+
+def test_references_are_no_metadata(path: pathlib.Path) -> None:
+    with h5py.File(path, "a") as h5:
+        h5["events/deform"] = np.zeros(7)
+        both = np.zeros(1, [("number", "i4"), ("where", h5py.ref_dtype)])
+        both["where"] = h5["events"].ref
+        h5.attrs["setup:object"] = h5["events"].ref
+        h5.attrs["setup:region"] = h5["events/deform"].regionref[:3]
+        h5.attrs.create("setup:pair", both)
+    with HDF5Data(path) as hd:
+        assert hd.meta["experiment:sample"] == "Größe"
+        assert {"setup:object", "setup:pair", "setup:region"}.isdisjoint(hd.meta)
+        assert [problem.name for problem in hd.problems] == [
+            "setup:object",
+            "setup:pair",
+            "setup:region",
+        ]
+        assert "found references" in hd.problems[0].reason
+
+
+def test_values_of_any_length_and_layout(path: pathlib.Path) -> None:
+    ragged = np.empty(2, object)
+    ragged[:] = [np.arange(3, dtype="i4"), np.arange(4, dtype="i4")]
+    even = np.empty(2, object)
+    even[0], even[1] = np.arange(3, dtype="i4"), np.arange(3, dtype="i4")
+    turned = np.dtype({"names": ["a", "b"], "formats": ["i4", "f8"], "offsets": [8, 0]})
+    with h5py.File(path, "a") as h5:
+        for name, value in (("ragged", ragged), ("even", even)):
+            h5.attrs.create(f"setup:{name}", value, dtype=h5py.vlen_dtype("i4"))
+        h5.attrs["setup:turned"] = np.zeros(2, turned)
+        h5["tables/turned"] = np.zeros(3, [("inner", turned)])
+        h5["events/deform"] = np.zeros(7)
+    with HDF5Data(path) as hd:
+        assert hd.meta["setup:even"][1].tolist() == [0, 1, 2]
+        assert hd.meta["setup:ragged"][1].tolist() == [0, 1, 2, 3]
+        assert hd.tables["turned"]["inner"].dtype.names == ("a", "b")
+        assert hd.problems == []
+        assert len(pickle.dumps(hd)) < 4096
+        with pickle.loads(pickle.dumps(hd)) as copy:
+            assert copy.meta["setup:ragged"][1].tolist() == [0, 1, 2, 3]
 
 
 def test_a_huge_attribute_is_not_taken(tmp_path: pathlib.Path) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from .basins.links import member, subgroup
 from .engine.lock import h5_lock
@@ -15,11 +14,16 @@ from .problems import Problem
 from .tolerance import noting
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from .basins import Policy
     from .engine import FileHandle
 
 MAX_LOG_BYTES = 64 << 20
-"""A larger log is left out: a file could claim any size."""
+"""All logs of a file together; what is beyond is left out: a file could claim any
+size, and lead to one log by many names."""
+MAX_LOG_LINES = 1 << 20
+"""Likewise: an empty line takes no bytes of the file, but memory all the same."""
 _LINES_AT_ONCE = 4096
 
 
@@ -28,13 +32,16 @@ def read_logs(
 ) -> dict[str, list[str]]:
     """Return all logs of a file by name, sorted; empty ones are left out.
 
+    So are those that would take more than `MAX_LOG_BYTES` or `MAX_LOG_LINES`.
+
     Lines that are not UTF-8 get replacement characters; that, and logs that
     cannot be read, are told in `problems`.
     """
     logs: dict[str, list[str]] = {}
+    room = _Room()
     for name in member_names(handle, "logs", "log", policy, problems):
         with noting(problems, "log", name):
-            lines = _read_lines(handle, name, policy)
+            lines = _read_lines(handle, name, policy, room)
             cleaned = [clean_text(line) for line in lines]
             if cleaned:
                 logs[name] = [line for line, _ in cleaned]
@@ -81,26 +88,58 @@ def open_member(handle: FileHandle, group: str, name: str, policy: Policy) -> An
     return h5ds
 
 
-def _read_lines(handle: FileHandle, name: str, policy: Policy) -> list[bytes | str]:
+class _Room:
+    """How much more of logs may be read."""
+
+    def __init__(self) -> None:
+        self.lines = MAX_LOG_LINES
+        self.nbytes = MAX_LOG_BYTES
+
+    def check(self, lines: int, nbytes: int) -> None:
+        """Raise if a log has too much, claimed or read so far."""
+        for found, room, noun in (
+            (nbytes, self.nbytes, "bytes"),
+            (lines, self.lines, "lines"),
+        ):
+            if found > room:
+                limit = MAX_LOG_LINES if noun == "lines" else MAX_LOG_BYTES
+                raise FormatError(
+                    f"it has at least {found} {noun}, and all logs together may have "
+                    f"{limit}; read it with h5py if it is wanted"
+                )
+
+    def take(self, lines: int, nbytes: int) -> None:
+        """Count a log that was read."""
+        self.lines -= lines
+        self.nbytes -= nbytes
+
+
+def _read_lines(
+    handle: FileHandle, name: str, policy: Policy, room: _Room
+) -> list[bytes | str]:
     h5ds = open_member(handle, "logs", name, policy)
     with handle.using(), h5_lock:
         shape, dtype = h5ds.shape, h5ds.dtype
         variable = dtype.kind == "O"
         if dtype.kind not in "SUO" or (variable and not _is_text(dtype)):
             raise FormatError(f"expected lines of text, found values of type {dtype}")
-        if shape == ():
-            text = h5ds[()]
-            return list(text.splitlines()) if text else []
-    _check_size(name, int(np.prod(shape)) * (1 if variable else dtype.itemsize))
-    reader = reader_of(handle, h5ds)
+        count = math.prod(shape)
+        room.check(count, 0 if variable else count * dtype.itemsize)
+        text = h5ds[()] if shape == () else None
     lines: list[bytes | str] = []
     nbytes = 0
-    for start in range(0, shape[0], _LINES_AT_ONCE):
-        part = slice(start, min(start + _LINES_AT_ONCE, shape[0]), 1)
-        items = reader.read(part).reshape(-1).tolist()
-        nbytes += sum(map(len, items))
-        _check_size(name, nbytes)
-        lines += items
+    if text is not None:
+        lines, nbytes = list(text.splitlines()), len(text)
+        room.check(len(lines), nbytes)
+    else:
+        reader = reader_of(handle, h5ds)
+        for start in range(0, shape[0], _LINES_AT_ONCE):
+            part = slice(start, min(start + _LINES_AT_ONCE, shape[0]), 1)
+            items = reader.read(part).reshape(-1).tolist()
+            nbytes += sum(map(len, items))
+            room.check(0, nbytes)
+            lines += items
+    room.take(len(lines), nbytes)
     return lines
 
 
@@ -108,11 +147,3 @@ def _is_text(dtype: np.dtype[Any]) -> bool:
     import h5py
 
     return h5py.check_string_dtype(dtype) is not None
-
-
-def _check_size(name: str, nbytes: int) -> None:
-    if nbytes > MAX_LOG_BYTES:
-        raise FormatError(
-            f"log '{name}' has at least {nbytes} bytes, expected at most "
-            f"{MAX_LOG_BYTES}; read it with h5py if it is wanted"
-        )

@@ -34,7 +34,9 @@ def noting(problems: list[Problem], kind: str, name: str) -> Iterator[None]:
     except (ClosedError, FileChangedError):
         raise
     except UNREADABLE as exc:
-        text = " ".join(str(exc).split()) or type(exc).__name__
+        # (a KeyError would put its message in quotes)
+        plain = exc.args[0] if type(exc) is KeyError and exc.args else exc
+        text = " ".join(str(plain).split()) or type(exc).__name__
         problems.append(
             Problem(kind, name, f"it cannot be read and is left out: {text}")
         )

@@ -188,6 +188,47 @@ def test_a_huge_log_is_left_out(
     ]
 
 
+def test_lines_without_bytes_are_counted(path: pathlib.Path) -> None:
+    with h5py.File(path, "a") as h5:
+        text = h5py.string_dtype()
+        h5.create_dataset("logs/claimed", (2**24,), text, chunks=(1000,))
+        h5.create_dataset("logs/flat", (2**24,), "S1", chunks=(1000,))
+    found, problems = read_logs(path)
+    assert {"claimed", "flat"}.isdisjoint(found)
+    assert [problem.name for problem in problems] == ["claimed", "flat"]
+    assert all(f"{2**24} lines" in problem.reason for problem in problems)
+
+
+def test_one_log_or_table_by_many_names(
+    path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with h5py.File(path, "a") as h5:
+        for number in range(9):
+            h5[f"logs/packed {number}"] = h5["logs/packed"]
+            h5[f"tables/packed {number}"] = h5["tables/packed"]
+    monkeypatch.setattr(logs, "MAX_LOG_LINES", 2000)
+    monkeypatch.setattr(tables, "MAX_TABLE_BYTES", 300)
+    found, problems = read_logs(path)
+    assert sum(map(len, found.values())) <= 2000
+    assert [name for name in found if "packed" in name] == [
+        "packed",
+        *(f"packed {number}" for number in range(3)),
+    ]
+    assert "logs together may have 2000" in problems[0].reason
+    assert "packed 8" in [problem.name for problem in problems]
+    shown, problems = read_tables(path)
+    assert list(shown) == ["monitor", "packed", "packed 0", "packed 1", "packed 2"]
+    assert "tables together may have 300" in problems[0].reason
+
+
+def test_a_link_that_leads_nowhere_is_told_in_plain_words(path: pathlib.Path) -> None:
+    with h5py.File(path, "a") as h5:
+        h5["logs/gone"] = h5py.SoftLink("/nowhere")
+    _, problems = read_logs(path)
+    assert [problem.name for problem in problems] == ["gone"]
+    assert problems[0].reason.endswith("left out: 'nowhere' is not in /")
+
+
 def test_a_huge_table_is_left_out(path: pathlib.Path) -> None:
     with h5py.File(path, "a") as h5:
         h5.create_dataset("tables/claimed", (2**40,), "f8", chunks=(1000,))

@@ -12,6 +12,7 @@ extensions = [
     "sphinx.ext.autosummary",
     "numpydoc",
 ]
+templates_path = ["_templates"]
 exclude_patterns = ["_build", "explanation/benchmarks-table.md"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}  # rst: autosummary
 myst_enable_extensions = ["colon_fence", "deflist"]

@@ -13,11 +13,11 @@ import re
 import pytest
 
 import dcread
-from dcread import errors
+from dcread import errors, logs, metadata, tables
 from dcread.basins import get_manager
 from dcread.cli import main as cli
 from dcread.demo.generate import make_measurement
-from dcread.engine import pipeline
+from dcread.engine import layout, pipeline
 
 ROOT = pathlib.Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -64,6 +64,24 @@ def test_basin_formats() -> None:
         if entry.source == "dcread"
     }
     assert {tuple(row[:2]) for row in rows("formats.md", "Basins")} == builtin
+
+
+def test_bounds() -> None:
+    text = (ROOT / "SECURITY.md").read_text()
+    listed = dict(re.findall(r"^\| (.*) \| ([\d,]+)(?: MiB)? \|$", text, re.MULTILINE))
+    policy = dcread.Policy()
+    mib = 2**20
+    assert {name: int(number.replace(",", "")) for name, number in listed.items()} == {
+        "decoded size of one chunk": layout.MAX_CHUNK // mib,
+        "decoded size of one table": tables.MAX_TABLE_BYTES // mib,
+        "decoded size of one log": logs.MAX_LOG_BYTES // mib,
+        "one attribute": metadata.MAX_ATTRIBUTE_BYTES // mib,
+        "text of one basin definition": policy.max_definition_bytes // mib,
+        "basin definitions that are read of one file": policy.max_definitions,
+        "locations that are tried for one basin": policy.max_locations,
+        "basin files that one measurement opens": policy.max_basins,
+        "basins that hang on one another": policy.max_depth,
+    }
 
 
 def test_every_error_is_on_its_page() -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from .contents import NAMES, PIXEL_SIZE, Contents, rounded_pixel_size
+from .arguments import as_pixel_size
+from .contents import NAMES, PIXEL_SIZE, Contents
 from .metadata import nest
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class ContentAccess:
 
     @pixel_size.setter
     def pixel_size(self, pixel_size: float) -> None:
-        self.meta[PIXEL_SIZE] = rounded_pixel_size(pixel_size)
+        self.meta[PIXEL_SIZE] = as_pixel_size(pixel_size)
 
     @property
     def problems(self) -> list[Problem]:

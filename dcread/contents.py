@@ -6,6 +6,7 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from .arguments import as_content, as_pixel_size
 from .basins import load_definitions
 from .engine import h5_lock
 from .fingerprint import fingerprint
@@ -42,13 +43,13 @@ class Contents:
         self._meta_changes = state.get("meta_changes") or {}
         self._given: set[str] = set()
         if state.get("pixel_size") is not None:
-            size = rounded_pixel_size(state["pixel_size"])
+            size = as_pixel_size(state["pixel_size"])
             changed = {**self._meta_changes.get("set", {}), PIXEL_SIZE: size}
             self._meta_changes = {**self._meta_changes, "set": changed}
         for name in NAMES:
             if state.get(name) is not None:
                 self._given.add(name)
-                value = _copied(state[name])
+                value = as_content(name, state[name])
                 if name == "meta":
                     apply_changes(value, self._meta_changes)
                 self._values.put(name, value)
@@ -108,17 +109,3 @@ class Contents:
                 else changes(self._as_read["meta"], meta)
             )
         return state
-
-
-def rounded_pixel_size(pixel_size: float) -> float:
-    """Return a pixel size with 8 decimals, as pipeline identifiers name it."""
-    return float(f"{pixel_size:.8f}")
-
-
-def _copied(value: Any) -> Any:
-    """Copy dictionaries and lists, not the arrays and texts in them."""
-    if isinstance(value, Mapping):
-        return {key: _copied(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_copied(item) for item in value]
-    return value

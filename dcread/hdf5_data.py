@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import operator
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 from numpy.typing import NDArray
 
 from . import display, origin
+from .arguments import as_policy, as_size, as_target
 from .basin_access import BasinAccess
 from .basins import BasinSet, Policy
 from .cache import HDF5ImageCache, ImageCorrCache
@@ -87,8 +87,10 @@ class HDF5Data(FileAccess, FeatureAccess, ContentAccess, BasinAccess, PipelineId
     FileChangedError
         If a source of a concatenated file changed.
     ValueError
-        If a size is too small.
-    IndexError, TypeError
+        If a size is too small, or `index_mapping` no index mapping.
+    TypeError
+        If an argument is of the wrong kind.
+    IndexError
         If the index mapping does not fit the file.
     """
 
@@ -137,10 +139,12 @@ class HDF5Data(FileAccess, FeatureAccess, ContentAccess, BasinAccess, PipelineId
         FileChangedError
             If the file is not the one that was pickled.
         """
-        for name in ("image_cache_size", "image_chunk_size"):
-            if operator.index(state[name]) < 1:
-                raise ValueError(f"{name} must be at least 1, got {state[name]}")
-        self._target = state["path"]
+        sizes = {
+            name: as_size(name, state[name])
+            for name in ("image_cache_size", "image_chunk_size")
+        }
+        state = {**state, **sizes}
+        self._target = as_target(state["path"])
         self._lock = ObjectLock()
         handle = open_file(self._target)
         try:
@@ -152,14 +156,14 @@ class HDF5Data(FileAccess, FeatureAccess, ContentAccess, BasinAccess, PipelineId
 
     def _set_up(self, handle: FileHandle, state: Mapping[str, Any]) -> None:
         self.path = origin.path_of(handle, self._target)
-        self.image_cache_size = operator.index(state["image_cache_size"])
-        self.image_chunk_size = operator.index(state["image_chunk_size"])
+        self.image_cache_size = state["image_cache_size"]
+        self.image_chunk_size = state["image_chunk_size"]
         self.index_mapping = state["index_mapping"]
         self._given_policy: Policy | None = state.get("policy")
         self._problems: list[Problem] = []
         self._once = Once()
         self._handle = handle
-        policy = self._given_policy or Policy.default()
+        policy = as_policy(self._given_policy)
         origin.apply_policy(handle, policy)
         check_sources(handle, policy, self._problems)
         self._referrer = Referrer(handle, self.index_mapping, policy, self._problems)

@@ -72,8 +72,8 @@ class Referrer:
 
         Raises
         ------
-        IndexError, TypeError, ValueError
-            If the index mapping does not fit the file.
+        IndexError, ValueError
+            If the index mapping does not fit the file, or is none.
         """
         if self.index_mapping is None:
             return None
@@ -90,6 +90,9 @@ class Referrer:
                 f"{self.handle.label}: there is no memory for the index mapping of "
                 f"{length} events; does the file really have as many?"
             ) from exc
+        except (IndexError, ValueError) as exc:
+            kind = IndexError if isinstance(exc, IndexError) else ValueError
+            raise kind(f"{self.handle.label}: {exc}") from None
 
     def own_feature(self, name: str) -> Reader | None:
         """Return a reader of a dataset in ``/events``; None if there is none.

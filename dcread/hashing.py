@@ -7,6 +7,8 @@ import hashlib
 import operator
 import os
 import pathlib
+import stat
+import time
 from typing import Any, BinaryIO
 
 from .errors import FileMissingError, NotAFileError
@@ -14,6 +16,9 @@ from .errors import FileMissingError, NotAFileError
 __all__ = ["md5sum"]
 
 _READ_SIZE = 1 << 20
+_SETTLED_NS = 2 * 10**9
+"""A file that changed less than this ago may change again within the same tick of the
+clock of its file system (up to 2 s), so that its sum is not remembered yet."""
 
 
 def md5sum(
@@ -25,7 +30,8 @@ def md5sum(
     ----------
     path : str, path or binary file object
         The file. The sum of a path is remembered until the file's device,
-        inode, size or modification time change. A file object is read from its
+        inode, size or modification time change (while it is seconds old, it may
+        change without: then it is read each time). A file object is read from its
         beginning, and its position is restored.
     blocksize : int
         Size in bytes of one block; 0 for the whole file.
@@ -42,7 +48,10 @@ def md5sum(
     FileMissingError
         If there is no such file.
     NotAFileError
-        If the path leads to a directory.
+        If the path leads to no regular file (a directory, a FIFO, a device), or to
+        one that cannot be read.
+    TypeError
+        If `path` is neither a path nor a file object.
     ValueError
         If `blocksize` or `count` is negative.
 
@@ -62,17 +71,33 @@ def md5sum(
     where = pathlib.Path(path).expanduser().absolute()
     try:
         status = where.stat()
+        if not stat.S_ISREG(status.st_mode):  # to open a FIFO is to wait for a writer
+            folder = stat.S_ISDIR(status.st_mode)
+            kind = "directory" if folder else "FIFO, device or socket"
+            raise NotAFileError(f"{where}: expected a regular file, found a {kind}")
         identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        if time.time_ns() - status.st_mtime_ns < _SETTLED_NS:
+            with where.open("rb") as stream:
+                return _digest(stream, limit)
         return _of_path(where, limit, identity)
-    except FileNotFoundError as exc:
+    except NotAFileError:
+        raise
+    except (FileNotFoundError, NotADirectoryError) as exc:
         raise FileMissingError(
             f"no file at {where}; check the path, or whether its drive is mounted"
         ) from exc
-    except IsADirectoryError as exc:
-        raise NotAFileError(f"{where}: expected a file, found a directory") from exc
+    except OSError as exc:
+        raise NotAFileError(
+            f"{where}: cannot be opened for reading: {exc.strerror}"
+        ) from exc
 
 
 def _of_stream(stream: BinaryIO, limit: int | None) -> str:
+    if not (hasattr(stream, "read") and hasattr(stream, "seek")):
+        raise TypeError(
+            "`path` must be a path or a binary file object, got "
+            f"{type(stream).__name__} ({stream!r:.100})"
+        )
     position = stream.tell()
     try:
         stream.seek(0)

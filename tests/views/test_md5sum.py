@@ -97,3 +97,43 @@ def test_file_object_keeps_its_position(path):
 def test_negative(path, name):
     with pytest.raises(ValueError, match=f"`{name}` must not be negative"):
         md5sum(path, **{name: -1})
+
+
+def test_change_within_one_tick_of_the_clock(path):
+    for letter in (b"a", b"b", b"c"):
+        status = path.stat()
+        path.write_bytes(letter * len(CONTENT))
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert md5sum(path) == plain(letter * len(CONTENT))
+
+
+def test_a_settled_file_is_read_once(path, monkeypatch):
+    os.utime(path, (10**9, 10**9))
+    opened = []
+    monkeypatch.setattr(
+        type(path), "open", lambda self, mode: opened.append(self) or io.BytesIO(b"x")
+    )
+    assert md5sum(path) == md5sum(path) == md5sum(str(path)) == plain(b"x")
+    assert opened == [path]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_fifo_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NotAFileError, match=r"pipe: expected a regular file"):
+        md5sum(tmp_path / "pipe")
+
+
+def test_what_cannot_be_opened(path, tmp_path):
+    with pytest.raises(FileMissingError, match=r"file\.bin"):
+        md5sum(path / "below")
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    with pytest.raises(NotAFileError, match="loop: cannot be opened"):
+        md5sum(loop)
+
+
+@pytest.mark.parametrize("wrong", [None, 5, b"file.bin", ["file.bin"]])
+def test_what_is_no_path(wrong):
+    with pytest.raises(TypeError, match="must be a path or a binary file object"):
+        md5sum(wrong)

@@ -26,10 +26,9 @@ class ScalarArray(np.ndarray[Any, np.dtype[Any]]):
 
     @classmethod
     def share(cls, values: NDArray[Any]) -> ScalarArray:
-        """Return the same memory, read-only."""
-        shared = values.view(cls)
-        shared.flags.writeable = False
-        return shared
+        """Return the same memory, read-only for good."""
+        values.flags.writeable = False  # or a view of it could be made writeable again
+        return values.view(cls)
 
     def __getitem__(self, index: Any) -> Any:
         """Return one value, or a selection as a plain array of its own."""

@@ -30,6 +30,13 @@ def test_a_slice_can_be_changed_and_the_feature_not(values: Any) -> None:
         values[0] = 1
 
 
+def test_the_feature_stays_read_only(values: Any) -> None:
+    for view in (values, values.view(np.ndarray), values.reshape(-1, 1), values.T):
+        assert memoryview(view).readonly
+        with pytest.raises(ValueError, match="WRITEABLE"):
+            view.setflags(write=True)
+
+
 @pytest.mark.parametrize(
     "index", [slice(None), slice(3, 1), slice(None, None, -2), [2, 0], ..., None]
 )

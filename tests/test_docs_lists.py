@@ -73,8 +73,9 @@ def test_bounds() -> None:
     mib = 2**20
     assert {name: int(number.replace(",", "")) for name, number in listed.items()} == {
         "decoded size of one chunk": layout.MAX_CHUNK // mib,
-        "decoded size of one table": tables.MAX_TABLE_BYTES // mib,
-        "decoded size of one log": logs.MAX_LOG_BYTES // mib,
+        "decoded size of all tables": tables.MAX_TABLE_BYTES // mib,
+        "decoded size of all logs": logs.MAX_LOG_BYTES // mib,
+        "lines of all logs": logs.MAX_LOG_LINES,
         "one attribute": metadata.MAX_ATTRIBUTE_BYTES // mib,
         "text of one basin definition": policy.max_definition_bytes // mib,
         "basin definitions that are read of one file": policy.max_definitions,

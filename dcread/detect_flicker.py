@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from .roi_series import roi_median_series, running_median
+from .roi_series import roi_median_series, slow_drift
 
 if TYPE_CHECKING:
     import h5py
@@ -51,7 +51,7 @@ class FlickerReport:
         what `detect_flickering` returns. A drift counts as flickering here.
     drift : ndarray of float64, shape (N,)
         Slow change of brightness: the running median of `offsets` over
-        `drift_window` frames (fewer at both ends).
+        `drift_window` frames (fewer at both ends, moved along the slope there).
     offsets_without_drift : ndarray of float64, shape (N,)
         `offsets` less `drift`.
     flickering_frames_without_drift : ndarray of int64
@@ -70,16 +70,17 @@ class FlickerReport:
     Notes
     -----
     A running median follows slow changes and lasting steps, and ignores
-    deviations that last less than half of its window [1]_; where the trend is
-    steep it lags at the ends of the series [2]_. Flicker that lasts longer than
-    half of the window, and everything in series of fewer frames than that,
+    deviations that last less than half of its window [1]_. At the ends of the
+    series, where the window is cut off, it would lag behind a steep trend: there
+    it follows the repeated median of the slopes [2]_. Flicker that lasts longer
+    than half of the window, and everything in series of fewer frames than that,
     cannot be told from a drift by this method.
 
     References
     ----------
     .. [1] J. W. Tukey, *Exploratory Data Analysis*, Addison-Wesley, 1977.
-    .. [2] T. Bernholt, R. Fried, U. Gather, I. Wegener, "Modified repeated median
-       filters", Statistics and Computing 16, 177-192, 2006.
+    .. [2] A. F. Siegel, "Robust regression using repeated medians", Biometrika 69,
+       242-244, 1982.
     """
 
     medians: NDArray[np.float64]
@@ -243,7 +244,7 @@ def flicker_report(
     medians, roi_height = roi_median_series(image_data, roi_height, max_frames)
     threshold = abs(brightness_threshold)
     offsets = medians - np.median(medians) if len(medians) else medians.copy()
-    drift = running_median(offsets, drift_window)
+    drift = slow_drift(offsets, drift_window)
     rest = offsets - drift
     fast = np.flatnonzero(np.abs(rest) >= threshold)
     events = np.flatnonzero(np.abs(offsets) >= threshold)

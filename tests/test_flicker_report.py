@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -60,6 +61,59 @@ def test_drift_and_flicker_together(rng):
     assert report.drifting is True
     assert report.flickering_without_drift is True
     assert report.flickering_frames_without_drift.tolist() == flickers.tolist()
+
+
+FRAMES = np.arange(1000)
+
+
+@pytest.mark.parametrize("size", [60, 100, 101, 150, 1000])
+@pytest.mark.parametrize("step", [-0.6, 0.2, 1.5])
+def test_steep_drift_is_followed_to_both_ends(size, step):
+    report = flicker_report(frames_of(180 + step * FRAMES[:size]))
+    assert report.drifting is True
+    assert report.flickering is True
+    assert report.count_without_drift == 0
+    assert report.drift_range == pytest.approx(abs(step) * (size - 1), abs=1.5)
+
+
+@pytest.mark.parametrize(
+    "light",
+    [20 * np.exp(-FRAMES / 100), 20 * np.sin(FRAMES / 100)],
+    ids=["warming up", "swaying"],
+)
+def test_curved_drift_is_told_from_flicker(light, rng):
+    values = 150 + light
+    report = flicker_report(frames_of(values))
+    assert report.drifting is True
+    assert report.flickering_without_drift is False
+    flickers = np.sort(rng.choice(1000, 60, replace=False))
+    flickers[[0, -1]] = 0, 999
+    values[flickers] += rng.choice([-8, 8], 60)
+    found = flicker_report(frames_of(values)).flickering_frames_without_drift
+    assert found.tolist() == flickers.tolist()
+
+
+def test_grey_values_that_are_integers(rng):
+    steady = 150 - (FRAMES // 40)
+    flickers = np.sort(rng.choice(1000, 60, replace=False))
+    values = steady.copy()
+    values[flickers] += rng.choice([-6, 6], 60)
+    images = np.broadcast_to(values.astype("u1")[:, None, None], (1000, 10, 3))
+    found = flicker_report(images).flickering_frames_without_drift
+    assert found.tolist() == flickers.tolist()
+
+
+def test_a_wide_window_takes_little_memory():
+    images = np.broadcast_to(0.01 * np.arange(9000)[:, None, None], (9000, 2, 3))
+    tracemalloc.start()
+    try:
+        report = flicker_report(images, drift_window=8001, max_frames=None)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert report.frames == 9000
+    assert report.count_without_drift == 0
+    assert peak < 64 << 20
 
 
 def test_lasting_step_is_drift():

@@ -100,6 +100,48 @@ def test_row_negative_slice(path: pathlib.Path) -> None:
         assert np.array_equal(hd.image[-3:], hd.h5["events/image"][-3:])
 
 
+def test_row_empty_slice(path: pathlib.Path) -> None:
+    with peer.HDF5Data(path) as theirs:
+        assert len(theirs.image[:0]) == 60
+    with dcread.HDF5Data(path) as hd:
+        assert len(hd.image[:0]) == 0
+
+
+def test_row_read_only(path: pathlib.Path) -> None:
+    with peer.HDF5Data(path) as theirs:
+        theirs["temp"][0] = -300
+        theirs.image.get_chunk(0)[0] = 0
+        assert theirs["temp"][0] == -300
+        assert not theirs.image[0].any()
+    with dcread.HDF5Data(path) as hd:
+        for array in (hd["temp"], hd.image.get_chunk(0)):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 0
+            array.copy()[0] = 0
+
+
+def test_row_writing_into_an_image(path: pathlib.Path) -> None:
+    with peer.HDF5Data(path) as theirs:
+        theirs.image[0][:] = 0
+        assert not theirs.image[0].any()
+    with dcread.HDF5Data(path) as hd:
+        hd.image[0][:] = 0
+        assert hd.image[0].any()
+
+
+def test_row_background_of_16_bit_images(path: pathlib.Path) -> None:
+    with h5py.File(path, "a") as h5:
+        images = h5["events/image"][:].astype(np.uint16) * 400
+        del h5["events/image"]
+        h5["events/image"] = images
+        h5["events/image_bg"] = images[::-1]
+    expected = images.astype(int) - images[::-1]
+    with peer.HDF5Data(path) as theirs:
+        assert not np.array_equal(theirs.image_corr.get_chunk(0), expected)
+    with dcread.HDF5Data(path) as hd:
+        assert np.array_equal(hd.image_corr.get_chunk(0), expected)
+
+
 def test_row_flicker_of_a_measurement(path: pathlib.Path) -> None:
     with peer.HDF5Data(path) as theirs:
         expected = peer.detect_flickering(theirs.image, count_threshold=1)
@@ -219,6 +261,16 @@ def test_row_concatenate_onto_a_source(
     with pytest.raises(KeyError):
         peer.concatenated_hdf5_data([path, made.continuation], path_out=path)
     assert path.read_bytes() != before
+
+
+def test_row_wrong_event_count(path: pathlib.Path) -> None:
+    with h5py.File(path, "a") as h5:
+        h5.attrs["experiment:event count"] = 7
+    with peer.HDF5Data(path) as theirs:
+        assert len(theirs) == 7
+    with dcread.HDF5Data(path) as hd:
+        assert len(hd) == 60
+        assert [problem.kind for problem in hd.problems] == ["length"]
 
 
 def test_row_missing_event_count(path: pathlib.Path) -> None:

@@ -60,6 +60,26 @@ def test_info_tells_problems(
     assert "problems\n  length" in out
 
 
+def test_info_is_safe_to_print(
+    made: generate.DemoFiles,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / "odd.rtdc"
+    path.write_bytes(made.recording.read_bytes())
+    with h5py.File(path, "a") as h5:
+        h5.attrs["user:note"] = "\x1b[2Jgone"
+        h5.attrs["user:number"] = float("nan")
+    assert cli.main(["info", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert "\\x1b[2Jgone" in out
+    assert cli.main(["info", "--json", str(path)]) == 0
+    facts = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert facts["metadata"]["user:note"] == "\x1b[2Jgone"
+    assert facts["metadata"]["user:number"] is None
+
+
 def test_basins(made: generate.DemoFiles, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["basins", str(made.events)]) == 0
     out = capsys.readouterr().out
@@ -128,24 +148,6 @@ def test_flicker(made: generate.DemoFiles, capsys: pytest.CaptureFixture[str]) -
     assert "Flicker check of 50 frames" in capsys.readouterr().out
 
 
-def test_preview(
-    made: generate.DemoFiles,
-    tmp_path: pathlib.Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pytest.importorskip("matplotlib")
-    monkeypatch.chdir(tmp_path)
-    assert cli.main(["preview", str(made.events)]) == 0
-    assert cli.main(["preview", str(made.recording), "--output", "raw.png"]) == 0
-    assert capsys.readouterr().out.split() == [
-        str(tmp_path / "demo.png"),
-        str(tmp_path / "raw.png"),
-    ]
-    for name in ("demo.png", "raw.png"):
-        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
-
-
 def test_concat(
     made: generate.DemoFiles,
     tmp_path: pathlib.Path,
@@ -204,63 +206,6 @@ def test_a_warning_does_not_show_code(
     assert line.startswith("dcread: warning: Only one file passed")
 
 
-def test_demo(
-    tmp_path: pathlib.Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pytest.importorskip("matplotlib")
-    monkeypatch.setattr("dcread.cli.demo.ENOUGH", 0)  # compare the times of these few
-    folder = tmp_path / "out"
-    command = ["demo", "--frames", "90", "--seed", "3", "--output", str(folder)]
-    assert cli.main(command) == 0
-    out = capsys.readouterr().out
-    for text in ("demo_raw.rtdc", "x, equal", "seam fit", "Flicker check", "picture: "):
-        assert text in out
-    assert "DIFFERS" not in out
-    shown = out.split("picture: ")[1].strip()
-    assert pathlib.Path(shown) == folder / "demo.png"
-    assert (folder / "demo.png").stat().st_size > 10_000
-
-
-def test_demo_with_a_file(
-    made: generate.DemoFiles,
-    tmp_path: pathlib.Path,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    before = made.recording.read_bytes()
-    command = ["demo", str(made.recording), "--output", str(tmp_path / "out")]
-    assert cli.main(command) == 0
-    out = capsys.readouterr().out
-    assert "120 events" in out
-    assert "equal (too few images to compare times)" in out
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["demo_raw.png"]
-    assert made.recording.read_bytes() == before
-
-
-def test_preview_without_matplotlib(
-    made: generate.DemoFiles,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for module in ("matplotlib", "matplotlib.figure"):
-        monkeypatch.setitem(sys.modules, module, None)
-    assert cli.main(["preview", str(made.events)]) == 1
-    assert "pip install 'dcread[plot]'" in capsys.readouterr().err
-
-
-def test_demo_without_matplotlib(
-    tmp_path: pathlib.Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for module in ("matplotlib", "matplotlib.figure"):
-        monkeypatch.setitem(sys.modules, module, None)
-    assert cli.main(["demo", "--frames", "60", "--output", str(tmp_path)]) == 0
-    assert "pip install 'dcread[plot]'" in capsys.readouterr().out
-    assert not list(tmp_path.glob("*.png"))
-
-
 @pytest.mark.parametrize(
     "command", ["info", "basins", "flicker", "preview", "verify", "demo"]
 )
@@ -306,6 +251,12 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         cli.main(["--version"])
     assert exit_.value.code == 0
     assert capsys.readouterr().out == f"dcread {dcread.__version__}\n"
+
+
+def test_output_may_be_closed(made: generate.DemoFiles) -> None:
+    command = f"'{sys.executable}' -m dcread.cli.main info '{made.events}' >&-"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, check=True)
+    assert done.stderr == b""
 
 
 def test_reader_of_our_output_may_go_away(made: generate.DemoFiles) -> None:

@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
         output.print_json({"path": path, "basins": records})
         return 0
     if not records:
-        print(f"{path} has no basins")
+        output.say(f"{path} has no basins")
     for record in records:
         show(record)
     return 0
@@ -41,10 +41,10 @@ def run(args: argparse.Namespace) -> int:
 def show(record: BasinStatus, indent: str = "") -> None:
     """Print what is known of one basin."""
     state = {True: "available", False: "not available", None: "not asked yet"}
-    print(f"{indent}basin '{record.name}': {state[record.available]}")
+    output.say(f"{indent}basin '{record.name}': {state[record.available]}")
     place = f", {record.location}" if record.location else ""
-    print(f"{indent}  {record.type} ({record.format}){place}")
+    output.say(f"{indent}  {record.type} ({record.format}){place}")
     if record.features:
-        print(f"{indent}  features: {' '.join(record.features)}")
+        output.say(f"{indent}  features: {' '.join(record.features)}")
     if record.reason:
-        print(f"{indent}  {record.reason}")
+        output.say(f"{indent}  {record.reason}")

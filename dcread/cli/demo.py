@@ -6,7 +6,7 @@ import pathlib
 import time
 from typing import TYPE_CHECKING
 
-from . import basins
+from . import basins, output
 
 if TYPE_CHECKING:
     import argparse
@@ -96,7 +96,7 @@ def show(report: JobReport) -> None:
         basins.show(record, indent="  ")
     for problem in report.problems:
         if problem.kind != "basin":  # told above
-            print(f"  problem: {problem}")
+            output.say(f"  problem: {problem}")
     head = f"  {'images':<12}{'dcread':>13}{'plain h5py':>32}"
     if report.images:
         print(f"\n{head}")

@@ -52,30 +52,30 @@ def collect(hd: HDF5Data) -> dict[str, Any]:
 
 def show(facts: dict[str, Any]) -> None:
     """Print the facts for people."""
-    print(f"{facts['path']}: {facts['events']:,} events")
+    output.say(f"{facts['path']}: {facts['events']:,} events")
     _show_list("features stored here", facts["features"])
     _show_list("features from basins", facts["features_from_basins"])
     _show_list("logs", [f"{name} ({n} lines)" for name, n in facts["logs"].items()])
     _show_list("tables", facts["tables"])
     if facts["metadata"]:
-        print("\nmetadata")
+        output.say("\nmetadata")
         width = max(map(len, facts["metadata"]))
         for key, value in facts["metadata"].items():
-            print(f"  {key:<{width}}  {value}")
+            output.say(f"  {key:<{width}}  {value}")
     if facts["problems"]:
-        print("\nproblems")
+        output.say("\nproblems")
         for problem in facts["problems"]:
-            print(f"  {problem}")
+            output.say(f"  {problem}")
 
 
 def _show_list(title: str, names: list[str]) -> None:
     if not names:
         return
-    print(f"\n{title}")
+    output.say(f"\n{title}")
     line = " "
     for name in names:
         if len(line) + len(name) + 1 > 79:
-            print(line)
+            output.say(line)
             line = " "
         line += f" {name}"
-    print(line)
+    output.say(line)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from .. import __version__
 from ..errors import DCReadError
-from . import basins, concat, demo, flicker, info, preview, verify
+from . import basins, concat, demo, flicker, info, output, preview, verify
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,19 +60,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
             status: int = args.run(args)
-        sys.stdout.flush()
+        print(end="", flush=True)
     except BrokenPipeError:
         # The reader of our output went away (``dcread info ... | head``).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
-        print("dcread: interrupted", file=sys.stderr)
+        output.say("dcread: interrupted", error=True)
         return 130
     except (DCReadError, ImportError, OSError, ValueError) as error:
-        print(f"dcread: {error}", file=sys.stderr)
+        output.say(f"dcread: {error}", error=True)
         return 1
     except MemoryError as error:
-        print(f"dcread: not enough memory: {error}", file=sys.stderr)
+        output.say(f"dcread: not enough memory: {error}", error=True)
         return 1
     return status
 
@@ -86,7 +86,7 @@ def _show_warning(  # noqa: PLR0917  (the signature of warnings.showwarning)
     line: str | None = None,
 ) -> None:
     """Tell people what a warning says, not where in the code it was raised."""
-    print(f"dcread: warning: {message}", file=sys.stderr)
+    output.say(f"dcread: warning: {message}", error=True)
 
 
 if __name__ == "__main__":

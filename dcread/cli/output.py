@@ -1,16 +1,27 @@
-"""What the sub-commands share: JSON for pipelines, a bar for people."""
+"""What the sub-commands share: text and a bar for people, JSON for pipelines."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
 import json
+import math
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
+
+
+def say(text: object, *, error: bool = False) -> None:
+    """Print text; what a file could send to the terminal as a command is escaped."""
+    safe = "".join(
+        char if char.isprintable() or char == "\n" else ascii(char)[1:-1]
+        for char in str(text)
+    )
+    print(safe, file=sys.stderr if error else sys.stdout)
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -21,14 +32,26 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 
 def print_json(facts: dict[str, Any]) -> None:
-    """Print one JSON object: records as objects, arrays as lists, the rest as text."""
-    print(json.dumps(facts, indent=2, default=_plain))
+    """Print one JSON object.
+
+    Records become objects, arrays lists, what is not a finite number null, and the
+    rest text.
+    """
+    print(json.dumps(_plain(facts), indent=2, allow_nan=False))
 
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return dataclasses.asdict(value)
-    return value.tolist() if hasattr(value, "tolist") else str(value)
+        value = dataclasses.asdict(value)
+    elif hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if isinstance(value, (int, str, type(None))) else str(value)
 
 
 @contextlib.contextmanager

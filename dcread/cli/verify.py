@@ -64,17 +64,17 @@ def run(args: argparse.Namespace) -> int:
 def show(facts: dict[str, Any]) -> None:
     """Print the findings for people."""
     for problem in facts["problems"]:
-        print(problem)
+        output.say(problem)
     wrong = len(facts["problems"])
     problems = {0: "no problems", 1: "1 problem"}.get(wrong, f"{wrong} problems")
-    print(
+    output.say(
         f"{facts['path']}: {problems} in {len(facts['features'])} features of "
         f"{facts['events']:,} events ({facts['bytes'] / 1e6:,.1f} MB), metadata "
         f"({facts['metadata']}), logs ({facts['logs']}), tables ({facts['tables']})"
     )
     bare = len(facts["without_checksum"])
     if bare:
-        print(
+        output.say(
             f"datasets without a checksum: {bare} of {facts['datasets']} (they can be "
             "read, but what they hold may have changed unnoticed)"
         )

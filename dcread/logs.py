@@ -120,10 +120,11 @@ def _read_lines(
     h5ds = open_member(handle, "logs", name, policy)
     with handle.using(), h5_lock:
         shape, dtype = h5ds.shape, h5ds.dtype
-        variable = dtype.kind == "O"
+        count, variable = math.prod(shape), dtype.kind == "O"
+        if not count:
+            return []
         if dtype.kind not in "SUO" or (variable and not _is_text(dtype)):
             raise FormatError(f"expected lines of text, found values of type {dtype}")
-        count = math.prod(shape)
         room.check(count, 0 if variable else count * dtype.itemsize)
         text = h5ds[()] if shape == () else None
     lines: list[bytes | str] = []

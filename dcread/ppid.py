@@ -52,12 +52,16 @@ def to_keywords(identifier: str, code: str = CODE) -> dict[str, Any]:
         If it is not an identifier of HDF5 data, has an unknown parameter, or
         names a hashed index mapping (that cannot be inverted).
     """
-    found, parameters = identifier.split(":")
+    found, colon, parameters = identifier.partition(":")
+    if not colon or not all("=" in item for item in parameters.split("^")):
+        raise ValueError(
+            f"expected an identifier such as '{code}:p=0.34^i=0', got '{identifier}'"
+        )
     if found != code:
         raise ValueError(f"Could not find data method '{found}'!")
     keywords: dict[str, Any] = {}
     for item in parameters.split("^"):
-        name, value = item.split("=")
+        name, _, value = item.partition("=")
         if name == "p":
             keywords["pixel_size"] = float(value)
         elif name == "i":

@@ -188,6 +188,14 @@ def test_a_huge_log_is_left_out(
     ]
 
 
+def test_an_empty_log_of_any_type_is_no_problem(path: pathlib.Path) -> None:
+    with h5py.File(path, "a") as h5:
+        h5["logs/of numbers"] = []
+    found, problems = read_logs(path)
+    assert "of numbers" not in found
+    assert problems == []
+
+
 def test_lines_without_bytes_are_counted(path: pathlib.Path) -> None:
     with h5py.File(path, "a") as h5:
         text = h5py.string_dtype()

@@ -103,6 +103,9 @@ def test_keywords_come_back(size: float, index_mapping: object) -> None:
         ("hdf:p=0.2^i=h-2a1dd1e1", "Cannot invert index mapping h-2a1dd1e1"),
         ("hdf:p=0.2^i=unknown", "Cannot invert index mapping unknown"),
         ("hdf:p=0.2^z=1", "Invalid parameter 'z'"),
+        ("", "expected an identifier such as .* got ''"),
+        ("hdf", "expected an identifier such as .* got 'hdf'"),
+        ("hdf:0.2", "expected an identifier such as .* got 'hdf:0.2'"),
     ],
 )
 def test_what_is_no_identifier(identifier: str, message: str) -> None:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import h5py
 
 _MAX_SOFT_LINKS = 16
+_STRICT = Policy()
 
 
 def member(group: h5py.Group, name: str, policy: Policy | None = None) -> Any:
@@ -37,12 +38,17 @@ def member(group: h5py.Group, name: str, policy: Policy | None = None) -> Any:
         If an external link or external storage is in the way. (The sources of
         virtual datasets are checked by the engine, see `FileHandle.allow_source`.)
     """
-    if "/" in name or "\0" in name or name in ("", ".", ".."):
+    if not is_member_name(name):
         raise KeyError(f"'{name}' is not the name of a member")
     with h5_lock:
-        found = _step(group, name, policy or Policy(), _MAX_SOFT_LINKS)
-        _check_storage(found, policy or Policy())
+        found = _step(group, name, policy or _STRICT, _MAX_SOFT_LINKS)
+        _check_storage(found, policy or _STRICT)
     return found
+
+
+def is_member_name(name: str) -> bool:
+    """Tell whether a name can be that of a direct member of a group."""
+    return not ("/" in name or "\0" in name or name in ("", ".", ".."))
 
 
 def _step(group: Any, name: str, policy: Policy, budget: int) -> Any:

@@ -9,8 +9,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..engine import h5_lock
-from ..errors import BasinError
+from ..errors import BasinError, PolicyError
 from ..problems import Problem
 from ..tolerance import UNREADABLE
 from .definition import BasinDefinition, sort_definitions
@@ -219,36 +221,67 @@ def _decode(text: str) -> object:
 
 
 def _read_lines(group: Any, key: str, limit: int) -> list[str]:
-    import h5py
-
-    too_long = f"the definition should have at most {limit} bytes"
     with h5_lock:
-        h5ds = member(group, key)
-        if not isinstance(h5ds, h5py.Dataset) or h5ds.shape is None:
-            raise BasinError("the definition should be a dataset of text lines")
-        if len(h5ds.shape) > 1 or h5ds.dtype.kind not in "SO":
-            raise BasinError(
-                "the definition should be lines of text, found shape "
-                f"{h5ds.shape}, dtype {h5ds.dtype}"
-            )
-        if h5ds.dtype.kind == "O" and h5py.check_string_dtype(h5ds.dtype) is None:
-            raise BasinError("the definition should be text, found other objects")
-        # A chunk can be larger than what the dataset shows of it.
-        chunk = math.prod(h5ds.chunks or (1,)) * h5ds.dtype.itemsize
-        if h5ds.size * h5ds.dtype.itemsize > 16 * limit or chunk > 16 * limit:
-            raise BasinError(f"{too_long}, it has room for {h5ds.nbytes}")
-        if h5ds.shape == ():
-            rows = [h5ds[()]]
-        else:
-            rows, used = [], 0
-            for start in range(0, h5ds.shape[0], _ROWS_AT_ONCE):
-                rows += h5ds[start : start + _ROWS_AT_ONCE].tolist()
-                used += sum(map(len, rows[start:]))
-                if used > limit:
-                    break
-    if sum(map(len, rows)) > limit:
-        raise BasinError(too_long)
+        rows = _rows_of(_text_dataset(group, key), limit)
     try:
         return [row.decode("utf-8") if isinstance(row, bytes) else row for row in rows]
     except UnicodeDecodeError as exc:
         raise BasinError(f"the definition should be UTF-8 text: {exc}") from exc
+
+
+def _text_dataset(group: Any, key: str) -> Any:
+    """Open a dataset of text, with the low-level functions: there may be thousands."""
+    from h5py import h5d, h5l, h5o
+
+    name = key.encode("utf-8", "surrogateescape")
+    if group.id.links.get_info(name).type == h5l.TYPE_HARD:
+        found = h5o.open(group.id, name)
+    else:
+        found = member(group, key).id
+    if not isinstance(found, h5d.DatasetID):
+        raise BasinError("the definition should be a dataset of text lines")
+    plist = found.get_create_plist()
+    if plist.get_layout() == h5d.VIRTUAL or plist.get_external_count():
+        # HDF5 would open whatever file it names.
+        raise PolicyError(
+            "the definition keeps its text in another dataset or file, which is not "
+            "followed; store it in the file itself"
+        )
+    return found
+
+
+def _rows_of(found: Any, limit: int) -> list[Any]:
+    """Return the lines of a text dataset, as soon as it is known that they are few."""
+    from h5py import check_string_dtype, h5d, h5s
+
+    too_long = f"the definition should have at most {limit} bytes"
+    space = found.get_space()
+    if space.get_simple_extent_type() == h5s.NULL:
+        raise BasinError("the definition should be a dataset of text lines")
+    shape, dtype = found.shape, found.dtype
+    if len(shape) > 1 or dtype.kind not in "SO":
+        raise BasinError(
+            f"the definition should be lines of text, found shape {shape}, "
+            f"dtype {dtype}"
+        )
+    if dtype.kind == "O" and check_string_dtype(dtype) is None:
+        raise BasinError("the definition should be text, found other objects")
+    # A chunk can be larger than what the dataset shows of it.
+    plist = found.get_create_plist()
+    chunks = plist.get_chunk() if plist.get_layout() == h5d.CHUNKED else ()
+    room = max(math.prod(shape), math.prod(chunks)) * dtype.itemsize
+    if room > 16 * limit:
+        raise BasinError(f"{too_long}, it has room for {room}")
+    count = math.prod(shape)
+    rows: list[Any] = []
+    used = 0
+    for start in range(0, count, _ROWS_AT_ONCE):
+        part = np.empty(min(_ROWS_AT_ONCE, count - start), dtype)
+        if shape:
+            space.select_hyperslab((start,), (len(part),))
+        found.read(h5s.create_simple((len(part),)), space, part)
+        rows += part.tolist()
+        used += sum(map(len, rows[start:]))
+        if used > limit:
+            raise BasinError(too_long)
+    return rows

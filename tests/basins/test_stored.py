@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import time
 from collections.abc import Callable
@@ -199,6 +200,34 @@ def test_strange_basins_group_is_no_failure(kind: str, tmp_path: pathlib.Path) -
         assert load_definitions(h5, problems).usable == []
     expected = ["basins"] if kind in ("dataset", "external") else []
     assert [problem.name for problem in problems] == expected
+
+
+@pytest.mark.parametrize("kind", ["virtual", "external"])
+def test_text_in_other_files_is_not_followed(kind: str, tmp_path: pathlib.Path) -> None:
+    text = json.dumps(GOOD).encode()
+    other = tmp_path / "other"
+    if kind == "external":
+        other.write_bytes(text)
+    elif hasattr(os, "mkfifo"):
+        # HDF5 would wait for ever until somebody writes into it.
+        os.mkfifo(other)
+    with h5py.File(tmp_path / "f.rtdc", "w") as h5:
+        group = h5.create_group("basins")
+        group["good"] = np.array([text])
+        if kind == "external":
+            size = len(text)
+            place = [(str(other), 0, size)]
+            group.create_dataset("bad", (1,), f"S{size}", external=place)
+        else:
+            layout = h5py.VirtualLayout((1,), dtype="S200")
+            layout[:] = h5py.VirtualSource(str(other), "text", (1,), dtype="S200")
+            group.create_virtual_dataset("bad", layout)
+    with h5py.File(tmp_path / "f.rtdc") as h5:
+        stored = load_definitions(h5)
+    assert stored.usable == [GOOD]
+    (dropped,) = stored.dropped
+    assert dropped.key == "bad"
+    assert "store it in the file itself" in dropped.reason
 
 
 def test_number_of_definitions_is_bounded(tmp_path: pathlib.Path) -> None:

@@ -9,6 +9,7 @@ from .base import Basin
 from .context import BasinContext
 from .definition import BasinDefinition
 from .manager import get_manager
+from .paths import as_locations
 
 
 class Locations:
@@ -33,7 +34,8 @@ class Locations:
         self._definition = definition
         self._context = context
         self._limit = context.policy.max_locations
-        found = basin_class.locations(definition, context)
+        answer = basin_class.locations(definition, context)
+        found = as_locations(answer, f"{basin_class.__name__}.locations")
         self._stored = list(itertools.islice(found, self._limit))
         self._offered: list[str] | None = None
 

@@ -6,7 +6,7 @@ import importlib.metadata
 import inspect
 import pathlib
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pluggy
@@ -15,6 +15,7 @@ from ..once import ObjectLock
 from ..problems import Problem
 from .base import Basin
 from .definition import BasinDefinition
+from .paths import as_locations
 
 GROUP = "dcread"
 IMPORT_SECONDS = 10.0
@@ -26,6 +27,7 @@ class Registered(NamedTuple):
 
     basin_class: type[Basin]
     source: str
+    plugin: str
 
 
 class BasinManager:
@@ -84,11 +86,11 @@ class BasinManager:
         with self._lock:
             name = self.pluggy.get_name(plugin)
             self.pluggy.unregister(plugin)
-            source = self._sources.pop(name or "", None)
+            self._sources.pop(name or "", None)
             self._formats = {
                 format_: entry
                 for format_, entry in self._formats.items()
-                if entry.source != source
+                if entry.plugin != name
             }
 
     def _implementations(self, hook: str) -> list[Any]:
@@ -110,7 +112,8 @@ class BasinManager:
                 self._note(source, reason)
                 continue
             other = self._formats.setdefault(
-                basin_class.format, Registered(basin_class, source)
+                basin_class.format,
+                Registered(basin_class, source, implementation.plugin_name),
             )
             if other.basin_class is not basin_class:
                 self._note(
@@ -168,7 +171,7 @@ class BasinManager:
             try:
                 arguments = [values[name] for name in implementation.argnames]
                 answer = implementation.function(*arguments)
-                found = [str(item) for item in _as_items(answer)]
+                found = list(as_locations(answer, "dcread_basin_locations"))
             except Exception as exc:
                 self._note(source, f"dcread_basin_locations failed: {exc!r}")
                 continue
@@ -192,11 +195,15 @@ class BasinManager:
     def _load(self, entry_point: importlib.metadata.EntryPoint) -> None:
         source = _origin(entry_point)
         name = entry_point.name
-        if self.pluggy.is_blocked(name) or self.pluggy.has_plugin(name):
+        if self.pluggy.is_blocked(name):
             return
+        if self.pluggy.has_plugin(name):
+            # Names are unique within a distribution only.
+            name = f"{source}: {name}"
         try:
             plugin = _import_in_time(entry_point)
-            self.register(plugin, name, source)
+            if not self.pluggy.is_registered(plugin):
+                self.register(plugin, name, source)
         except BaseException as exc:
             # SystemExit in a plugin must not end the program either.
             if isinstance(exc, KeyboardInterrupt):
@@ -229,12 +236,6 @@ def _import_in_time(entry_point: importlib.metadata.EntryPoint) -> Any:
     if thread.error is not None:
         raise thread.error
     return thread.plugin
-
-
-def _as_items(answer: Any) -> Iterable[Any]:
-    if answer is None:
-        return ()
-    return (answer,) if isinstance(answer, (str, pathlib.PurePath)) else answer
 
 
 def _origin(entry_point: importlib.metadata.EntryPoint) -> str:

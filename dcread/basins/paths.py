@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import pathlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
+
+# A drive has one letter: "C://d/src.rtdc" is a path.
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def folders_of(referrer: pathlib.Path | None) -> list[pathlib.Path]:
@@ -39,7 +43,7 @@ def candidate_paths(
     found: dict[str, None] = {}
     for path in stored:
         # A URL is no path (and its query, shown as a file name, may be a secret).
-        if not path or "\0" in path or "://" in path:
+        if not path or "\0" in path or _URL.match(path):
             continue
         for mapped in _mapped(path, path_map):
             found.setdefault(mapped)
@@ -85,3 +89,35 @@ def _parts(path: str) -> list[str]:
     """Split a path of either flavour; an absolute one starts with an empty part."""
     parts = path.replace("\\", "/").split("/")
     return parts[:1] + [part for part in parts[1:] if part not in ("", ".")]
+
+
+def as_locations(answer: object, asked: str) -> Iterator[str]:
+    """Yield the locations that a plugin answered; one text is one location.
+
+    Parameters
+    ----------
+    answer : text, path, iterable of them, or None
+        What it answered.
+    asked : str
+        What messages call the function that was asked.
+
+    Raises
+    ------
+    TypeError
+        If it is none of these.
+    """
+    if answer is None:
+        return
+    items = (answer,) if isinstance(answer, (str, os.PathLike)) else answer
+    if not isinstance(items, Iterable):
+        raise TypeError(
+            f"{asked} should return locations as text, got {type(answer).__name__}"
+        )
+    for item in items:
+        text = os.fspath(item) if isinstance(item, os.PathLike) else item
+        if not isinstance(text, str):
+            raise TypeError(
+                f"{asked} should return locations as text, found "
+                f"{type(item).__name__} among them"
+            )
+        yield text

@@ -108,3 +108,15 @@ def test_wrong_answers_are_reported(
     manager.register(plugin(answer, answer))
     assert telling in manager.problems[0].reason
     assert set(manager.formats()) >= {"hdf5", "h5dataset"}
+
+
+def test_forgetting_a_plugin_leaves_others_of_its_origin(
+    manager: BasinManager, plugin: Plugin, memory_basin: Make
+) -> None:
+    one = plugin(memory_basin(format="one"))
+    two = plugin(memory_basin(format="two"))
+    manager.register(one, "first", source="many-formats 1.0")
+    manager.register(two, "second", source="many-formats 1.0")
+    manager.unregister(one)
+    assert "one" not in manager.formats()
+    assert "two" in manager.formats()

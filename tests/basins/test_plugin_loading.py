@@ -15,6 +15,16 @@ import pytest
 from dcread.basins import BasinManager, hookimpl
 from dcread.basins import manager as manager_module
 
+GOOD = """\
+import dcread
+class B(dcread.Basin):
+    format = type = {name!r}
+    @classmethod
+    def locations(cls, definition, context): return ["here"]
+    def open(self): return {{"deform": __import__("numpy").arange(5)}}
+@dcread.hookimpl
+def dcread_register_basins(): return [B]
+"""
 MEMORY = {"name": "m", "type": "memory", "format": "memory"}
 Write = Callable[..., pathlib.Path]
 Open = Callable[..., Any]
@@ -41,18 +51,18 @@ def test_location_hook_that_raises_is_reported(
 @pytest.fixture
 def install(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, manager: BasinManager
-) -> Callable[[str, str], None]:
+) -> Callable[..., None]:
     """Install a module as a distribution with an entry point."""
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    def write(name: str, code: str) -> None:
+    def write(name: str, code: str, entry: str = "") -> None:
         (tmp_path / f"{name}.py").write_text(code)
         info = tmp_path / f"{name}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(
             f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
         )
-        (info / "entry_points.txt").write_text(f"[dcread]\n{name} = {name}\n")
+        (info / "entry_points.txt").write_text(f"[dcread]\n{entry or name} = {name}\n")
         monkeypatch.delitem(sys.modules, name, raising=False)
 
     return write
@@ -76,7 +86,7 @@ def install(
 def test_plugin_that_cannot_be_loaded_is_passed_over(  # noqa: PLR0917
     code: str,
     telling: str,
-    install: Callable[[str, str], None],
+    install: Callable[..., None],
     manager: BasinManager,
     write_file: Write,
     open_basins: Open,
@@ -86,17 +96,7 @@ def test_plugin_that_cannot_be_loaded_is_passed_over(  # noqa: PLR0917
     # A name of its own, since an import that hangs keeps its module's lock.
     bad = f"aa_bad_plugin_{zlib.crc32(code.encode())}"
     install(bad, code)
-    install(
-        "zz_good_plugin",
-        "import dcread\n"
-        "class B(dcread.Basin):\n"
-        "    format = type = 'memory'\n"
-        "    @classmethod\n"
-        "    def locations(cls, definition, context): return ['here']\n"
-        "    def open(self): return {'deform': __import__('numpy').arange(5)}\n"
-        "@dcread.hookimpl\n"
-        "def dcread_register_basins(): return [B]\n",
-    )
+    install("zz_good_plugin", GOOD.format(name="memory"))
     start = time.monotonic()
     unknown = {"type": "file", "format": "nonsense", "name": "u", "paths": ["x"]}
     opened = open_basins(write_file("ref.rtdc", basins=[MEMORY, unknown]))
@@ -121,3 +121,14 @@ def test_nothing_that_a_file_names_is_imported(
     assert opened.values("deform") is None
     assert "evil" not in sys.modules
     assert len(opened.basins.status()) == 4
+
+
+def test_entry_points_of_one_name_are_all_loaded(
+    install: Callable[..., None], manager: BasinManager
+) -> None:
+    install("aa_formats", GOOD.format(name="one"), entry="formats")
+    install("bb_formats", GOOD.format(name="two"), entry="formats")
+    formats = manager.formats()
+    assert formats["one"].source == "aa_formats 1.0"
+    assert formats["two"].source == "bb_formats 1.0"
+    assert manager.problems == []

@@ -69,7 +69,9 @@ class BasinAccess:
         BasinIdentifierMismatchError
             If it belongs to another measurement.
         BasinError
-            If its index map cannot be used.
+            If its index map cannot be used, or no feature has rows for all events.
+        IndexError
+            If there is no basin of that number.
         ValueError
             If its type is unknown, or an internal basin lists no features.
         """
@@ -93,6 +95,4 @@ class BasinAccess:
         return self._group_and_features({"type": "internal", **bn_dict})
 
     def _group_and_features(self, bn_dict: Mapping[str, Any]) -> tuple[Any, list[str]]:
-        unmapped = {**bn_dict, "mapping": None}
-        group, features, _ = self._new_basins([unmapped]).get_data(0)
-        return group, features
+        return self._new_basins([{**bn_dict, "mapping": None}]).get_group(0)

@@ -6,8 +6,8 @@ import warnings
 from collections.abc import Iterable
 from typing import Any
 
-from ..errors import ClosedError
-from .candidate import Ask
+from ..errors import BasinError, ClosedError
+from .candidate import Ask, Candidate
 from .internal import USUAL_GROUP
 from .manager import get_manager
 from .mapsource import MapSource
@@ -65,6 +65,44 @@ def present_features(source: Source, maps: MapSource) -> set[str] | None:
     return found & promised
 
 
+def fitting_features(source: Source, maps: MapSource, names: set[str]) -> set[str]:
+    """Return which features have rows for all events; no data are read but maps.
+
+    If none has, the basin is not usable. Those of nested basins are believed.
+    """
+    candidate = source.opened()[0]
+    own = names.intersection(candidate.names())
+    reasons = {}
+    for name in sorted(own):
+        try:
+            check_feature(source, maps, candidate, name)
+        except ClosedError:
+            raise
+        except Exception as exc:
+            reasons[name] = exc
+            source.lacks(name, f"{one_line(candidate.basin.location)}: {one_line(exc)}")
+    if reasons and len(reasons) == len(names):
+        source.fails(next(iter(reasons.values())))
+    return names - set(reasons)
+
+
+def check_feature(
+    source: Source, maps: MapSource, candidate: Candidate, name: str
+) -> None:
+    """Raise an error if a feature that a basin stores itself cannot be taken.
+
+    Raises
+    ------
+    BasinError
+        If there are too few or too many rows, or rows of another kind.
+    FormatError, PolicyError
+        If it cannot be used at all.
+    """
+    found = candidate.own(name)
+    if found is not None:
+        maps.fit(found, maps.get(source.definition.mapping, Ask("")))
+
+
 def reasons_of(source: Source, feature: str) -> list[str]:
     """Return why a basin, or one of its own basins, does not give a feature."""
     name = f"basin '{source.definition.label}'"
@@ -85,6 +123,8 @@ def status_of(source: Source, maps: MapSource) -> BasinStatus:
     """Return what is known of a basin; a local one is opened to be certain."""
     definition = source.definition
     features = present_features(source, maps)
+    if features and source.opened():
+        features = fitting_features(source, maps, features)
     available: bool | None = bool(source.opened() and not source.is_unusable)
     if source.is_remote and not source.opened() and not source.reason():
         available = None
@@ -124,8 +164,11 @@ def _label(item: DroppedBasin) -> str:
     return one_line(name, 100) if isinstance(name, str) and name else item.key
 
 
-def data_of(source: Source, maps: MapSource, referrer: Referrer) -> tuple[Any, ...]:
-    """Return the documented triple (see `BasinSet.get_data`)."""
+def group_of(source: Source) -> tuple[Any, list[str]]:
+    """Return what a basin has itself, and the names that may be used of it.
+
+    ``(None, [])`` for a basin that is not available.
+    """
     definition = source.definition
     if not get_manager().knows_type(definition.type):
         raise ValueError(
@@ -144,17 +187,42 @@ def data_of(source: Source, maps: MapSource, referrer: Referrer) -> tuple[Any, .
                     f"Uncommon group name for basin features: {name}", stacklevel=5
                 )
     candidate = source.first()
-    if candidate is None and source.mismatch is not None:
-        raise source.refusal()
-    index_map = maps.get(definition.mapping, Ask("", remote=True))
-    mapping = referrer.index_mapping
-    if index_map is not None:
-        chosen = referrer.mapping_indices()
-        mapping = index_map.values if chosen is None else index_map.values[chosen]
     if candidate is None:
-        return None, [], mapping
+        if source.mismatch is not None:
+            raise source.refusal()
+        return None, []
     names = candidate.names()
     if definition.features is not None:
         present = set(names)
         names = [name for name in definition.features if name in present]
-    return candidate.features, names, mapping
+    return candidate.features, names
+
+
+def data_of(source: Source, maps: MapSource, referrer: Referrer) -> tuple[Any, ...]:
+    """Return the documented triple (see `BasinSet.get_data`)."""
+    group, names = group_of(source)
+    index_map = maps.get(source.definition.mapping, Ask("", remote=True))
+    mapping = referrer.index_mapping
+    if index_map is not None:
+        chosen = referrer.mapping_indices()
+        mapping = index_map.values if chosen is None else index_map.values[chosen]
+    _require_one(source, maps, names)
+    return group, names, mapping
+
+
+def _require_one(source: Source, maps: MapSource, names: list[str]) -> None:
+    """Raise BasinError if no feature has rows for all events."""
+    failure: BasinError | None = None
+    for name in names:
+        try:
+            check_feature(source, maps, source.opened()[0], name)
+        except ClosedError:
+            raise
+        except Exception as exc:
+            if type(exc) is BasinError:
+                failure = failure or exc
+                continue
+        # (What cannot be read says so itself when it is read.)
+        return
+    if failure is not None:
+        raise BasinError(f"basin '{source.definition.label}': {failure}") from failure

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..engine import FileHandle, h5_lock, open_file
 from ..errors import ClosedError
-from .arrays import wrapped
+from .arrays import Gate, wrapped
 from .base import Basin, Features
 from .indexmap import IntArray
-from .links import member
 from .members import GroupView, rows_of
 from .status import one_line
+from .usable import usable_member
 
 if TYPE_CHECKING:
     from .resolve import BasinSet
@@ -76,6 +76,8 @@ class Candidate:
         offer that was not looked for already.
     nest : callable
         Makes the set of its own basins, or None.
+    confine : callable
+        Has the policy apply to a file that a plugin opened itself.
     """
 
     def __init__(
@@ -86,12 +88,14 @@ class Candidate:
         *,
         cyclic: bool,
         nest: Callable[[Candidate], BasinSet | None],
+        confine: Callable[[FileHandle], None],
     ) -> None:
         self.basin = basin
         self.features = features
         self.identity = identity
         self.cyclic = cyclic
-        self.handle = _handle_of(basin, features)
+        self._gate = Gate(confine)
+        self.handle = _handle_of(basin, features, self._gate)
         self._nest = nest
         self._nested: BasinSet | None = None
         self._is_nested = False
@@ -132,16 +136,18 @@ class Candidate:
         """Return a feature that the basin stores itself."""
         import h5py
 
+        obj: Any
         try:
             with self._using():
-                if isinstance(self.features, h5py.Group):
-                    obj = member(self.features, name, self.basin.context.policy)
-                else:
+                if self.handle is None:
                     obj = self.features[name]
+                else:
+                    policy = self.basin.context.policy
+                    obj = usable_member(self.handle, self.features, name, policy)
         except KeyError:
             return None
         if self.handle is None:
-            obj = wrapped(obj, name, one_line(self.basin.location))
+            obj = wrapped(obj, name, one_line(self.basin.location), self._gate)
         elif isinstance(obj, h5py.Dataset):
             obj = self.handle.dataset(obj)
         elif isinstance(obj, h5py.Group):
@@ -175,12 +181,13 @@ class Candidate:
 
     def close(self) -> None:
         """Close the basins of the basin, then the basin."""
+        self._gate.close()
         if self._nested is not None:
             self._nested.close()
         self.basin.close()
 
 
-def _handle_of(basin: Basin, features: Features) -> FileHandle | None:
+def _handle_of(basin: Basin, features: Features, gate: Gate) -> FileHandle | None:
     """Return the open file that the features lie in, if they lie in one."""
     import h5py
 
@@ -191,4 +198,6 @@ def _handle_of(basin: Basin, features: Features) -> FileHandle | None:
         return found
     if basin.type == "internal" and basin.context.handle is not None:
         return basin.context.handle
-    return open_file(features.file)
+    found = open_file(features.file)
+    gate.add(found)
+    return found

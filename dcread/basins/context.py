@@ -80,13 +80,15 @@ class Session:
                 return known
             self._raise_if_full()
             handle = open_file(path)
-            handle.allow_external = self.policy.links
-            handle.allow_source = functools.partial(
-                _check_source, self.policy, self.folder
-            )
+            self.confine(handle)
             if handle.identity is not None:
                 self._files[handle.identity[:2]] = handle
         return handle
+
+    def confine(self, handle: FileHandle) -> None:
+        """Have the policy apply to the other files that an open one names."""
+        handle.allow_external = self.policy.links
+        handle.allow_source = functools.partial(_check_source, self.policy, self.folder)
 
     def check_remote(self, location: str) -> None:
         """Raise PolicyError unless a remote location may be contacted."""
@@ -209,13 +211,16 @@ class BasinContext:
         ------
         PolicyError
             If the policy does not allow the path.
+        PermissionError
+            If a folder on the way must not be looked into.
         NotAFileError
             If there is a directory, a FIFO, a device or a socket.
         """
         try:
             allowed = self._session.check_path(path)
             status = os.stat(allowed)
-        except PolicyError:
+        except PermissionError:
+            # (PolicyError is one, too)
             raise
         except (OSError, ValueError):
             # A path that cannot exist (too long, not encodable) leads nowhere.

@@ -89,7 +89,7 @@ class Findings:
         parts += self._failures[:_SHOWN]
         if feature is not None:
             parts += [self.lacking(feature)] * (feature in self._absent)
-        return "; ".join(parts)
+        return "; ".join(dict.fromkeys(parts))
 
     def lacking(self, feature: str) -> str:
         """Return why a feature could not be taken; empty if that is not known."""

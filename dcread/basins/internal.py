@@ -11,7 +11,7 @@ from .base import Basin
 from .context import BasinContext
 from .definition import BasinDefinition
 from .hookspecs import hookimpl
-from .links import subgroup
+from .links import is_member_name, subgroup
 
 if TYPE_CHECKING:
     import h5py
@@ -30,12 +30,12 @@ class InternalBasin(Basin):
         cls, definition: BasinDefinition, context: BasinContext
     ) -> Iterable[str]:
         """Return the name of the group (only the first one counts)."""
-        return (definition.paths or (USUAL_GROUP,))[:1]
+        return [path.strip("/") for path in (definition.paths or (USUAL_GROUP,))[:1]]
 
     def available(self) -> bool | None:
         """Tell whether the group is there."""
         handle = self.context.handle
-        if handle is None:
+        if handle is None or not is_member_name(self.location):
             return False
         with handle.using(), h5_lock:
             return handle.h5.get(self.location, getlink=True) is not None
@@ -51,7 +51,7 @@ class InternalBasin(Basin):
         if handle is None:
             raise BasinError("an internal basin needs a file to be in")
         with handle.using(), h5_lock:
-            return subgroup(handle.h5, self.location.strip("/"), self.context.policy)
+            return subgroup(handle.h5, self.location, self.context.policy)
 
     def identity(self) -> Hashable | None:
         """Return the place of the group in the file."""

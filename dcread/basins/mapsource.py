@@ -6,11 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from ..engine import h5_lock, reader_for
-from ..errors import BasinError, PolicyError
+from ..errors import BasinError, FormatError, PolicyError
 from .candidate import Ask, Found
 from .indexmap import IndexMap, as_map, check_map_shape, compose, read_map
 from .links import member, subgroup
+from .policy import Policy
 from .referrer import Referrer
+from .usable import usable_member
+
+_STRICT = Policy()
 
 
 class MapSource:
@@ -57,32 +61,37 @@ class MapSource:
         if name is None or name in self._known:
             return
         own = self._own(name)
-        if own is not None:
-            check_map_shape(
-                name, tuple(own.shape), own.dtype, self._referrer.raw_length
-            )
-        else:
+        if own is None:
             self.get(name, Ask(""))
+        elif self._referrer.handle is None:
+            length = self._referrer.raw_length
+            check_map_shape(name, tuple(own.shape), own.dtype, length)
 
     def _own(self, name: str) -> Any:
         handle = self._referrer.handle
         if handle is None:
             return self._referrer.own_feature(name)
-        try:
-            with handle.using(), h5_lock:
-                obj = member(subgroup(handle.h5, "events"), name)
-        except PolicyError:
-            raise
-        except (KeyError, BasinError):
-            return None
-        return handle.dataset(obj) if hasattr(obj, "dtype") else obj
+        with handle.using(), h5_lock:
+            try:
+                group = subgroup(handle.h5, "events")
+                found = member(group, name)
+            except PolicyError:
+                raise
+            except (KeyError, BasinError):
+                return None
+            if getattr(found, "shape", None) is not None:
+                length = self._referrer.raw_length
+                check_map_shape(name, tuple(found.shape), found.dtype, length)
+            try:
+                usable_member(handle, group, name, _STRICT)
+            except FormatError as exc:
+                raise BasinError(f"its map '{name}' cannot be used: {exc}") from exc
+            return handle.dataset(found)
 
     def _read(self, name: str, ask: Ask) -> IndexMap:
         events = self._referrer.raw_length
         own = self._own(name)
         if own is not None:
-            if not hasattr(own, "dtype"):
-                raise BasinError(f"its map '{name}' is not an array")
             return read_map(name, reader_for(own), events)
         # A basin that needs this very map cannot be the one to give it.
         inner = Ask(name, ask.remote, pending=ask.pending | {name})

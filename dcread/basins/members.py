@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine import FileHandle, Reader, h5_lock
 from ..errors import BasinError
-from .links import member
+from .usable import check_kind, usable_member
 
 if TYPE_CHECKING:
     import h5py
@@ -28,7 +28,8 @@ class GroupView(Mapping[str, Reader]):
 
     def __getitem__(self, name: str) -> Reader:
         with self._handle.using(), h5_lock:
-            return self._handle.dataset(member(self._group, name, self._policy))
+            found = usable_member(self._handle, self._group, name, self._policy)
+            return self._handle.dataset(found)
 
     def __iter__(self) -> Iterator[str]:
         with self._handle.using(), h5_lock:
@@ -46,11 +47,15 @@ def rows_of(name: str, obj: Any) -> int:
     Raises
     ------
     BasinError
-        If it is neither a reader nor a mapping of readers.
+        If it is not what a feature of this name has to be.
     """
     if not isinstance(obj, Mapping):
+        if name == "trace":
+            raise BasinError(f"'{name}' should be arrays by name, found one array")
         return _array_rows(name, obj)
-    if name != "trace":
+    if name not in ("contour", "trace"):
+        raise BasinError(f"'{name}' should be a dataset, found a group")
+    if name == "contour":
         # One member for each event, such as the contours.
         return len(obj)
     lengths = {_array_rows(f"{name}/{key}", obj[key]) for key in obj}
@@ -67,4 +72,5 @@ def _array_rows(name: str, obj: Any) -> int:
         raise BasinError(f"'{name}' should be a dataset, found {type(obj).__name__}")
     if not obj.shape:
         raise BasinError(f"'{name}' should have a first axis of events, found none")
+    check_kind(name, obj)
     return obj.shape[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import weakref
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from ..once import alive
 from ..problems import Problem
 from .answers import (
     data_of,
+    group_of,
     listed_features,
     reasons_of,
     reasons_of_dropped,
@@ -287,20 +289,35 @@ class BasinSet:
         ValueError
             If the type is unknown, or an internal basin lists no features.
         BasinError
-            If its index map is not usable.
+            If its index map or all its features are not usable.
         BasinIdentifierMismatchError
             If it belongs to another measurement.
         """
-        self._raise_if_closed()
-        count = len(self._by_index) + len(self._unparsed)
-        position = range(count)[index]
+        position = self._position(index)
         if position not in self._data:
-            if position in self._unparsed:
-                raise self._unparsed[position][1]
-            source = self._by_index[position]
+            source = self._source(position)
             self._data[position] = data_of(source, self._maps, self._referrer)
         group, features, mapping = self._data[position]
         return group, features, mapping
+
+    def get_group(self, index: int) -> tuple[Any, list[str]]:
+        """Return the first two of `get_data`, whatever the lengths are."""
+        return group_of(self._source(self._position(index)))
+
+    def _position(self, index: int) -> int:
+        self._raise_if_closed()
+        count = len(self._by_index) + len(self._unparsed)
+        if not -count <= operator.index(index) < count:
+            raise IndexError(
+                f"there is no basin {index}: {count} basins are defined; see "
+                "`basin_status()`"
+            )
+        return index % count
+
+    def _source(self, position: int) -> Source:
+        if position in self._unparsed:
+            raise self._unparsed[position][1]
+        return self._by_index[position]
 
     def close(self) -> None:
         """Close all that the basins opened; twice is fine."""

@@ -186,9 +186,9 @@ class Source:
             self._next += 1
             if candidate is not None:
                 return True
-        if not self._opened and not self._exhausted:
+        known, self._exhausted = self._exhausted, True
+        if not self._opened and not known:
             self.findings.report(self.reason())
-        self._exhausted = True
         return False
 
     def _try(self, location: str, identifier: str | None) -> Candidate | None:
@@ -230,6 +230,7 @@ class Source:
             identity,
             cyclic=identity is not None and identity in self._chain,
             nest=self._nest,
+            confine=self._session.confine,
         )
         if basin.type != "internal":
             try:
@@ -275,7 +276,7 @@ class Source:
             # Nothing was promised, so that other locations do not matter.
             return self.findings.lacking(feature)
         if not found and not self._opened and self._exhausted:
-            return "the definition names no location"
+            return "the definition names no location where it could be looked for"
         return found
 
     def remarks(self) -> str:

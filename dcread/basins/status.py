@@ -42,6 +42,8 @@ def one_line(what: object, limit: int = 400) -> str:
 
     A query may hold a signature that opens a private resource.
     """
-    text = " ".join(str(what).split()) or type(what).__name__
+    text = " ".join(str(what).split())
+    if not text:
+        text = "(empty)" if isinstance(what, str) else type(what).__name__
     text = _QUERY.sub(r"\1", text)
     return text if len(text) <= limit else text[: limit - 3] + "..."

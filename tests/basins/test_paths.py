@@ -38,6 +38,7 @@ def tried(*stored: str, path_map: dict[str, str] | None = None) -> list[str]:
                 "/data/run/src.rtdc",
             ],
         ),
+        ("C://d//src.rtdc", ["/data/run/src.rtdc"]),
         ("", []),
         ("a\0b", []),
         ("..", ["/data/run/.."]),
@@ -166,3 +167,40 @@ def test_number_of_locations_is_bounded(
     referrer = write_file("ref/ref.rtdc", basins=[file_basin(*paths)])
     assert open_basins(referrer).values("deform") is not None
     assert open_basins(referrer, Policy(max_locations=20)).values("deform") is None
+
+
+def test_folder_that_must_not_be_looked_into_is_told(
+    write_file: Callable[..., pathlib.Path],
+    file_basin: Callable[..., dict[str, Any]],
+    open_basins: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stat = os.stat
+
+    def denied(path: Any, *args: Any, **kwargs: Any) -> Any:
+        if "secret" in os.fspath(path):
+            raise PermissionError(13, "Permission denied", os.fspath(path))
+        return stat(path, *args, **kwargs)
+
+    path = write_file("ref.rtdc", basins=[file_basin("secret/src.rtdc")])
+    opened = open_basins(path)
+    monkeypatch.setattr(os, "stat", denied)
+    assert opened.basins.features() == set()
+    monkeypatch.undo()
+    assert "Permission denied" in opened.status("raw data").reason
+
+
+@pytest.mark.parametrize(
+    "paths", [[], [""], ["https://example.org/src.rtdc"]], ids=["none", "empty", "url"]
+)
+def test_definition_without_a_place_is_told(
+    paths: list[str],
+    write_file: Callable[..., pathlib.Path],
+    file_basin: Callable[..., dict[str, Any]],
+    open_basins: Callable[..., Any],
+) -> None:
+    opened = open_basins(write_file("ref.rtdc", basins=[file_basin(*paths)]))
+    assert opened.basins.features() == set()
+    (problem,) = opened.problems
+    assert "names no location" in problem.reason
+    assert "names no location" in opened.status("raw data").reason

@@ -87,7 +87,7 @@ def test_status_after_trouble_names_the_features_that_lack(
     assert opened.values("area_um") is None
     record = opened.status("raw data")
     assert record.available is True
-    assert record.features == ("area_um", "deform")
+    assert record.features == ("deform",)
     assert "'image' is promised, but not there" in record.reason
     assert "5 events of the file, found 3" in record.reason
 

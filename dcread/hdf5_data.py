@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import copyreg
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -27,9 +28,11 @@ from .file_access import FileAccess
 from .identifiers import get_measurement_identifier
 from .image_chunks import aligned_chunk_size
 from .once import ObjectLock, Once, weakly
+from .packing import pack, unpack
 from .ppid import PipelineIdentity
 from .problems import Problem
 from .referrer import Referrer
+from .tolerance import telling
 
 if TYPE_CHECKING:
     import h5py
@@ -143,7 +146,8 @@ class HDF5Data(FileAccess, FeatureAccess, ContentAccess, BasinAccess, PipelineId
             name: as_size(name, state[name])
             for name in ("image_cache_size", "image_chunk_size")
         }
-        state = {**state, **sizes}
+        mapping = unpack(state["index_mapping"])
+        state = {**state, **sizes, "index_mapping": mapping}
         self._target = as_target(state["path"])
         self._lock = ObjectLock()
         handle = open_file(self._target)
@@ -165,7 +169,8 @@ class HDF5Data(FileAccess, FeatureAccess, ContentAccess, BasinAccess, PipelineId
         self._handle = handle
         policy = as_policy(self._given_policy)
         origin.apply_policy(handle, policy)
-        check_sources(handle, policy, self._problems)
+        with telling(f"{handle.label}: the list of what it holds"):
+            check_sources(handle, policy, self._problems)
         self._referrer = Referrer(handle, self.index_mapping, policy, self._problems)
         self._contents = Contents(self._referrer, state)
         # By weak references, so that a forgotten measurement closes at once.
@@ -193,6 +198,12 @@ class HDF5Data(FileAccess, FeatureAccess, ContentAccess, BasinAccess, PipelineId
             If the file is not on disk.
         """
         return {**origin.pickled_origin(self.handle, self._target), **self._state()}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what `__getstate__` returns, the index mapping in few bytes."""
+        state = self.__getstate__()
+        state["index_mapping"] = pack(state["index_mapping"])
+        return copyreg.__newobj__, (type(self),), state  # type: ignore[attr-defined]
 
     def _state(self) -> dict[str, Any]:
         return {

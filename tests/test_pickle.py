@@ -101,6 +101,39 @@ def test_what_was_given_survives(path: pathlib.Path) -> None:
         twin.close()
 
 
+@pytest.mark.parametrize(
+    "mapping",
+    [
+        np.arange(10).repeat(1000),
+        np.arange(9000)[::-1] % 10,
+        np.array([-1, 0] * 900, np.int16),
+        np.array([3, 9, 2**32 - 2**32] * 900, ">u8"),
+        np.arange(10) % 2 == 0,
+        list(range(10)) * 200,
+        [True, False] * 5,
+        [0, np.int64(9)] * 200,
+        range(0, 10, 3),
+        (1, 2),
+        [],
+    ],
+    ids=lambda mapping: f"{type(mapping).__name__}-{getattr(mapping, 'dtype', '')}",
+)
+def test_an_index_mapping_takes_few_bytes(
+    path: pathlib.Path, mapping: list[int]
+) -> None:
+    with HDF5Data(path, index_mapping=mapping) as data:
+        pickled = pickle.dumps(data)
+        assert len(pickled) < LIMIT
+        for twin in (pickle.loads(pickled), copy.copy(data), copy.deepcopy(data)):
+            with twin:
+                found = twin.index_mapping
+                assert type(found) is type(mapping)
+                assert getattr(found, "dtype", "") == getattr(mapping, "dtype", "")
+                assert list(found) == list(mapping)
+                assert twin.get_ppid() == data.get_ppid()
+                assert len(twin) == len(data)
+
+
 def test_the_policy_survives(path: pathlib.Path) -> None:
     policy = Policy(local="beside", nested=False)
     with HDF5Data(path, policy=policy) as data:

@@ -19,7 +19,7 @@ from .errors import FormatError, ShapeMismatchError
 from .metadata import read_attribute
 from .own_feature import OwnFeature, look_at, open_plain
 from .problems import Problem
-from .tolerance import UNREADABLE, noting
+from .tolerance import UNREADABLE, as_name, noting
 
 if TYPE_CHECKING:
     import h5py
@@ -214,7 +214,7 @@ def _link_kinds(group: h5py.Group) -> dict[str, int]:
     kinds: dict[str, int] = {}
 
     def note(name: bytes, info: h5l.LinkInfo) -> None:
-        kinds[name.decode("utf-8")] = info.type
+        kinds[as_name(name)] = info.type
 
     group.id.links.iterate(note, info=True)
     return kinds

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,14 @@ from .groups import Contours, Traces
 from .mapped import MappedHDF5Dataset, get_mapped_object
 from .once import Once
 from .scalars import ScalarArray
+from .tolerance import as_name, telling
 from .views import FeatureView
 
 if TYPE_CHECKING:
     from .basins import BasinSet
     from .referrer import Referrer
+
+T = TypeVar("T")
 
 
 class FeatureStore:
@@ -68,11 +71,16 @@ class FeatureStore:
             if cache is None:
                 raise self._not_found(name)
             return cache
-        return self._once.get(("feature", name), lambda: self._open(name))
+        return self._once.get(("feature", name), lambda: self._made(name, self._open))
 
     def image_cache(self, name: str) -> HDF5ImageCache | None:
         """Return the image cache of a feature; None if there is no such feature."""
-        return self._once.get(("image", name), lambda: self._open_image(name))
+        make = self._open_image
+        return self._once.get(("image", name), lambda: self._made(name, make))
+
+    def _made(self, name: str, make: Callable[[str], T]) -> T:
+        with telling(f"{self._referrer.handle.label}: feature '{name}'"):
+            return make(name)
 
     def image_corr(self) -> ImageCorrCache | None:
         """Return the background-corrected images; None if there are none."""
@@ -183,7 +191,7 @@ def _is_group(obj: Any) -> bool:
 
 def _names(group: Any, label: str) -> list[str]:
     with _open_group_lock(group, label):
-        return sorted(group)
+        return sorted(map(as_name, group))
 
 
 def _member(group: Any, name: str, label: str) -> Any:
@@ -208,7 +216,8 @@ def _open_group_lock(group: Any, label: str) -> Iterator[None]:
 def _trace(
     group: Any, mapping: Any, length: int | None, label: str, name: str
 ) -> FeatureView | MappedHDF5Dataset:
-    reader = reader_for(_member(group, name, label))
+    with telling(f"{label}: trace '{name}'"):
+        reader = reader_for(_member(group, name, label))
     if mapping is None and length is not None and reader.shape[0] != length:
         raise ShapeMismatchError(
             f"{label}: trace '{name}' has {reader.shape[0]} events, expected {length}"
@@ -219,11 +228,13 @@ def _trace(
 
 
 def _contour(group: Any, row: int, label: str) -> NDArray[Any]:
-    try:
-        found = _member(group, str(row), label)
-    except KeyError as exc:
-        raise FormatError(
-            f"{label} has no contour for event {row} of the file; the rest can be read"
-        ) from exc
-    reader = reader_for(found)
-    return reader.read(slice(0, reader.shape[0], 1))
+    with telling(f"{label}: the contour for event {row} of the file"):
+        try:
+            found = _member(group, str(row), label)
+        except KeyError as exc:
+            raise FormatError(
+                f"{label} has no contour for event {row} of the file; the rest can be "
+                "read"
+            ) from exc
+        reader = reader_for(found)
+        return reader.read(slice(0, reader.shape[0], 1))

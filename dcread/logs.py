@@ -11,7 +11,7 @@ from .errors import FormatError
 from .metadata import clean_text
 from .own import reader_of
 from .problems import Problem
-from .tolerance import noting
+from .tolerance import as_name, noting
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +63,7 @@ def member_names(
     names: list[str] = []
     with noting(problems, kind, f"/{group}"), handle.using(), h5_lock:
         if handle.h5.get(group, getlink=True) is not None:
-            names = sorted(subgroup(handle.h5, group, policy))
+            names = sorted(map(as_name, subgroup(handle.h5, group, policy)))
     return names
 
 

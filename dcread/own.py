@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from .basins.links import member, subgroup
 from .engine import h5_lock, reader_for
 from .errors import FormatError
+from .tolerance import as_name
 
 if TYPE_CHECKING:
     import h5py
@@ -48,7 +49,7 @@ class OwnGroup(Mapping[str, "Reader"]):
 
     def __iter__(self) -> Iterator[str]:
         with self._handle.using(), h5_lock:
-            names = sorted(self._group())
+            names = sorted(map(as_name, self._group()))
         return iter(names)
 
     def __len__(self) -> int:

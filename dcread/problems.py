@@ -24,5 +24,11 @@ class Problem:
     name: str
     reason: str
 
+    def __post_init__(self) -> None:
+        """Make all of it text that can be printed: names of a file may not be."""
+        for field in ("name", "reason"):
+            text = getattr(self, field).encode("utf-8", "surrogateescape")
+            object.__setattr__(self, field, text.decode("utf-8", "replace"))
+
     def __str__(self) -> str:
         return f"{self.kind} '{self.name}': {self.reason}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from .errors import ClosedError, DCReadError, FileChangedError
+from .errors import ClosedError, DCReadError, FileChangedError, FormatError
 from .problems import Problem
 
 UNREADABLE = (
@@ -23,6 +23,28 @@ UNREADABLE = (
 """What reading a damaged part of a file raises, h5py's own errors included."""
 
 
+def as_name(raw: str | bytes) -> str:
+    """Return a name in a file as text; h5py gives bytes where it is not UTF-8."""
+    return raw if isinstance(raw, str) else raw.decode("utf-8", "surrogateescape")
+
+
+@contextlib.contextmanager
+def telling(what: str) -> Iterator[None]:
+    """Turn what h5py raises for a damaged part into a `FormatError` that names it.
+
+    Errors of dcread say enough themselves.
+    """
+    try:
+        yield
+    except (DCReadError, MemoryError):
+        raise
+    except UNREADABLE as exc:
+        raise FormatError(
+            f"{what} cannot be read: {_text_of(exc)}; the file is damaged: copy it "
+            "again"
+        ) from exc
+
+
 @contextlib.contextmanager
 def noting(problems: list[Problem], kind: str, name: str) -> Iterator[None]:
     """Turn an error about one part of a file into an entry of `problems`.
@@ -34,9 +56,12 @@ def noting(problems: list[Problem], kind: str, name: str) -> Iterator[None]:
     except (ClosedError, FileChangedError):
         raise
     except UNREADABLE as exc:
-        # (a KeyError would put its message in quotes)
-        plain = exc.args[0] if type(exc) is KeyError and exc.args else exc
-        text = " ".join(str(plain).split()) or type(exc).__name__
         problems.append(
-            Problem(kind, name, f"it cannot be read and is left out: {text}")
+            Problem(kind, name, f"it cannot be read and is left out: {_text_of(exc)}")
         )
+
+
+def _text_of(exc: BaseException) -> str:
+    # (a KeyError would put its message in quotes)
+    plain = exc.args[0] if type(exc) is KeyError and exc.args else exc
+    return " ".join(str(plain).split()) or type(exc).__name__

@@ -1,0 +1,97 @@
+"""Damage to how a file is laid out: one family of errors, and names of any bytes."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+
+import h5py
+import numpy as np
+import pytest
+
+from dcread import HDF5Data
+from dcread.errors import FormatError
+
+
+@pytest.fixture
+def path(tmp_path: pathlib.Path) -> pathlib.Path:
+    path = tmp_path / "layout.rtdc"
+    with h5py.File(path, "w") as h5:
+        h5["events/deform"] = np.arange(4.0)
+        h5["events/odd name"] = np.arange(4.0)
+        h5["events/trace/fl1_raw"] = np.zeros((4, 9))
+        h5["events/trace/fl2_raw"] = np.zeros((4, 9))
+        for number in range(4):
+            h5[f"events/contour/{number}"] = np.full((3, 2), number)
+        h5.attrs["experiment:event count"] = 4
+    return path
+
+
+def overwrite(path: pathlib.Path, offset: int, raw: bytes) -> None:
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        file.write(raw)
+
+
+def header_of(path: pathlib.Path, name: str) -> int:
+    """Return where the header of an object begins."""
+    with h5py.File(path) as h5:
+        return int(h5py.h5o.get_info(h5[name].id).addr)
+
+
+def test_names_of_any_bytes(path: pathlib.Path) -> None:
+    overwrite(path, path.read_bytes().index(b"odd name"), b"odd n\xffme")
+    with HDF5Data(path) as hd:
+        assert hd.keys() == ["contour", "deform", "odd n\udcffme", "trace"]
+        assert hd["odd n\udcffme"].tolist() == [0, 1, 2, 3]
+        assert len(hd) == 4
+
+
+def test_problems_can_always_be_printed(path: pathlib.Path) -> None:
+    with h5py.File(path, "a") as h5:
+        h5["events/bad name"] = "text"
+        h5["logs/sick"] = [1, 2]
+    for name in (b"bad name", b"sick"):
+        changed = name[:-1] + b"\xff"
+        overwrite(path, path.read_bytes().index(name + b"\0"), changed)
+    with HDF5Data(path) as hd:
+        text = "\n".join(map(str, hd.problems))
+        assert "bad nam\ufffd" in text
+        assert "sic\ufffd" in text
+        assert text.encode()
+
+
+def test_names_of_traces_and_of_text_beside_others(path: pathlib.Path) -> None:
+    overwrite(path, path.read_bytes().index(b"fl2_raw"), b"fl2_\xffaw")
+    with HDF5Data(path) as hd:
+        assert list(hd["trace"]) == ["fl1_raw", "fl2_\udcffaw"]
+        assert hd["trace"]["fl1_raw"][0].tolist() == [0] * 9
+
+
+def opened_trace(hd: HDF5Data) -> object:
+    return hd["trace"]["fl1_raw"]
+
+
+def opened_contour(hd: HDF5Data) -> object:
+    return hd["contour"][2]
+
+
+@pytest.mark.parametrize(
+    ("damaged", "read"),
+    [
+        ("events/trace", lambda hd: hd["trace"]),
+        ("events/trace/fl1_raw", opened_trace),
+        ("events/contour/2", opened_contour),
+        ("events/deform", lambda hd: hd["deform"]),
+    ],
+)
+@pytest.mark.parametrize("raw", [b"\xff" * 8, b"\0" * 16])
+def test_damaged_headers(
+    path: pathlib.Path, damaged: str, read: Callable[[HDF5Data], object], raw: bytes
+) -> None:
+    overwrite(path, header_of(path, damaged), raw)
+    with HDF5Data(path) as hd:
+        with pytest.raises(FormatError, match=r"layout\.rtdc") as caught:
+            read(hd)
+        assert damaged.split("/")[1] in str(caught.value)
+        assert hd["odd name"].tolist() == [0, 1, 2, 3]

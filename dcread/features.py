@@ -121,7 +121,7 @@ class FeatureStore:
         if view.ndim != 1:
             if self._referrer.events.get(name) is not None:
                 warnings.warn(
-                    f"Feature {name} not cached (possibly slow)", stacklevel=6
+                    f"Feature {name} not cached (possibly slow)", stacklevel=7
                 )
             return view
         return ScalarArray.share(np.asarray(view[:]))

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from .basins import BasinSet, Policy, load_definitions
 from .concat_parts import Input, Piece
-from .concat_sources import check_sources, describe, describe_file
+from .concat_records import describe
+from .concat_sources import check_sources, describe_file
 from .concat_virtual import virtual_files
 from .engine import h5_lock, open_file, reader_for
 from .errors import (
@@ -157,7 +158,7 @@ class InputFile:
         rate = None
         with contextlib.suppress(KeyError, ValueError, OSError):
             rate = read_attribute(self._handle, FRAME_RATE)
-        others = [describe_file(path) for path in sorted(self._others)]
+        others = [describe_file(path, self._policy) for path in sorted(self._others)]
         return Input(
             path=self.path,
             sources=[describe(self._handle, length), *others],

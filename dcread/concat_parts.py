@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .concat_sources import Source
+from .concat_records import Source
 from .errors import FileChangedError
 from .problems import Problem
 

@@ -63,7 +63,8 @@ def make_plan(
     computed = _series(inputs, frame_wanted=compute_frame and "frame" in wanted)
     plan = Plan(inputs, dtypes, computed, attributes, notes)
     if not plan.dtypes and not plan.series:
-        raise ValueError(f"{paths[0]} has no features that could be concatenated")
+        left = " without 'frame' (compute_frame=False)" * (chosen == ["frame"])
+        raise ValueError(f"{paths[0]} has no features that could be concatenated{left}")
     return plan
 
 

@@ -6,7 +6,8 @@ import os
 import pathlib
 from typing import TYPE_CHECKING
 
-from .concat_sources import SOURCES, locate
+from .concat_records import has_sources
+from .concat_sources import locate
 from .errors import FileMissingError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ def virtual_files(dataset: h5py.Dataset, policy: Policy) -> set[pathlib.Path]:
     FileMissingError, PolicyError
         If one is missing or not allowed.
     """
-    if not dataset.is_virtual or SOURCES in dataset.file:
+    if not dataset.is_virtual or has_sources(dataset.file):
         return set()
     file = pathlib.Path(os.fsdecode(dataset.file.filename)).absolute()
     found = set()

@@ -10,7 +10,7 @@ import numpy as np
 from .basins import Policy
 from .concat_input import InputFile
 from .concat_parts import Input, Piece, Plan
-from .concat_sources import write_sources
+from .concat_records import write_sources
 from .engine import h5_lock, open_file
 from .events import COUNT_ATTRIBUTE
 from .logs import member_names, open_member

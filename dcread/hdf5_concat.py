@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from .atomic import check_target, new_file
+from .basins import Policy
 from .concat_parts import Plan
 from .concat_plan import make_plan
 from .concat_sources import check_sources
@@ -83,6 +84,8 @@ def concatenated_hdf5_data(
         If `path_out` exists and `overwrite` is False.
     FileMissingError, NotAFileError, FormatError, FileChangedError
         If an input cannot be read.
+    PolicyError
+        If the default policy does not allow a file that leads to the inputs.
 
     Warns
     -----
@@ -95,8 +98,7 @@ def concatenated_hdf5_data(
     """
     target = _target(path_out)
     files = _inputs(paths)
-    if isinstance(features, str):
-        raise TypeError(f"features must be a list of names, got the text {features!r}")
+    wanted = _names(features)
     report = progress or (lambda _done: None)
     if target is not None:
         if path_out is not True:
@@ -104,15 +106,16 @@ def concatenated_hdf5_data(
         check_target(target, overwrite=overwrite)
     plan = make_plan(
         files,
-        features,
+        wanted,
         compute_frame=bool(compute_frame),
         progress=lambda done: report(done / 2),
     )
+    used = {one.path for part in plan.inputs for one in part.sources}
+    _require_allowed(used, None if target is None else target.parent)
     if target is None:
         data = _in_memory(plan, lambda done: report((1 + done) / 2))
         report(1.0)
         return data
-    used = [one.path for part in plan.inputs for one in part.sources]
     _refuse_input(target, [pathlib.Path(path) for path in used])
     mode = 0o600 if path_out is True else 0o666
     with new_file(target, overwrite=overwrite, mode=mode) as file:
@@ -170,6 +173,28 @@ def _inputs(paths: Iterable[PathLike]) -> list[pathlib.Path]:
                 "it"
             ) from exc
     return files
+
+
+def _names(features: Iterable[str] | None) -> list[str] | None:
+    if features is None:
+        return None
+    if isinstance(features, (str, bytes)):
+        raise TypeError(f"features must be a list of names, got the text {features!r}")
+    names = list(features)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"features must be names as text, found {name!r} of type "
+                f"{type(name).__name__} among them"
+            )
+    return names
+
+
+def _require_allowed(used: Iterable[str], folder: pathlib.Path | None) -> None:
+    """Raise PolicyError if the new file could not be opened afterwards."""
+    policy = Policy.default()
+    for path in sorted(used):
+        policy.check_path(path, folder)
 
 
 def _refuse_input(target: pathlib.Path, files: Sequence[pathlib.Path]) -> None:

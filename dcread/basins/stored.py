@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..engine import h5_lock
-from ..errors import BasinError, PolicyError
+from ..errors import BasinError
 from ..problems import Problem
 from ..tolerance import UNREADABLE
 from .definition import BasinDefinition, sort_definitions
-from .links import member, subgroup
+from .links import subgroup
 from .policy import Policy
 from .status import one_line
+from .texts import read_lines
 
 if TYPE_CHECKING:
     import h5py
 
 _MAX_JSON_DEPTH = 32
-_ROWS_AT_ONCE = 256
 _TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 
 
@@ -191,7 +188,7 @@ def _stored(h5: Any, name: str) -> bool:
 
 
 def _read_object(group: Any, key: str, policy: Policy) -> dict[str, Any]:
-    lines = _read_lines(group, key, policy.max_definition_bytes)
+    lines = read_lines(group, key, policy.max_definition_bytes, "the definition")
     raw: object = None
     try:
         raw = _decode("\n".join(lines))
@@ -218,70 +215,3 @@ def _decode(text: str) -> object:
                 f"the definition is nested deeper than {_MAX_JSON_DEPTH} levels"
             )
     return json.loads(text)
-
-
-def _read_lines(group: Any, key: str, limit: int) -> list[str]:
-    with h5_lock:
-        rows = _rows_of(_text_dataset(group, key), limit)
-    try:
-        return [row.decode("utf-8") if isinstance(row, bytes) else row for row in rows]
-    except UnicodeDecodeError as exc:
-        raise BasinError(f"the definition should be UTF-8 text: {exc}") from exc
-
-
-def _text_dataset(group: Any, key: str) -> Any:
-    """Open a dataset of text, with the low-level functions: there may be thousands."""
-    from h5py import h5d, h5l, h5o
-
-    name = key.encode("utf-8", "surrogateescape")
-    if group.id.links.get_info(name).type == h5l.TYPE_HARD:
-        found = h5o.open(group.id, name)
-    else:
-        found = member(group, key).id
-    if not isinstance(found, h5d.DatasetID):
-        raise BasinError("the definition should be a dataset of text lines")
-    plist = found.get_create_plist()
-    if plist.get_layout() == h5d.VIRTUAL or plist.get_external_count():
-        # HDF5 would open whatever file it names.
-        raise PolicyError(
-            "the definition keeps its text in another dataset or file, which is not "
-            "followed; store it in the file itself"
-        )
-    return found
-
-
-def _rows_of(found: Any, limit: int) -> list[Any]:
-    """Return the lines of a text dataset, as soon as it is known that they are few."""
-    from h5py import check_string_dtype, h5d, h5s
-
-    too_long = f"the definition should have at most {limit} bytes"
-    space = found.get_space()
-    if space.get_simple_extent_type() == h5s.NULL:
-        raise BasinError("the definition should be a dataset of text lines")
-    shape, dtype = found.shape, found.dtype
-    if len(shape) > 1 or dtype.kind not in "SO":
-        raise BasinError(
-            f"the definition should be lines of text, found shape {shape}, "
-            f"dtype {dtype}"
-        )
-    if dtype.kind == "O" and check_string_dtype(dtype) is None:
-        raise BasinError("the definition should be text, found other objects")
-    # A chunk can be larger than what the dataset shows of it.
-    plist = found.get_create_plist()
-    chunks = plist.get_chunk() if plist.get_layout() == h5d.CHUNKED else ()
-    room = max(math.prod(shape), math.prod(chunks)) * dtype.itemsize
-    if room > 16 * limit:
-        raise BasinError(f"{too_long}, it has room for {room}")
-    count = math.prod(shape)
-    rows: list[Any] = []
-    used = 0
-    for start in range(0, count, _ROWS_AT_ONCE):
-        part = np.empty(min(_ROWS_AT_ONCE, count - start), dtype)
-        if shape:
-            space.select_hyperslab((start,), (len(part),))
-        found.read(h5s.create_simple((len(part),)), space, part)
-        rows += part.tolist()
-        used += sum(map(len, rows[start:]))
-        if used > limit:
-            raise BasinError(too_long)
-    return rows

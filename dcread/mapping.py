@@ -85,15 +85,17 @@ def _invalid(index_mapping: Any) -> ValueError:
     )
 
 
-# Few results are kept: one of 10^7 events takes 80 MB.
-@functools.lru_cache(maxsize=16)
+_KEPT_ROWS = 1 << 20
+"""Larger results are not kept: one of 10^7 events takes 80 MB."""
+
+
 def _from_slice(
     start: int | None, stop: int | None, step: int, size: int | None
 ) -> _IntArray:
     if step == 0:
         raise ValueError("the step of a slice for `index_mapping` cannot be zero")
     if size is not None:
-        indices = np.arange(*slice(start, stop, step).indices(size))
+        rows = range(*slice(start, stop, step).indices(size))
     elif start is None or stop is None:
         raise NotImplementedError(
             "Slices must have start and stop defined, or the number of events must "
@@ -105,9 +107,20 @@ def _from_slice(
             "of events as `size`"
         )
     else:
-        indices = np.arange(start, stop, step)
+        rows = range(start, stop, step)
+    return _numbers(rows) if rows[_KEPT_ROWS:] else _kept_numbers(rows)
+
+
+def _numbers(rows: range) -> _IntArray:
+    # equal ranges give equal arrays, whatever bounds they were made of
+    step = rows.step if rows[1:] else 1
+    stop = rows[-1] + (1 if step > 0 else -1) if rows else 0
+    indices = np.arange(rows[0] if rows else 0, stop, step)
     indices.flags.writeable = False
     return indices
+
+
+_kept_numbers = functools.lru_cache(maxsize=64)(_numbers)
 
 
 def _from_array(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -51,6 +53,29 @@ def test_large_values_are_never_wrapped():
     for values in ([2**63], np.array([2**64 - 1], np.uint64), [2**70], [-(2**70)]):
         with pytest.raises(IndexError, match="index"):
             get_mapping_indices(values)
+
+
+@given(
+    st.integers(0, 60),
+    st.integers(0, 60) | st.just(2**80),
+    st.integers(-9, 9).filter(bool) | st.just(2**80),
+    st.integers(0, 40),
+)
+def test_slices_are_those_of_numpy(start, stop, step, size):
+    part = slice(start, stop, step)
+    expected = np.arange(size)[part]
+    found = get_mapping_indices(part, size=size)
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
+    if stop < 2**80 and step < 2**80:
+        bare = get_mapping_indices(part)
+        np.testing.assert_array_equal(bare, np.arange(start, stop, step))
+
+
+def test_large_results_are_not_kept():
+    found = weakref.ref(get_mapping_indices(2**20 + 1))
+    assert found() is None
+    assert get_mapping_indices(2**20) is get_mapping_indices(2**20)
 
 
 def test_cached_results_are_read_only_and_right_afterwards():

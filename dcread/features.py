@@ -79,7 +79,8 @@ class FeatureStore:
         return self._once.get(("image", name), lambda: self._made(name, make))
 
     def _made(self, name: str, make: Callable[[str], T]) -> T:
-        with telling(f"{self._referrer.handle.label}: feature '{name}'"):
+        handle = self._referrer.handle
+        with telling(f"{handle.label}: feature '{name}'", handle):
             return make(name)
 
     def image_corr(self) -> ImageCorrCache | None:

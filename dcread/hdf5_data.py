@@ -169,7 +169,7 @@ class HDF5Data(FileAccess, FeatureAccess, ContentAccess, BasinAccess, PipelineId
         self._handle = handle
         policy = as_policy(self._given_policy)
         origin.apply_policy(handle, policy)
-        with telling(f"{handle.label}: the list of what it holds"):
+        with telling(f"{handle.label}: the list of what it holds", handle):
             check_sources(handle, policy, self._problems)
         self._referrer = Referrer(handle, self.index_mapping, policy, self._problems)
         self._contents = Contents(self._referrer, state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import os
 import pathlib
 import platform
@@ -114,8 +115,7 @@ def is_writable(handle: FileHandle) -> bool:
 def checksum(handle: FileHandle, target: Any) -> str:
     """Return the MD5 sum of the first 5 MiB of the file that is open.
 
-    A file that is neither on disk nor a file object (in the memory of another
-    library, or remote) gets a random number instead.
+    A file that may change in memory, or is remote, gets a random number instead.
 
     Raises
     ------
@@ -129,6 +129,11 @@ def checksum(handle: FileHandle, target: Any) -> str:
         if hasattr(target, "read") and hasattr(target, "seek"):
             with h5_lock:
                 return md5sum(target, BLOCK, BLOCKS)
+        with h5_lock:
+            in_memory = handle.h5.driver == "core" and handle.h5.mode == "r"
+            image = handle.h5.id.get_file_image() if in_memory else b""
+        if image:
+            return md5sum(io.BytesIO(image[: BLOCK * BLOCKS]))
     return uuid.uuid4().hex
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from .errors import ClosedError, DCReadError, FileChangedError, FormatError
 from .problems import Problem
+
+if TYPE_CHECKING:
+    from .engine import FileHandle
 
 UNREADABLE = (
     DCReadError,
@@ -29,16 +33,21 @@ def as_name(raw: str | bytes) -> str:
 
 
 @contextlib.contextmanager
-def telling(what: str) -> Iterator[None]:
+def telling(what: str, handle: FileHandle | None = None) -> Iterator[None]:
     """Turn what h5py raises for a damaged part into a `FormatError` that names it.
 
-    Errors of dcread say enough themselves.
+    Errors of dcread say enough themselves. What looks like damage is not, if the
+    file of `handle` changed meanwhile, or its file object was closed.
     """
     try:
         yield
     except (DCReadError, MemoryError):
         raise
     except UNREADABLE as exc:
+        if handle is not None:
+            handle.check_unchanged()
+        if "closed file" in str(exc):
+            raise ClosedError(f"{what} cannot be read: {_text_of(exc)}") from exc
         raise FormatError(
             f"{what} cannot be read: {_text_of(exc)}; the file is damaged: copy it "
             "again"

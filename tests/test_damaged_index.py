@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import pathlib
 from collections.abc import Callable
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from dcread import HDF5Data
-from dcread.errors import FormatError
+from dcread.errors import ClosedError, FileChangedError, FormatError
 
 
 @pytest.fixture
@@ -95,3 +97,21 @@ def test_damaged_headers(
             read(hd)
         assert damaged.split("/")[1] in str(caught.value)
         assert hd["odd name"].tolist() == [0, 1, 2, 3]
+
+
+def test_a_file_that_is_cut_while_it_is_open_has_changed(path: pathlib.Path) -> None:
+    with HDF5Data(path) as hd:
+        assert "trace" in hd
+        os.truncate(path, 800)
+        for name in ("trace", "deform", "odd name"):
+            with pytest.raises(FileChangedError, match=r"layout\.rtdc changed"):
+                list(hd[name])
+
+
+def test_a_file_object_that_its_owner_closes(path: pathlib.Path) -> None:
+    stream = io.BytesIO(path.read_bytes())
+    with HDF5Data(stream) as hd:
+        assert hd["odd name"][2] == 2
+        stream.close()
+        with pytest.raises(ClosedError, match=r"BytesIO.*deform.*closed file"):
+            hd["deform"]

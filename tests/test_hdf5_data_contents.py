@@ -138,6 +138,13 @@ def test_checksum(path: pathlib.Path, tmp_path: pathlib.Path) -> None:
         assert data.md5_5m == data.md5_5m
 
 
+@pytest.mark.parametrize("driver", [None, "stdio", "core"])
+def test_checksum_by_any_driver(path: pathlib.Path, driver: str | None) -> None:
+    expected = dcread.md5sum(path, 65536, 80)
+    with h5py.File(path, driver=driver) as h5, HDF5Data(h5) as data:
+        assert data.md5_5m == expected
+
+
 def test_checksum_is_of_the_file_that_was_opened(own: pathlib.Path) -> None:
     content = own.read_bytes()
     with HDF5Data(own) as data:

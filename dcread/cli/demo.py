@@ -69,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
         join = [made.recording, made.continuation]
         path = made.events
         for written in (made.events, made.recording, made.continuation):
-            print(f"made {written} ({written.stat().st_size / 1e6:.1f} MB)")
+            size = written.stat().st_size / 1e6
+            print(f"made {written} ({size:.1f} MB)", flush=True)
     else:
         path = pathlib.Path(args.file)
     if args.only_make:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import operator
 import os
+import pathlib
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from .basins import Policy
+from .errors import FileMissingError, NotAFileError
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 
 
 def as_target(path: Any) -> Any:
@@ -17,11 +22,15 @@ def as_target(path: Any) -> Any:
     ------
     TypeError
         If it is none of them.
+    FileMissingError, NotAFileError
+        If there is no such home folder, or it is a URL.
     """
     import h5py
 
-    if isinstance(path, (bytes, os.PathLike)) and not isinstance(path, str):
-        return os.fsdecode(path)
+    if isinstance(path, (bytes, os.PathLike)):
+        path = os.fsdecode(path)
+    if isinstance(path, str):
+        _check_text(path)
     known = isinstance(path, (str, h5py.File))
     if known or (hasattr(path, "read") and hasattr(path, "seek")):
         return path
@@ -29,6 +38,22 @@ def as_target(path: Any) -> Any:
         f"`path` must be a path, an open h5py.File or a binary file object, got "
         f"{_shown(path)}"
     )
+
+
+def _check_text(path: str) -> None:
+    if path.startswith("~"):
+        try:
+            pathlib.Path(path).expanduser()
+        except RuntimeError as exc:
+            raise FileMissingError(
+                f"no file at {path}: there is no such home folder; write the path in "
+                "full"
+            ) from exc
+    if _URL.match(path) and not os.path.exists(path):
+        raise NotAFileError(
+            f"{path}: expected a path, found a URL; this version opens local files "
+            "only: download it first"
+        )
 
 
 def as_size(name: str, value: Any) -> int:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from dcread import HDF5Data
+from dcread.errors import FileMissingError, NotAFileError
 
 
 @pytest.fixture
@@ -38,6 +39,17 @@ def test_a_group_is_no_file(path: pathlib.Path) -> None:
         pytest.raises(TypeError, match=r"h5py\.File or .* got Group"),
     ):
         HDF5Data(h5["events"])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("url", ["https://a.org/b.rtdc", "s3://a/b", "file:///b"])
+def test_a_url_is_told_from_a_path(url: str) -> None:
+    with pytest.raises(NotAFileError, match=f"{url}: expected a path, found a URL"):
+        HDF5Data(url)
+
+
+def test_a_home_folder_that_is_none() -> None:
+    with pytest.raises(FileMissingError, match=r"~nobody-of-that-name/a.*home folder"):
+        HDF5Data("~nobody-of-that-name/a.rtdc")
 
 
 @pytest.mark.parametrize("kind", [str, os.fsencode, pathlib.Path, io.FileIO])

@@ -73,6 +73,8 @@ def check_sources(
     handle: FileHandle,
     policy: Policy | None = None,
     problems: list[Problem] | None = None,
+    *,
+    folder: pathlib.Path | None = None,
 ) -> list[pathlib.Path]:
     """Check that the sources of a concatenated file are there and unchanged.
 
@@ -87,6 +89,8 @@ def check_sources(
         Which paths the file may lead to; the default allows regular files.
     problems : list of Problem, optional
         Where to put records that cannot be understood, instead of raising.
+    folder : pathlib.Path, optional
+        What "beside" means to the policy; the folder of the file by default.
 
     Returns
     -------
@@ -111,7 +115,8 @@ def check_sources(
         return []
     if not sources:
         return []
-    folder = None if handle.path is None else handle.path.parent
+    if folder is None and handle.path is not None:
+        folder = handle.path.parent
     check = _Check(policy, folder)
     found = [check.source(source, handle, _MAX_NESTING) for source in sources]
     _watch(handle, check, dict(zip(map(_real, found), sources, strict=True)))

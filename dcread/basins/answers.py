@@ -13,7 +13,7 @@ from .manager import get_manager
 from .mapsource import MapSource
 from .referrer import Referrer
 from .source import Source
-from .status import BasinStatus, one_line
+from .status import BasinStatus, one_line, placed
 from .stored import DroppedBasin
 
 
@@ -80,7 +80,7 @@ def fitting_features(source: Source, maps: MapSource, names: set[str]) -> set[st
             raise
         except Exception as exc:
             reasons[name] = exc
-            source.lacks(name, f"{one_line(candidate.basin.location)}: {one_line(exc)}")
+            source.lacks(name, placed(one_line(candidate.basin.location), exc))
     if reasons and len(reasons) == len(names):
         source.fails(next(iter(reasons.values())))
     return names - set(reasons)

@@ -79,10 +79,23 @@ class Session:
             if known is not None and not known.closed:
                 return known
             self._raise_if_full()
-            handle = open_file(path)
-            self.confine(handle)
+            handle = self._open_checked(path)
             if handle.identity is not None:
                 self._files[handle.identity[:2]] = handle
+        return handle
+
+    def _open_checked(self, path: pathlib.Path) -> FileHandle:
+        # (concatenations know basins)
+        from ..concat_sources import check_sources
+
+        handle = open_file(path)
+        self.confine(handle)
+        try:
+            # HDF5 gives zeros for what is missing of a concatenated file.
+            check_sources(handle, self.policy, [], folder=self.folder)
+        except BaseException:
+            handle.close()
+            raise
         return handle
 
     def confine(self, handle: FileHandle) -> None:
@@ -239,7 +252,10 @@ class BasinContext:
         PolicyError
             If the policy does not allow the path, or no further basin.
         FileMissingError, NotAFileError, FormatError
-            If there is no file, not a regular one, or no HDF5 in it.
+            If there is no file, not a regular one, or no HDF5 in it; of a
+            concatenated file also if one of its sources is missing.
+        FileChangedError
+            If a source of a concatenated file changed.
         """
         return self._session.open_file(path)
 

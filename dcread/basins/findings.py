@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..problems import Problem
-from .status import one_line
+from .status import one_line, placed
 
 _SHOWN = 6
 _MAX_PROBLEMS = 1000
@@ -57,8 +57,8 @@ class Findings:
 
     def failed(self, reason: object, location: str = "") -> None:
         """Keep why a location, or all of them, cannot be used."""
-        text, place = one_line(reason), one_line(location) if location else ""
-        self._failures.append(text if place in text else f"{place}: {text}")
+        place = one_line(location) if location else ""
+        self._failures.append(placed(place, reason))
 
     def note(self, text: str) -> None:
         """Keep something that does no harm."""

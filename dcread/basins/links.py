@@ -58,9 +58,10 @@ def _step(group: Any, name: str, policy: Policy, budget: int) -> Any:
     if link is None:
         raise KeyError(f"'{name}' is not in {group.name}")
     if isinstance(link, h5py.ExternalLink) and not policy.links:
+        where = f"{group.name.rstrip('/')}/{name}"
         raise PolicyError(
-            f"{group.file.filename}: '{group.name}/{name}' is an external link to "
-            f"{link.filename}; pass Policy(links=True) to follow it"
+            f"{group.file.filename}: '{where}' is an external link to {link.filename}; "
+            "pass Policy(links=True) to follow it"
         )
     if not isinstance(link, h5py.SoftLink):
         return group[name]

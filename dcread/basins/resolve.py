@@ -29,7 +29,7 @@ from .mapsource import MapSource
 from .policy import Policy
 from .referrer import NestedReferrer, Referrer
 from .source import Source
-from .status import BasinStatus, one_line
+from .status import BasinStatus, one_line, placed
 from .stored import DroppedBasin
 
 _MAX_REASONS = 20
@@ -214,7 +214,7 @@ class BasinSet:
             except Exception as exc:
                 # The next location may do; closing concerns all of them.
                 self._raise_if_closed()
-                source.lacks(ask.feature, f"{where}: {one_line(exc)}")
+                source.lacks(ask.feature, placed(where, exc))
         return None
 
     def mismatch(self, feature: str) -> BasinIdentifierMismatchError | None:

@@ -37,6 +37,12 @@ class BasinStatus:
     features: tuple[str, ...] | None
 
 
+def placed(place: str, what: object) -> str:
+    """Return a message on one line that names the place, but only once."""
+    text = one_line(what)
+    return text if place in text else f"{place}: {text}"
+
+
 def one_line(what: object, limit: int = 400) -> str:
     """Return a message on one line, not too long, without the queries of URLs.
 

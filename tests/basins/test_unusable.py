@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -132,3 +133,43 @@ def test_reasons_are_told_once(write_file: Write, file_basin: Make) -> None:
         with pytest.raises(KeyError) as caught:
             hd["deform"]
         assert str(caught.value).count("should hold integers") == 1
+
+
+@pytest.mark.parametrize("trouble", ["missing", "changed", "changed later"])
+def test_concatenated_basin_with_other_sources(
+    trouble: str, write_file: Write, file_basin: Make, tmp_path: pathlib.Path
+) -> None:
+    part = write_file("part.rtdc", {"deform": RAMP[:2], "frame": [1, 2]}, count=2)
+    rest = write_file("rest.rtdc", {"deform": RAMP[2:], "frame": [1, 2, 3]}, count=3)
+    joined = tmp_path / "joined.rtdc"
+    dcread.concatenated_hdf5_data([part, rest], path_out=joined).close()
+    spare = write_file("spare.rtdc", {"deform": -RAMP})
+    path = write_file("ref.rtdc", basins=[file_basin(joined, spare)])
+    with dcread.HDF5Data(path) as hd:
+        assert hd["deform"].tolist() == RAMP.tolist()
+    if trouble == "missing":
+        part.unlink()
+    elif trouble == "changed":
+        write_file("part.rtdc", {"deform": RAMP[:2] + 1, "frame": [1, 2]}, count=2)
+        os.utime(part)
+    with dcread.HDF5Data(path) as hd:
+        if trouble == "changed later":
+            assert "deform" in hd
+            part.unlink()
+            with pytest.raises(dcread.DCReadError, match=r"part\.rtdc"):
+                hd["deform"]
+            return
+        assert hd["deform"].tolist() == (-RAMP).tolist()
+        assert "part.rtdc" in hd.basin_status()[0].reason
+
+
+def test_reason_names_the_place_once(
+    write_file: Write, file_basin: Make, tmp_path: pathlib.Path
+) -> None:
+    source = write_file("src.rtdc")
+    with h5py.File(source, "a") as h5:
+        h5["events/tilt"] = h5py.ExternalLink("other.h5", "/tilt")
+    path = write_file("ref.rtdc", basins=[file_basin(source)])
+    with dcread.HDF5Data(path) as hd, pytest.raises(KeyError) as caught:
+        hd["tilt"]
+    assert str(caught.value).count(str(source)) == 1

@@ -12,6 +12,7 @@ from .internal import USUAL_GROUP
 from .manager import get_manager
 from .mapsource import MapSource
 from .referrer import Referrer
+from .roster import Unparsed
 from .source import Source
 from .status import BasinStatus, one_line, placed
 from .stored import DroppedBasin
@@ -137,6 +138,12 @@ def status_of(source: Source, maps: MapSource) -> BasinStatus:
         source.remarks(),
         None if features is None else tuple(sorted(features)),
     )
+
+
+def status_of_unparsed(item: Unparsed) -> BasinStatus:
+    """Return the record of a definition of a caller that is none."""
+    reason = one_line(item.error)
+    return BasinStatus(item.name, "", "", None, False, reason, None)
 
 
 def status_of_dropped(item: DroppedBasin) -> BasinStatus:

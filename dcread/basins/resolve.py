@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import operator
 import weakref
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from .answers import (
     reasons_of_dropped,
     status_of,
     status_of_dropped,
+    status_of_unparsed,
 )
 from .candidate import Ask, Candidate, Found
 from .context import BasinContext, Session
@@ -28,6 +28,7 @@ from .indexmap import IntArray, compose
 from .mapsource import MapSource
 from .policy import Policy
 from .referrer import NestedReferrer, Referrer
+from .roster import Roster, Unparsed
 from .source import Source
 from .status import BasinStatus, one_line, placed
 from .stored import DroppedBasin
@@ -82,26 +83,15 @@ class BasinSet:
         self._dropped = dropped
         self._closed = False
         self._data: dict[int, tuple[Any, ...]] = {}
-        self._unparsed: dict[int, tuple[str, BasinError]] = {}
-        self._by_index: dict[int, Source] = {}
-        for index, raw in enumerate(definitions):
-            self._add(index, raw)
-        self._sources = list(self._by_index.values())
+        self._roster = Roster(definitions, self._make_source, self._log)
+        self._sources = self._roster.sources
         this = weakref.ref(self)
         self._maps = MapSource(referrer, lambda ask: alive(this).search(ask))
 
-    def _add(self, index: int, raw: Mapping[str, Any] | BasinDefinition) -> None:
-        try:
-            definition = (
-                raw if isinstance(raw, BasinDefinition) else BasinDefinition.parse(raw)
-            )
-        except BasinError as exc:
-            self._unparsed[index] = (f"basin {index}", exc)
-            self._log.add(f"basin {index}", str(exc))
-            return
+    def _make_source(self, definition: BasinDefinition) -> Source:
         # By a weak reference: a forgotten set closes its files at once.
         this = weakref.ref(self)
-        self._by_index[index] = Source(
+        return Source(
             definition,
             self._context,
             session=self._session,
@@ -246,7 +236,7 @@ class BasinSet:
     def reasons(self, feature: str) -> list[str]:
         """Return why no basin gives a feature, one line for each that matters."""
         found = reasons_of_dropped(self._dropped, feature)
-        found += [f"{name}: {exc}" for name, exc in self._unparsed.values()]
+        found += [f"{item.name}: {item.error}" for item in self._roster.unparsed]
         for source in self._sources:
             if not source.may_have(feature):
                 continue
@@ -259,14 +249,13 @@ class BasinSet:
     def status(self) -> list[BasinStatus]:
         """Return one record for each basin; local ones are opened to be certain."""
         records = []
-        for index in range(len(self._by_index) + len(self._unparsed)):
+        for entry in self._roster:
             self._raise_if_closed()
-            if index in self._by_index:
-                records.append(status_of(self._by_index[index], self._maps))
-            else:
-                name, exc = self._unparsed[index]
-                reason = one_line(exc)
-                records.append(BasinStatus(name, "", "", None, False, reason, None))
+            records.append(
+                status_of_unparsed(entry)
+                if isinstance(entry, Unparsed)
+                else status_of(entry, self._maps)
+            )
         return records + [status_of_dropped(item) for item in self._dropped]
 
     def get_data(self, index: int) -> tuple[Any, list[str], Any]:
@@ -293,31 +282,18 @@ class BasinSet:
         BasinIdentifierMismatchError
             If it belongs to another measurement.
         """
-        position = self._position(index)
+        self._raise_if_closed()
+        position = self._roster.position(index)
         if position not in self._data:
-            source = self._source(position)
+            source = self._roster.source(position)
             self._data[position] = data_of(source, self._maps, self._referrer)
         group, features, mapping = self._data[position]
         return group, features, mapping
 
     def get_group(self, index: int) -> tuple[Any, list[str]]:
         """Return the first two of `get_data`, whatever the lengths are."""
-        return group_of(self._source(self._position(index)))
-
-    def _position(self, index: int) -> int:
         self._raise_if_closed()
-        count = len(self._by_index) + len(self._unparsed)
-        if not -count <= operator.index(index) < count:
-            raise IndexError(
-                f"there is no basin {index}: {count} basins are defined; see "
-                "`basin_status()`"
-            )
-        return index % count
-
-    def _source(self, position: int) -> Source:
-        if position in self._unparsed:
-            raise self._unparsed[position][1]
-        return self._by_index[position]
+        return group_of(self._roster.source(index))
 
     def close(self) -> None:
         """Close all that the basins opened; twice is fine."""

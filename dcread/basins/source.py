@@ -274,7 +274,9 @@ class Source:
         found = self.findings.reason(feature)
         if feature is not None and self._opened and self.promised is None:
             # Nothing was promised, so that other locations do not matter.
-            return self.findings.lacking(feature)
+            known = self.findings.lacking(feature)
+            refused = self.mismatch if feature in self._refused_names else None
+            return known or (one_line(refused) if refused is not None else "")
         if not found and not self._opened and self._exhausted:
             return "the definition names no location where it could be looked for"
         return found

@@ -77,7 +77,7 @@ def test_triple_is_kept(both: Callable[..., tuple[Any, Any]]) -> None:
 @pytest.mark.parametrize("index", [4, -5, 100])
 def test_index_out_of_range(index: int, both: Callable[..., tuple[Any, Any]]) -> None:
     ours, _ = both()
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError, match=f"no basin {index}: 4 basins are defined"):
         ours.get_data(index)
 
 

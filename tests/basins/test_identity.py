@@ -163,3 +163,16 @@ def test_identifier_is_computed_from_time_date_and_setup(
         h5.attrs["experiment:time"] = "12:00:01"
     with pytest.raises(BasinIdentifierMismatchError):
         open_basins(path).values("deform")
+
+
+def test_refused_file_is_named_for_what_only_it_has(
+    write_file: Write, open_basins: Open, file_basin: Make
+) -> None:
+    other = write_file("other.rtdc", {"tilt": [1.5] * 5}, identifier="other")
+    right = write_file("right.rtdc", {"deform": [2.5] * 5}, identifier="mine")
+    basin = file_basin(other, right)
+    opened = open_basins(write_file("ref.rtdc", basins=[basin], identifier="mine"))
+    assert opened.values("deform").tolist() == [2.5] * 5
+    assert opened.values("tilt") is None
+    (reason,) = opened.basins.reasons("tilt")
+    assert "other.rtdc' with identifier 'other' does not match" in reason

@@ -129,7 +129,7 @@ def test_fork_while_a_thread_opens_basins_does_not_hang(
 
 def test_forgotten_set_closes_its_files(many: pathlib.Path, open_basins: Open) -> None:
     template = open_basins(many)
-    definitions = [item.definition for item in template.basins._by_index.values()]
+    definitions = [item.definition for item in template.basins._sources]
     basins = BasinSet(template.referrer, definitions)
     assert len(basins.features()) == COUNT
     group = basins.get_data(0)[0]

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .chunk_memory import ChunkMemory
 from .engine import Reader, get_num_threads
 from .engine.lock import letting_go
 from .engine.memory import empty
@@ -23,9 +22,8 @@ __all__ = ["BlockStore"]
 _FIRST_RUN = 4 << 20  # bytes; later runs are longer
 _RUN_BYTES = 16 << 20
 _RUNS = 4  # how many runs there are at the least within the allowance
-_FEW = 4 << 20  # bytes to keep at first, until more would be of use
+_FEW = 1 << 18  # bytes to keep at first, until more would be of use
 _MANY = 1 << 30
-_SPARE = 2  # blocks of memory to keep for the next ones
 _IN_ORDER = 2  # that many steps to the next row mean reading in order
 
 
@@ -41,8 +39,9 @@ class BlockStore:
 
     A random row costs one block. Rows in order are read by runs of blocks, which
     decode in parallel, and the next run is read while the caller works; all are kept
-    up to the allowance. Of rows here and there, few blocks are kept (new memory costs
-    nearly as much as decoding) until one is asked for again that was dropped.
+    up to the allowance. Of rows here and there, hardly more than the last block is
+    kept, whose memory is still in the processor's cache when the next one is decoded
+    into it, until one is asked for again that was dropped.
 
     Parameters
     ----------
@@ -76,11 +75,10 @@ class BlockStore:
         self._row_bytes = max(1, row)
         self._block_bytes = self._height * self._row_bytes
         self._allowance = allowance
-        self._wanted = max(4 * self._block_bytes, _FEW)
+        self._wanted = max(self._block_bytes, _FEW)
         self._run_bytes = _FIRST_RUN
         self.recent: tuple[int, int, NDArray[Any]] | None = None
         self._ghosts: OrderedDict[int, None] = OrderedDict()
-        self._single = ChunkMemory(self._block_bytes, _MANY, spare=_SPARE)
         self._turn = Turn()
         self._runs: OrderedDict[int, _Run] = OrderedDict()  # by first block
         self._held = 0  # bytes of all runs
@@ -262,11 +260,7 @@ class BlockStore:
             rows = rows[rows < stop]
             count = len(rows)
         shape = (count, *self._reader.shape[1:])
-        if len(blocks) == 1:
-            stack = self._single.new(shape, self._reader.dtype)
-        else:
-            stack = empty(shape, self._reader.dtype)
-        return self._reader.read(rows, stack)
+        return self._reader.read(rows, empty(shape, self._reader.dtype))
 
     def _look_ahead(self, index: int) -> None:
         """Let a thread read the next run while the caller works on this one."""

@@ -110,23 +110,18 @@ def execute(jobs: list[Job]) -> None:
     FormatError, ChecksumError, FileChangedError
         For the first bad chunk that was found.
     """
+    if len(jobs) == 1 and len(jobs[0].plan.tasks) == 1:  # a single image
+        _check_sizes(jobs[0])
+        with _decoder() as decoder:
+            _decode(decoder, jobs[0], 0, 1)
+        jobs[0].source.check()
+        return
     sources = list({id(job.source): job.source for job in jobs}.values())
     for source in sources:
         source.check()
     for job in jobs:
         _check_sizes(job)
-    if len(jobs) == 1 and len(jobs[0].plan.tasks) == 1:  # a single image
-        with _decoder() as decoder:
-            _decode(decoder, jobs[0], 0, 1)
-        sources[0].check()
-        return
-    total = sum(job.plan.raw_bytes for job in jobs)
-    size = total
-    if total > INLINE:
-        size = min(MOST, max(LEAST, total // (8 * get_num_threads())))
-    pieces = [
-        (job, first, last) for job in jobs for first, last in _runs(job.plan, size)
-    ]
+    pieces = list(_pieces(jobs))
 
     def work(numbers: Pieces) -> None:
         with _decoder() as decoder:
@@ -164,17 +159,23 @@ def _advised(jobs: list[Job]) -> Iterator[None]:
             source.advise([(0, 0)], "NORMAL")
 
 
-def _runs(plan: Plan, size: int) -> Iterator[tuple[int, int]]:
-    """Cut the tasks of a plan into runs of about `size` decoded bytes."""
-    count = len(plan.tasks)
-    if count == 0:
-        return
-    if plan.raw_bytes <= size:
-        yield 0, count
-        return
-    number = (np.cumsum(plan.tasks[:, RAW]) - 1) // max(size, 1)
-    cuts = (np.flatnonzero(number[1:] != number[:-1]) + 1).tolist()
-    yield from zip([0, *cuts], [*cuts, count], strict=True)
+def _pieces(jobs: list[Job]) -> Iterator[tuple[Job, int, int]]:
+    """Cut the tasks of all jobs into runs of chunks that follow each other.
+
+    The runs become shorter towards the end, so that all threads end together.
+    """
+    rest = sum(job.plan.raw_bytes for job in jobs)
+    parts = 2 * get_num_threads() if rest > INLINE else 1
+    for job in jobs:
+        ends = np.cumsum(job.plan.tasks[:, RAW])
+        first, start = 0, 0
+        while first < len(ends):
+            size = min(MOST, max(LEAST, rest // parts))
+            last = max(first + 1, int(ends.searchsorted(start + size, "right")))
+            yield job, first, last
+            stop = int(ends[last - 1])
+            rest -= stop - start
+            first, start = last, stop
 
 
 def _decode(decoder: Decoder, job: Job, first: int, last: int) -> None:

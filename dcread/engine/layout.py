@@ -68,6 +68,11 @@ class Layout:
         return self.index is None
 
     @property
+    def whole_rows(self) -> bool:
+        """Whether each chunk holds whole rows."""
+        return all(count == 1 for count in self.grid[1:])
+
+    @property
     def row_bytes(self) -> int:
         """Bytes of one row of a chunk."""
         return math.prod(self.chunk[1:]) * self.dtype.itemsize

@@ -7,22 +7,20 @@ its memory to a small store when its last view is gone.
 
 from __future__ import annotations
 
-import ctypes
 import math
-import weakref
 from collections import deque
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-LEAST = 2**20
+LEAST = 2**19
 """Bytes from which on an array is worth it."""
 
 STORE = 2**26
 """Bytes that the store holds at the most."""
 
-_store: deque[NDArray[np.uint8]] = deque()  # its methods are atomic
+_store: deque[NDArray[np.uint8]] = deque()  # its methods are atomic; newest last
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -33,24 +31,40 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     raw = _take(size)
     if raw is None:
         raw = np.empty(size, np.uint8)
-    # The base of the array, and so of all its views. It must not be an array: NumPy
-    # passes over those to what lies below, and the base would be gone too early.
-    owner: Any = raw
-    lease: Any = (ctypes.c_char * raw.nbytes).from_buffer(owner)
-    weakref.finalize(lease, _give_back, raw).atexit = False
-    return np.ndarray(shape, dtype, buffer=lease)
+    return np.ndarray(shape, dtype, buffer=np.asarray(_Lease(raw)))
+
+
+class _Lease:
+    """The base of an array, and so of all its views; its end is that of the last.
+
+    It must not be an array: NumPy passes over those to what lies below, and the base
+    would be gone too early.
+    """
+
+    __slots__ = ("__array_interface__", "_raw")
+
+    def __init__(self, raw: NDArray[np.uint8]) -> None:
+        self._raw = raw
+        self.__array_interface__ = raw.__array_interface__
+
+    def __del__(self) -> None:
+        if _give_back is not None:  # the interpreter is not shutting down
+            _give_back(self._raw)
 
 
 def _take(size: int) -> NDArray[np.uint8] | None:
-    """Take memory of about this size out of the store, or None."""
+    """Take memory of about this size out of the store, or None.
+
+    What was used last comes first: it may still be in the processor's cache.
+    """
     for _ in range(len(_store)):
         try:
-            raw = _store.popleft()
+            raw = _store.pop()
         except IndexError:  # another thread was quicker
             return None
         if size <= raw.nbytes <= size + size // 8:
             return raw
-        _store.append(raw)
+        _store.appendleft(raw)
     return None
 
 

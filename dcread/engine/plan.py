@@ -131,6 +131,9 @@ def make_plan(layout: Layout, rows: Rows, window: Window = None) -> Plan:
         If a chunk that is needed turns out to be h5py's.
     """
     if window is None:
+        plan = _plan_one(layout, rows)
+        if plan is not None:
+            return plan
         window = tuple(slice(0, length) for length in layout.shape[1:])
     if layout.contiguous:
         layout = _cut(layout, rows)
@@ -160,6 +163,39 @@ def make_plan(layout: Layout, rows: Rows, window: Window = None) -> Plan:
     wanted = math.prod(part.stop - part.start for part in window)
     size = wanted * layout.dtype.itemsize
     return Plan(tasks, lines, table, cells, layout.row_bytes, size, missing)
+
+
+def _plan_one(layout: Layout, rows: Rows) -> Plan | None:
+    """Plan whole rows of one chunk, if that is all: a single image is in a hurry."""
+    if layout.index is None or not isinstance(rows, slice) or not layout.whole_rows:
+        return None
+    height = layout.chunk[0]
+    band = rows.start // height
+    first = rows.start - band * height
+    count = rows.stop - rows.start
+    if first + count > height:
+        return None
+    cells = np.array([band], np.int64)
+    address, stored, mask = layout.index.locate(cells)[0].tolist()
+    if address < 0:
+        return None
+    itemsize = layout.dtype.itemsize
+    lines, row_bytes = _whole_lines(layout.chunk[1:], layout.shape[1:], itemsize)
+    raw = height * row_bytes
+    task = (address, stored, mask, raw, first, 0, count, 0, len(lines))
+    tasks = np.array([task], np.int64)
+    out_row_bytes = math.prod(layout.shape[1:]) * itemsize
+    return Plan(tasks, lines, _NO_TABLE, cells, row_bytes, out_row_bytes, False)
+
+
+@functools.lru_cache(maxsize=128)
+def _whole_lines(
+    inner: tuple[int, ...], shape: tuple[int, ...], itemsize: int
+) -> tuple[Table, int]:
+    """Return the lines of whole rows in one column of chunks, and bytes of a row."""
+    bounds = tuple((0, length) for length in shape)
+    lines, _ = _plan_columns(inner, (1,) * len(inner), bounds, itemsize)
+    return lines, math.prod(inner) * itemsize
 
 
 def _cut(layout: Layout, rows: Rows) -> Layout:
@@ -196,9 +232,6 @@ def _plan_slice(layout: Layout, start: int, stop: int) -> Table:
     if layout.contiguous:
         start, stop = 0, stop - start
     low, high = start // height, -(-stop // height)
-    if high - low == 1:  # a single image is in a hurry
-        row = (low, start - low * height, 0, stop - start)
-        return np.array([row], np.int64)
     bands = np.arange(low, high, dtype=np.int64)
     first = np.maximum(bands * height, start)
     last = np.minimum((bands + 1) * height, stop)

@@ -21,13 +21,14 @@ from .layout import Layout, LeftToH5py, describe
 from .lock import h5_lock
 from .memory import empty
 from .plan import Rows, Table, Window, make_plan, out_shape, simplify
-from .pool import Pieces, share
+from .pool import Pieces, get_num_threads, share
 from .virtual import Virtual, resolve
 
 __all__ = ["ArrayReader", "DatasetReader", "Reader", "Rows", "Window", "reader_for"]
 
 BLOCK = 2**21
-"""Bytes that a block of `map_blocks` has at the least (if there are as many)."""
+LEAST = 2**18
+"""Bytes that a block of `map_blocks` has: at the most, and at the least."""
 
 
 @runtime_checkable
@@ -266,14 +267,17 @@ class DatasetReader:
             share(work, len(blocks))
 
     def _blocks(self, rows: slice) -> list[slice]:
-        """Cut rows into blocks of whole chunks, none of them tiny."""
+        """Cut rows into blocks of whole chunks, shorter ones towards the end."""
         row_bytes = max(1, math.prod(self.shape[1:]) * self.dtype.itemsize)
-        height = self.block_rows
-        step = height * max(1, -(-BLOCK // (height * row_bytes)))
-        cuts = range(rows.start - rows.start % step + step, rows.stop, step)
-        starts = [rows.start, *cuts]
-        pairs = zip(starts, [*cuts, rows.stop], strict=True)
-        return [slice(start, stop) for start, stop in pairs if stop > start]
+        height, parts = self.block_rows, 2 * get_num_threads()
+        blocks, start = [], rows.start
+        while start < rows.stop:
+            size = min(BLOCK, max(LEAST, (rows.stop - start) * row_bytes // parts))
+            step = height * max(1, size // (height * row_bytes))
+            stop = min(start - start % height + step, rows.stop)
+            blocks.append(slice(start, stop))
+            start = stop
+        return blocks
 
 
 def _same_file(h5ds: Any, h5: Any) -> bool:

@@ -198,6 +198,13 @@ def test_output_is_checked(tools, tmp_path, opened):
         reader.read(slice(0, 8), np.empty(16, "i8")[::2])
 
 
+@pytest.fixture
+def many(monkeypatch):
+    """Take five hundred chunks for many."""
+    monkeypatch.setattr("dcread.engine.index.MANY", 500)
+
+
+@pytest.mark.usefixtures("many")
 def test_a_few_of_many_chunks_are_looked_up_singly(tools, tmp_path, opened):
     data = np.random.default_rng(0).integers(0, 3, 9000).astype("u2")
     path = tools.make_dataset(tmp_path / "m.h5", data, (8,), (ZSTD, 3))
@@ -212,6 +219,7 @@ def test_a_few_of_many_chunks_are_looked_up_singly(tools, tmp_path, opened):
     assert np.array_equal(reader.read(slice(0, 9000)), data)
 
 
+@pytest.mark.usefixtures("many")
 def test_missing_and_unfiltered_chunks_among_many(tools, tmp_path, opened):
     data = np.zeros(9001, "u2")
     path = tmp_path / "m.h5"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import copyreg
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -28,7 +27,8 @@ from .file_access import FileAccess
 from .identifiers import get_measurement_identifier
 from .image_chunks import aligned_chunk_size
 from .once import ObjectLock, Once, weakly
-from .packing import pack, unpack
+from .packing import unpack
+from .pickling import Pickled
 from .ppid import PipelineIdentity
 from .problems import Problem
 from .referrer import Referrer
@@ -47,7 +47,9 @@ __all__ = [
 ]
 
 
-class HDF5Data(FileAccess, FeatureAccess, ContentAccess, BasinAccess, PipelineIdentity):
+class HDF5Data(
+    FileAccess, FeatureAccess, ContentAccess, BasinAccess, PipelineIdentity, Pickled
+):
     """One measurement, as its file and the basins that it names give it.
 
     Parameters
@@ -186,35 +188,6 @@ class HDF5Data(FileAccess, FeatureAccess, ContentAccess, BasinAccess, PipelineId
         elif not handle.owned and origin.is_writable(handle):
             # The owner may change it while we read: take the sum of what it is now.
             self._once.put("md5", origin.checksum(handle, self._target))
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Return what another process needs to open the same measurement.
-
-        No data, and of the metadata only what differs from the file.
-
-        Raises
-        ------
-        TypeError
-            If the file is not on disk.
-        """
-        return {**origin.pickled_origin(self.handle, self._target), **self._state()}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle what `__getstate__` returns, the index mapping in few bytes."""
-        state = self.__getstate__()
-        state["index_mapping"] = pack(state["index_mapping"])
-        return copyreg.__newobj__, (type(self),), state  # type: ignore[attr-defined]
-
-    def _state(self) -> dict[str, Any]:
-        return {
-            "md5_5m": self._once.peek("md5"),
-            "image_cache_size": self.image_cache_size,
-            "image_chunk_size": self.image_chunk_size,
-            "index_mapping": self.index_mapping,
-            "len": self._once.peek("len"),
-            "policy": self._given_policy,
-            **self._contents.state(),
-        }
 
     def __enter__(self) -> Self:
         return self

@@ -26,7 +26,7 @@ from .virtual import Virtual, resolve
 
 __all__ = ["ArrayReader", "DatasetReader", "Reader", "Rows", "Window", "reader_for"]
 
-BLOCK = 2**21
+BLOCK = 2**20
 LEAST = 2**18
 """Bytes that a block of `map_blocks` has: at the most, and at the least."""
 

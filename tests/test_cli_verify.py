@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import shutil
 
 import h5py
@@ -182,3 +183,24 @@ def test_real_measurements(real_file: pathlib.Path, capsys: Capture) -> None:
     assert out.startswith(f"{real_file}: no problems in {number} features")
     after = real_file.stat()
     assert (after.st_mtime_ns, after.st_size) == (before.st_mtime_ns, before.st_size)
+
+
+@pytest.mark.parametrize("signature", [b"SNOD", b"TREE", b"HEAP"])
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_damaged_groups_give_no_traceback(
+    signature: bytes, recording: pathlib.Path, capsys: Capture
+) -> None:
+    path = recording.with_name("old.rtdc")
+    with h5py.File(recording) as new, h5py.File(path, "w", libver="earliest") as old:
+        for name in ("events", "logs"):
+            new.copy(name, old)
+        old.attrs.update(new.attrs)
+    whole = path.read_bytes()
+    places = [match.start() for match in re.finditer(signature, whole)][:4]
+    assert places
+    for place in places:
+        path.write_bytes(whole[:place] + b"xxxx" + whole[place + 4 :])
+        assert cli.main(["verify", str(path)]) == 1
+        assert cli.main(["info", str(path)]) in (0, 1)
+        said = capsys.readouterr()
+        assert str(path) in said.out + said.err

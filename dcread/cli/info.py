@@ -36,7 +36,9 @@ def run(args: argparse.Namespace) -> int:
 
 def collect(hd: HDF5Data) -> dict[str, Any]:
     """Return the facts about a measurement, ready for JSON."""
-    own = set(hd.h5["events"]) if "events" in hd.h5 else set()
+    from ..demo.job import own_group
+
+    own = set(own_group(hd))
     features = list(hd.keys())
     return {
         "path": str(hd.path),

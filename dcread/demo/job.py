@@ -18,9 +18,10 @@ from ..errors import DCReadError, FeatureNotFoundError
 from ..hdf5_concat import concatenated_hdf5_data
 from ..hdf5_data import HDF5Data
 from ..mapped import get_mapping_indices
+from ..tolerance import UNREADABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import h5py
     from numpy.typing import NDArray
@@ -204,7 +205,7 @@ def _scan(blocks: Iterator[NDArray[Any]], tick: Tick) -> Pass:
 def _stored(hd: HDF5Data) -> dict[str, tuple[h5py.Dataset, NDArray[Any] | None]]:
     """Return where h5py finds the image features, and the map to apply."""
     found: dict[str, tuple[h5py.Dataset, NDArray[Any] | None]] = {}
-    own = hd.h5.get("events", {})
+    own = own_group(hd)
     for feature in IMAGE_FEATURES:
         if feature in own and feature in hd:
             found[feature] = own[feature], None
@@ -220,6 +221,16 @@ def _stored(hd: HDF5Data) -> dict[str, tuple[h5py.Dataset, NDArray[Any] | None]]
                 rows = None if mapping is None else get_mapping_indices(mapping)
                 found[feature] = group[feature], rows
     return found
+
+
+def own_group(hd: HDF5Data) -> Mapping[str, Any]:
+    """Return what is stored in the file itself, as h5py has it; {} if it cannot."""
+    try:
+        group: Mapping[str, Any] = hd.h5["events"]
+        len(group)
+    except UNREADABLE:
+        return {}
+    return group
 
 
 def _plain(
@@ -241,10 +252,10 @@ def _join(report: JobReport, parts: list[pathlib.Path], watch: Watch) -> None:
     """Concatenate the parts and look at both sides of the first seam."""
     with contextlib.ExitStack() as stack:
         opened = [stack.enter_context(HDF5Data(part)) for part in parts]
-        own = [set(hd.h5["events"]) & set(hd) for hd in opened if "events" in hd.h5]
+        own = [set(own_group(hd)) & set(hd) for hd in opened]
         common = {
             feature
-            for feature in (set.intersection(*own) if len(own) == len(parts) else ())
+            for feature in set.intersection(*own)
             if hasattr(opened[0].h5["events"][feature], "shape")
         }
         if not common or not all(len(hd) for hd in opened):

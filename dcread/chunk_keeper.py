@@ -26,6 +26,7 @@ class ChunkKeeper:
         self.cache = ChunkMap(self._get)
         self._turn = Turn()
         self._last = -1  # the chunk that was used last
+        self._awaited = -1  # the chunk that a thread began to wait for last
         self._closed = False
 
     def _load(self, index: int) -> NDArray[Any]:
@@ -58,6 +59,7 @@ class ChunkKeeper:
             if index not in self._turn.busy and self._make_room():
                 self._turn.busy[index] = 0
                 return None
+            self._awaited = index
             self._turn.wait()
 
     def _make_room(self) -> bool:

@@ -23,7 +23,7 @@ class ReadAheadCache(BaseImageChunkCache):
     """A cache whose chunks are read into memory that it gives.
 
     Chunks that are asked for in order are read ahead by a thread that ends with
-    its chunk. The chunk ahead takes the place of the least recently used one (whose
+    its chunk, or with the last one that a caller waited for. The chunk ahead takes the place of the least recently used one (whose
     index stays in `cache`), so that `cache_size` bounds the memory still; the
     thread waits until the caller, too, has let go of it.
 
@@ -87,45 +87,60 @@ class ReadAheadCache(BaseImageChunkCache):
         with self._turn:
             in_order = index == self._last_made + 1
             self._last_made = index
-            ahead = index + 1
-            if (
-                not (self._reads_ahead and in_order and self.cache_size > 1)
-                or self._closed
-                or ahead >= self.num_chunks
-                or self.cache.held(ahead) is not None
-                or self._ahead is not None
-                or self._turn.busy
-                or (self._ahead_thread is not None and self._ahead_thread.is_alive())
-            ):
+            working = self._ahead_thread is not None and self._ahead_thread.is_alive()
+            if not in_order or working or not self._claim_ahead(index + 1):
                 return
-            if self._count() >= self.cache_size:
-                self.cache.let_go()
             memory = self._get_memory()
             thread = threading.Thread(
-                target=self._make_ahead, args=(ahead, memory), name="dcread-ahead"
+                target=self._make_ahead, args=(index + 1, memory), name="dcread-ahead"
             )
             try:
                 thread.start()
             except RuntimeError:  # the interpreter is shutting down
+                self._turn.done([index + 1])
                 return
-            self._turn.busy[ahead] = 0
             self._ahead_thread = thread
 
+    def _claim_ahead(self, index: int) -> bool:
+        """Tell whether a chunk is to be made ahead; if so, note it and make room."""
+        if (
+            not (self._reads_ahead and self.cache_size > 1)
+            or self._closed
+            or index >= self.num_chunks
+            or self.cache.held(index) is not None
+            or self._ahead is not None
+            or self._turn.busy
+        ):
+            return False
+        if self._count() >= self.cache_size:
+            self.cache.let_go()
+        self._turn.busy[index] = 0
+        return True
+
     def _make_ahead(self, index: int, memory: ChunkMemory) -> None:
-        data: NDArray[Any] | None = None
+        wanted = True
+        while wanted:
+            data = self._fill_ahead(index, memory)
+            with self._turn:
+                # A caller who waits for it wants the next one as soon.
+                wanted = data is not None and self._awaited == index
+                if wanted:
+                    self._put(index, data)
+                elif data is not None and not self._closed:
+                    self._ahead = (index, data)
+                self._turn.done([index])
+                data = None
+                index += 1
+                wanted = wanted and self._claim_ahead(index)
+
+    def _fill_ahead(self, index: int, memory: ChunkMemory) -> NDArray[Any] | None:
         # Who asks for the chunk tries again, and gets the error then.
         with contextlib.suppress(Exception):
             shape = (self.get_chunk_size(index), *self.image_shape)
             data = memory.wait_for_new(shape, self.dtype, _PATIENCE)
             if data is not None:
-                try:
-                    self._fill(index, data)
-                except Exception:
-                    data = None
-        with self._turn:
-            if data is not None and not self._closed:
-                self._ahead = (index, data)
-            self._turn.done([index])
+                return self._fill(index, data)
+        return None
 
     def close(self) -> None:
         """Drop all chunks and end what runs in the background; twice is fine."""

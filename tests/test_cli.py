@@ -11,6 +11,7 @@ import h5py
 import pytest
 
 import dcread
+from dcread.cli import info
 from dcread.cli import main as cli
 from dcread.demo import generate
 
@@ -237,6 +238,25 @@ def test_hdf5_that_is_no_measurement(
     assert "other.h5" in said.out + said.err
     assert "events" in said.out + said.err
     assert [path.name for path in tmp_path.iterdir()] == ["other.h5"]
+
+
+def test_what_h5py_raises_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def by_h5py(args: object) -> int:
+        with h5py.File("x", "w", driver="core", backing_store=False) as h5:
+            h5.id.links.get_info(b"missing")
+        return 0
+
+    def by_us(args: object) -> int:
+        raise RuntimeError("a mistake of ours")
+
+    monkeypatch.setattr(info, "run", by_h5py)
+    assert cli.main(["info", "x.rtdc"]) == 1
+    assert capsys.readouterr().err.startswith("dcread: HDF5 says: ")
+    monkeypatch.setattr(info, "run", by_us)
+    with pytest.raises(RuntimeError, match="of ours"):
+        cli.main(["info", "x.rtdc"])
 
 
 def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import traceback
 import warnings
 from typing import TYPE_CHECKING, TextIO
 
@@ -71,10 +72,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (DCReadError, ImportError, OSError, ValueError) as error:
         output.say(f"dcread: {error}", error=True)
         return 1
+    except RuntimeError as error:
+        if not _is_from_h5py(error):
+            raise
+        output.say(
+            f"dcread: HDF5 says: {error}; the file may be damaged: "
+            "'dcread verify FILE' tells where",
+            error=True,
+        )
+        return 1
     except MemoryError as error:
         output.say(f"dcread: not enough memory: {error}", error=True)
         return 1
     return status
+
+
+def _is_from_h5py(error: BaseException) -> bool:
+    """Tell whether h5py raised an error, as it does for damaged structures."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return str(frames[-1].f_globals.get("__name__", "")).startswith("h5py.")
 
 
 def _show_warning(  # noqa: PLR0917  (the signature of warnings.showwarning)

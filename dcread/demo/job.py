@@ -227,7 +227,7 @@ def own_group(hd: HDF5Data) -> Mapping[str, Any]:
     """Return what is stored in the file itself, as h5py has it; {} if it cannot."""
     try:
         group: Mapping[str, Any] = hd.h5["events"]
-        len(group)
+        list(group)  # both may fail where the file is damaged
     except UNREADABLE:
         return {}
     return group

@@ -8,9 +8,15 @@ import pathlib
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from ..errors import ClosedError, DCReadError, FormatError
-from .handle import FileHandle, count_opened_here, opened_here
+from .handle import FileHandle, count_opened_here, opened_before_change
 from .lock import h5_lock
-from .source import FileIdentity, FileObjectSource, LocalSource, identity_of
+from .source import (
+    FileIdentity,
+    FileObjectSource,
+    LocalSource,
+    SourceStream,
+    identity_of,
+)
 
 if TYPE_CHECKING:
     import h5py
@@ -63,8 +69,9 @@ def _wrap_h5(h5: Any) -> FileHandle:
         raise ClosedError("the h5py.File that was given is closed")
     name = os.fsdecode(h5.filename)
     path = pathlib.Path(name).absolute()
-    if h5.driver not in ("sec2", "stdio") or not path.exists():
-        reason = f"opened by the driver '{h5.driver}'"
+    driver = _driver(h5)
+    if driver not in ("log", "sec2", "stdio") or not path.exists():
+        reason = f"opened by the driver '{driver}'"
         return FileHandle(h5, None, name, owned=False, identity=None, reason=reason)
     source, reason = _own_source(h5, path)
     identity = identity_of(os.stat(path)) if source is None else source.identity
@@ -79,6 +86,15 @@ def _wrap_h5(h5: Any) -> FileHandle:
     )
 
 
+def _driver(h5: Any) -> str:
+    """Return the name of the driver; h5py does not know that of "log"."""
+    from h5py import h5fd
+
+    with h5_lock:
+        is_log = h5.id.get_access_plist().get_driver() == h5fd.LOG
+        return "log" if is_log else str(h5.driver)
+
+
 def _own_source(
     h5: Any, path: pathlib.Path, source: LocalSource | None = None
 ) -> tuple[LocalSource | None, str]:
@@ -87,18 +103,11 @@ def _own_source(
     import h5py
 
     with h5_lock:
-        driver = h5.driver
+        driver = _driver(h5)
         if h5.id.get_intent() != h5py.h5f.ACC_RDONLY:
             reason = "open for writing"
-        elif driver == "sec2":
-            status = os.fstat(h5.id.get_vfd_handle())
-            expected = identity_of(status)
-        elif driver == "stdio" and source is not None:
-            # Our descriptor is older than HDF5's stream: the same file lay at the
-            # path before and after, so HDF5 has it as well.
-            expected = identity_of(os.stat(path))
-        elif (known := opened_here(h5)) is not None:
-            expected = known
+        elif driver in ("log", "sec2"):
+            expected = identity_of(os.fstat(h5.id.get_vfd_handle()))
         else:
             reason = f"opened by the driver '{driver}'"
     if not reason:
@@ -116,17 +125,36 @@ def _own_source(
 
 def _open_path(path: pathlib.Path) -> FileHandle:
     source = LocalSource(path)
+    identity = source.identity
     try:
         _require_signature(source)
-        h5 = _open_h5(path)
+        if not opened_before_change(identity):
+            h5 = _open_h5(path)
+            own, reason = _own_source(h5, path, source)
+        else:
+            # HDF5 would go on with what it knows of the file as it was.
+            h5 = _open_stream(source)
+            own, reason = source, ""
     except BaseException:
         source.close()
         raise
-    identity = source.identity
-    own, reason = _own_source(h5, path, source)
     return FileHandle(
         h5, path, str(path), owned=True, identity=identity, source=own, reason=reason
     )
+
+
+def _open_stream(source: LocalSource) -> Any:
+    """Open a file as a Python file object: HDF5 knows nothing of it yet."""
+    import h5py
+
+    try:
+        with h5_lock:
+            return h5py.File(SourceStream(source), "r")
+    except (OSError, ValueError, RuntimeError) as exc:
+        raise FormatError(
+            f"{source.label}: expected a readable HDF5 file, found: {exc}; it may be "
+            "damaged, or not be written completely yet"
+        ) from exc
 
 
 def _require_signature(source: LocalSource) -> None:
@@ -171,19 +199,33 @@ def _open_h5(path: pathlib.Path) -> Any:
     )
     with h5_lock:
         if not _written_here(path):
-            ways = ({"driver": "stdio", "locking": False}, *ways)
+            with contextlib.suppress(OSError, ValueError, RuntimeError):
+                return _open_by_log_driver(path)
         for way in ways:
             try:
                 return h5py.File(path, "r", **way)
             except (OSError, ValueError, RuntimeError) as exc:
                 first = first or OSError(str(exc))
-                retry = "lock" in str(exc) or "already open" in str(exc)
-                if not retry and "driver" not in way:
+                if "lock" not in str(exc) and "already open" not in str(exc):
                     break
     raise FormatError(
         f"{path}: expected a readable HDF5 file, found: {first}; the file may be "
         "truncated, damaged or open for writing elsewhere"
     ) from first
+
+
+def _open_by_log_driver(path: pathlib.Path) -> Any:
+    """Open by the driver "log", which is the usual one as long as it logs nothing.
+
+    Unlike "stdio", it reads without moving a position that forked processes share.
+    """
+    import h5py
+    from h5py import h5f, h5p
+
+    plist = h5p.create(h5p.FILE_ACCESS)
+    plist.set_file_locking(False, True)
+    plist.set_fapl_log(b"", 0, 0)
+    return h5py.File(h5f.open(os.fsencode(path), h5f.ACC_RDONLY, fapl=plist))
 
 
 def _written_here(path: pathlib.Path) -> bool:

@@ -17,7 +17,6 @@ from .siblings import Siblings
 from .source import (
     FileIdentity,
     FileObjectSource,
-    LocalSource,
     Source,
     identity_of,
 )
@@ -253,14 +252,13 @@ def _all_handles() -> list[FileHandle]:
             continue
 
 
-def opened_here(h5: h5py.File) -> FileIdentity | None:
-    """Return the identity of a file that one of our own handles opened, or None."""
-    for handle in _all_handles():
-        source = handle.source
-        known = handle.owned and isinstance(source, LocalSource)
-        if known and not handle.closed and handle._h5.id == h5.id:
-            return handle.identity
-    return None
+def opened_before_change(identity: FileIdentity) -> bool:
+    """Tell whether a handle of our own holds this file open as it was before."""
+    return any(
+        handle.owned and not handle.closed and handle.identity != identity
+        for handle in _all_handles()
+        if handle.identity is not None and handle.identity[:2] == identity[:2]
+    )
 
 
 def count_opened_here() -> int:

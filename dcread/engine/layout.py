@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import FormatError
 from .index import ChunkIndex, LeftToH5py
+from .lock import h5_lock
 from .pipeline import Pipeline, pipeline_of
 
-__all__ = ["Layout", "LeftToH5py", "describe"]
+__all__ = ["Layout", "LeftToH5py", "describe", "fill_value"]
 
 MAX_CHUNK = 256 * 2**20
 """Most bytes of a decoded chunk; more is taken for damage (or malice)."""
@@ -47,8 +47,6 @@ class Layout:
         Where the chunks lie; None for contiguous data.
     pipeline : Pipeline
         The filters.
-    fill : ndarray
-        Value (0-d) of the elements that are not stored.
     address : int
         Byte offset of contiguous data.
     """
@@ -59,7 +57,6 @@ class Layout:
     grid: tuple[int, ...]
     index: ChunkIndex | None
     pipeline: Pipeline
-    fill: NDArray[Any]
     address: int = 0
 
     @property
@@ -110,10 +107,8 @@ def describe(h5ds: Any, where: str) -> Layout:
     kind = plist.get_layout()
     if h5ds.file.userblock_size and h5py.version.hdf5_version_tuple < (2,):
         raise LeftToH5py("this HDF5 library tells addresses without the user block")
-    fill = np.zeros((), dtype)
-    plist.get_fill_value(fill)
     if kind == h5py.h5d.CONTIGUOUS:
-        return _contiguous(h5ds, plist, fill)
+        return _contiguous(h5ds, plist)
     if kind != h5py.h5d.CHUNKED:
         raise LeftToH5py("neither chunked nor contiguous")
     filters = [plist.get_filter(i) for i in range(plist.get_nfilters())]
@@ -128,7 +123,18 @@ def describe(h5ds: Any, where: str) -> Layout:
             f"{where}: expected chunks of at most {MAX_CHUNK} bytes, found chunks of "
             f"{size} bytes; the file is damaged or not a measurement"
         )
-    return _chunked(h5ds, chunk, pipeline, fill)
+    return _chunked(h5ds, chunk, pipeline)
+
+
+def fill_value(h5ds: Any) -> Any:
+    """Return the value of the elements of a dataset that are not stored.
+
+    Only asked for if there are any: HDF5 does not survive some damaged ones.
+    """
+    value = np.zeros((), h5ds.dtype)
+    with h5_lock:
+        h5ds.id.get_create_plist().get_fill_value(value)
+    return value
 
 
 def _require_plain_type(h5ds: Any, dtype: np.dtype[Any]) -> None:
@@ -150,7 +156,7 @@ def _require_plain_type(h5ds: Any, dtype: np.dtype[Any]) -> None:
         raise LeftToH5py("a type that has to be converted")
 
 
-def _contiguous(h5ds: Any, plist: Any, fill: NDArray[Any]) -> Layout:
+def _contiguous(h5ds: Any, plist: Any) -> Layout:
     dtype, shape = h5ds.dtype, tuple(h5ds.shape)
     size = math.prod(shape) * dtype.itemsize
     address = h5ds.id.get_offset()
@@ -167,14 +173,11 @@ def _contiguous(h5ds: Any, plist: Any, fill: NDArray[Any]) -> Layout:
         grid=(1,) * len(shape),
         index=None,
         pipeline=pipeline_of([], dtype.itemsize),
-        fill=fill,
         address=address,
     )
 
 
-def _chunked(
-    h5ds: Any, chunk: tuple[int, ...], pipeline: Pipeline, fill: NDArray[Any]
-) -> Layout:
+def _chunked(h5ds: Any, chunk: tuple[int, ...], pipeline: Pipeline) -> Layout:
     shape = tuple(h5ds.shape)
     grid = tuple(-(-length // c) for length, c in zip(shape, chunk, strict=True))
     stored = h5ds.id.get_num_chunks()
@@ -185,4 +188,4 @@ def _chunked(
     size = math.prod(chunk) * h5ds.dtype.itemsize
     suspicious = size if pipeline.filtered and any(partial) else None
     index = ChunkIndex(h5ds, chunk, grid, suspicious, partial)
-    return Layout(shape, h5ds.dtype, chunk, grid, index, pipeline, fill)
+    return Layout(shape, h5ds.dtype, chunk, grid, index, pipeline)

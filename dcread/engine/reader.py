@@ -17,11 +17,12 @@ from .execute import Job, Work, execute
 from .fallback import read_by_h5py
 from .files import open_file
 from .handle import FileHandle
-from .layout import Layout, LeftToH5py, describe
+from .layout import Layout, LeftToH5py, describe, fill_value
 from .lock import h5_lock
 from .memory import empty
 from .plan import Rows, Table, Window, make_plan, out_shape, simplify
 from .pool import Pieces, get_num_threads, share
+from .vetting import vet_sources
 from .virtual import Virtual, resolve
 
 __all__ = ["ArrayReader", "DatasetReader", "Reader", "Rows", "Window", "reader_for"]
@@ -149,13 +150,20 @@ class DatasetReader:
                 self.handle.require_internal(self.h5ds)
                 raise LeftToH5py("an external link leads to another file")
             if self.h5ds.is_virtual:
-                return resolve(self)
+                return self._describe_virtual()
             self.handle.require_internal(self.h5ds)
             if self.handle.source is None:
                 raise LeftToH5py(self.handle.reason)
             return describe(self.h5ds, self._where)
         except LeftToH5py as reason:
             return reason
+
+    def _describe_virtual(self) -> Virtual:
+        try:
+            return resolve(self)
+        except LeftToH5py:
+            vet_sources(self)
+            raise
 
     def read(
         self, rows: Rows, out: NDArray[Any] | None = None, window: Window = None
@@ -236,7 +244,7 @@ class DatasetReader:
             raise ClosedError(f"{self._where} is closed; open the file again")
         plan = make_plan(layout, rows, work.window).placed(dest)
         if plan.missing:
-            out[dest] = layout.fill
+            out[dest] = fill_value(self.h5ds)
         data = out.reshape(-1).view(np.uint8)
         plan = plan.sorted_by_address()
         work.jobs.append(Job(plan, layout, source, data, self._where))

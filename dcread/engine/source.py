@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import stat
 import threading
 from collections.abc import Iterable
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from ..errors import FileChangedError, FileMissingError, FormatError, NotAFileError
 from .lock import h5_lock
@@ -200,6 +201,37 @@ class FileObjectSource:
 
     def close(self) -> None:
         """Do nothing: the stream is the caller's."""
+
+
+class SourceStream(io.RawIOBase):
+    """A source as a binary file object, for HDF5; it ends with the source."""
+
+    def __init__(self, source: LocalSource) -> None:
+        super().__init__()
+        self._source = source
+        self._position = 0
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Say that it has a position."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move the position; return it."""
+        base = {os.SEEK_CUR: self._position, os.SEEK_END: self._source.size}
+        self._position = base.get(whence, 0) + offset
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """Read at the position, at the most as much as the buffer holds."""
+        view = memoryview(buffer).cast("B")
+        count = max(0, min(len(view), self._source.size - self._position))
+        view[:count] = self._source.read(self._position, count)
+        self._position += count
+        return count
 
 
 def _exactly(data: bytes, size: int, offset: int, label: str) -> bytes:

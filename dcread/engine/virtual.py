@@ -12,18 +12,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import FormatError, ShapeMismatchError
-from .layout import LeftToH5py
+from .layout import LeftToH5py, fill_value
 from .plan import Rows, Table
+from .vetting import MAX_DEPTH
 
 if TYPE_CHECKING:
     from .execute import Work
     from .reader import DatasetReader
-
-MAX_DEPTH = 8
-"""Virtual datasets of virtual datasets that are followed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +47,9 @@ class Segment:
 class Virtual:
     """A virtual dataset as a list of segments."""
 
-    def __init__(
-        self, owner: DatasetReader, segments: list[Segment], fill: NDArray[Any]
-    ) -> None:
+    def __init__(self, owner: DatasetReader, segments: list[Segment]) -> None:
         self.owner = owner
         self.segments = segments
-        self.fill = fill
         self.starts = np.array([segment.start for segment in segments], np.int64)
         self.stops = np.array([segment.stop for segment in segments], np.int64)
         self._readers: dict[tuple[str, str], DatasetReader] = {}
@@ -122,7 +116,7 @@ class Virtual:
                 parts.append((segment, local, where))
                 found += count
         if found < (len(rows) if not isinstance(rows, slice) else _length(rows)):
-            out[dest] = self.fill
+            out[dest] = fill_value(self.owner.h5ds)
         for segment, local, where in parts:
             reader = self.reader(segment)
             work.stack.enter_context(reader.handle.using())
@@ -182,9 +176,7 @@ def resolve(owner: DatasetReader) -> Virtual:
     for before, after in pairwise(segments):
         if after.start < before.stop:
             raise LeftToH5py("a virtual dataset whose sources overlap")
-    fill = np.zeros((), owner.dtype)
-    owner.h5ds.id.get_create_plist().get_fill_value(fill)
-    return Virtual(owner, segments, fill)
+    return Virtual(owner, segments)
 
 
 def _literal(name: str) -> str:

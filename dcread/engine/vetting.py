@@ -1,0 +1,98 @@
+"""Sources that HDF5 itself will open: looked at before it does.
+
+Of a virtual dataset that is left to h5py, HDF5 opens whatever its sources name, waits
+for ever at a FIFO, and fills the rows of a missing source with the fill value.
+"""
+
+from __future__ import annotations
+
+import math
+import pathlib
+from typing import TYPE_CHECKING, Any
+
+from ..errors import FileMissingError, FormatError, PolicyError, ShapeMismatchError
+
+if TYPE_CHECKING:
+    from .handle import FileHandle
+    from .reader import DatasetReader
+
+MAX_DEPTH = 8
+"""Virtual datasets of virtual datasets that are followed."""
+
+
+def vet_sources(owner: DatasetReader) -> None:
+    """Make sure that HDF5 will find, and may read, the sources of a virtual dataset.
+
+    The caller holds the h5py lock.
+
+    Raises
+    ------
+    PolicyError
+        If a source is not allowed, or if names follow a pattern.
+    FileMissingError, NotAFileError, FormatError, ShapeMismatchError
+        If a source is not there, or not what the virtual dataset says.
+    """
+    where = f"{owner.filename}: virtual dataset '{owner.name}'"
+    if owner.depth >= MAX_DEPTH:
+        raise FormatError(f"{where}: nested more than {MAX_DEPTH} times")
+    for source in owner.h5ds.virtual_sources():
+        file, dataset = (_plain(name, where) for name in source[1:3])
+        handle = owner.handle.siblings.get(file, where)
+        if handle is not owner.handle:
+            _require_same_place(owner.handle, handle, file, where)
+        try:
+            reader = handle.dataset(dataset)
+        except KeyError as exc:
+            raise FormatError(
+                f"{where}: expected a dataset '{dataset}' in {handle.label}, found "
+                "none; restore the source file"
+            ) from exc
+        reader.depth = owner.depth + 1
+        _require_rows(reader, source, where)
+        reader.layout  # noqa: B018  (looks at the sources of the source, too)
+
+
+def _plain(name: str, where: str) -> str:
+    if "%" in name.replace("%%", ""):
+        raise PolicyError(
+            f"{where}: its sources follow the pattern '{name}', which is not followed, "
+            "since what it stands for cannot be checked beforehand"
+        )
+    return name.replace("%%", "%")
+
+
+def _require_same_place(
+    owner: FileHandle, handle: FileHandle, name: str, where: str
+) -> None:
+    """Refuse a source that we find, but HDF5 will not."""
+    path = pathlib.Path(name)
+    if owner.path is not None:
+        path = owner.path.parent / path
+    if handle.path != path:
+        raise FileMissingError(
+            f"{where}: no file at {path}, and its layout does not allow to take "
+            f"{handle.label} instead; move the source file there"
+        )
+
+
+def _require_rows(reader: DatasetReader, source: Any, where: str) -> None:
+    """Refuse a source that is shorter than what is taken of it."""
+    from h5py import h5s
+
+    try:
+        if source.src_space.get_select_type() == h5s.SEL_ALL:
+            needed = source.vspace.get_select_npoints()
+            enough = math.prod(reader.shape) >= needed
+        else:
+            _, last = source.src_space.get_select_bounds()
+            needed = tuple(int(index) + 1 for index in last)
+            enough = len(needed) == len(reader.shape) and all(
+                n <= m for n, m in zip(needed, reader.shape, strict=True)
+            )
+    except RuntimeError:  # a selection without end takes what there is
+        return
+    if not enough:
+        raise ShapeMismatchError(
+            f"{where}: expected at least {needed} values in {reader.filename}, "
+            f"dataset '{reader.name}', found {reader.shape}; restore the source file"
+        )

@@ -29,7 +29,7 @@ from .metadata import read_attribute
 from .origin import apply_policy
 from .problems import Problem
 from .referrer import Referrer
-from .tolerance import noting
+from .tolerance import noting, telling
 from .views import FeatureView
 
 FRAME_RATE = "imaging:frame rate"
@@ -91,7 +91,8 @@ class InputFile:
     def attributes(self) -> dict[str, Any]:
         """Return the metadata as h5py gives them; notes tell what is unreadable."""
         found: dict[str, Any] = {}
-        with self._handle.using(), h5_lock:
+        label = f"{self.path}: the attributes"
+        with self._handle.using(), h5_lock, telling(label, self._handle):
             names = list(self._handle.h5.attrs)
         for name in names:
             with noting(self._notes, "attribute", f"{self.path}: {name}"):

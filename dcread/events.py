@@ -201,7 +201,8 @@ class Events:
 
 
 def _events_group(h5: h5py.File, policy: Policy) -> h5py.Group:
-    if "events" not in h5:
+    # With "in", HDF5 would follow a link into another file.
+    if h5.get("events", getlink=True) is None:
         raise FormatError(
             f"{h5.filename}: expected a group '/events' with the features, found "
             f"{sorted(h5)[:10]}; is this a measurement?"

@@ -23,9 +23,10 @@ class ReadAheadCache(BaseImageChunkCache):
     """A cache whose chunks are read into memory that it gives.
 
     Chunks that are asked for in order are read ahead by a thread that ends with
-    its chunk, or with the last one that a caller waited for. The chunk ahead takes the place of the least recently used one (whose
-    index stays in `cache`), so that `cache_size` bounds the memory still; the
-    thread waits until the caller, too, has let go of it.
+    its chunk, or with the last one that a caller waited for. The chunk ahead takes
+    the place of the least recently used one (whose index stays in `cache`), so that
+    `cache_size` bounds the memory still; the thread waits until the caller, too, has
+    let go of it.
 
     Subclasses implement `_read_chunk`.
     """

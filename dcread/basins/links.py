@@ -101,14 +101,15 @@ def subgroup(group: h5py.Group, name: str, policy: Policy | None = None) -> h5py
     """
     import h5py
 
+    place = "/" + name.lstrip("/")
     try:
         found = member(group, name, policy)
     except KeyError as exc:
-        raise BasinError(f"there is no group '/{name}'") from exc
+        raise BasinError(f"there is no group '{place}'") from exc
     except (OSError, RuntimeError, ValueError) as exc:
         if isinstance(exc, PolicyError):
             raise
-        raise FormatError(f"the group '/{name}' cannot be read: {exc}") from exc
+        raise FormatError(f"the group '{place}' cannot be read: {exc}") from exc
     if not isinstance(found, h5py.Group):
-        raise BasinError(f"'/{name}' should be a group, found {type(found).__name__}")
+        raise BasinError(f"'{place}' should be a group, found {type(found).__name__}")
     return found

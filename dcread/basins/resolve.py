@@ -131,7 +131,8 @@ class BasinSet:
         )
 
     def _raise_if_closed(self) -> None:
-        if self._closed:
+        handle = self._referrer.handle
+        if self._closed or (handle is not None and handle.closed):
             raise ClosedError("the measurement is closed; open it again")
 
     def find(self, feature: str) -> tuple[Any, IntArray | None] | None:

@@ -199,8 +199,9 @@ def _open_h5(path: pathlib.Path) -> Any:
     )
     with h5_lock:
         if not _written_here(path):
-            with contextlib.suppress(OSError, ValueError, RuntimeError):
-                return _open_by_log_driver(path)
+            for swmr in (False, True):
+                with contextlib.suppress(OSError, ValueError, RuntimeError):
+                    return _open_by_log_driver(path, swmr=swmr)
         for way in ways:
             try:
                 return h5py.File(path, "r", **way)
@@ -214,7 +215,7 @@ def _open_h5(path: pathlib.Path) -> Any:
     ) from first
 
 
-def _open_by_log_driver(path: pathlib.Path) -> Any:
+def _open_by_log_driver(path: pathlib.Path, *, swmr: bool) -> Any:
     """Open by the driver "log", which is the usual one as long as it logs nothing.
 
     Unlike "stdio", it reads without moving a position that forked processes share.
@@ -225,7 +226,11 @@ def _open_by_log_driver(path: pathlib.Path) -> Any:
     plist = h5p.create(h5p.FILE_ACCESS)
     plist.set_file_locking(False, True)
     plist.set_fapl_log(b"", 0, 0)
-    return h5py.File(h5f.open(os.fsencode(path), h5f.ACC_RDONLY, fapl=plist))
+    intent = h5f.ACC_RDONLY
+    if swmr:
+        plist.set_libver_bounds(h5f.LIBVER_LATEST, h5f.LIBVER_LATEST)
+        intent |= h5f.ACC_SWMR_READ
+    return h5py.File(h5f.open(os.fsencode(path), intent, fapl=plist))
 
 
 def _written_here(path: pathlib.Path) -> bool:

@@ -7,6 +7,9 @@ import importlib
 import inspect
 import pathlib
 import re
+import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -51,3 +54,15 @@ def _flat(header: str) -> str:
     """Return the arguments of a Cython function without dimensions and comments."""
     arguments = header.split("(", 1)[1]
     return re.sub(r"\[[^\]]*\]|#.*", "", arguments).strip().rstrip(",")
+
+
+def test_sources_that_are_not_compiled_tell_what_to_do(tmp_path: pathlib.Path) -> None:
+    package = tmp_path / "dcread_ext"
+    package.mkdir()
+    shutil.copy(SOURCES / "__init__.py", package)
+    command = [sys.executable, "-S", "-c", "import dcread_ext"]
+    result = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    last = result.stderr.splitlines()[-1]
+    assert re.match(r"ImportError: .*dcread_ext; did you forget to compile\?", last)

@@ -79,6 +79,7 @@ class BlockStore:
         self._run_bytes = _FIRST_RUN
         self.recent: tuple[int, int, NDArray[Any]] | None = None
         self._ghosts: OrderedDict[int, None] = OrderedDict()
+        self._most_ghosts = max(1, allowance() // self._block_bytes)
         self._turn = Turn()
         self._runs: OrderedDict[int, _Run] = OrderedDict()  # by first block
         self._held = 0  # bytes of all runs
@@ -198,6 +199,11 @@ class BlockStore:
         if self._in_order():
             self._wanted = _MANY
             blocks = self._missing(self._next_run(index))
+        elif self._wanted < 2 * self._block_bytes and not self._turn.busy:
+            while self._runs:
+                self._drop_oldest()
+            self._mark(blocks)  # one block is always allowed
+            return blocks
         if not self._reserve(blocks):
             blocks = [block] if self._reserve([block]) or not self._turn.busy else []
         self._mark(blocks)
@@ -222,15 +228,19 @@ class BlockStore:
         allowed = self._allowance()
         limit = min(allowed, self._wanted)
         while self._nbytes() + nbytes > limit and len(self._runs) > keep:
-            _, run = self._runs.popitem(last=False)
-            self._held -= run.stack.nbytes
-            self.recent = None
-            for block in run.blocks:
-                del self._places[block]
-                self._ghosts[block] = None
-        while len(self._ghosts) * self._block_bytes > max(allowed, self._wanted):
-            self._ghosts.popitem(last=False)
+            self._drop_oldest()
         return self._nbytes() + nbytes <= allowed
+
+    def _drop_oldest(self) -> None:
+        """Drop the run that was used least recently, and remember its blocks."""
+        _, run = self._runs.popitem(last=False)
+        self._held -= run.stack.nbytes
+        self.recent = None
+        for block in run.blocks:
+            del self._places[block]
+            self._ghosts[block] = None
+        while len(self._ghosts) > self._most_ghosts:
+            self._ghosts.popitem(last=False)
 
     def _make(self, blocks: list[int]) -> NDArray[Any]:
         try:

@@ -87,19 +87,29 @@ class Work:
     stack: contextlib.ExitStack
 
 
-@contextlib.contextmanager
-def _decoder() -> Iterator[Decoder]:
-    """Lend contexts and buffers that nobody else uses meanwhile."""
+def _borrow() -> Decoder:
+    """Return contexts and buffers that nobody else uses meanwhile."""
     try:
-        decoder = _idle.pop()
+        return _idle.pop()
     except IndexError:
-        decoder = Decoder()
+        return Decoder()
+
+
+def _give_back(decoder: Decoder) -> None:
+    decoder.trim(KEEP)
+    if len(_idle) < 2 * get_num_threads():
+        _idle.append(decoder)
+
+
+def execute_one(job: Job) -> None:
+    """Decode the only chunk of a plan: see `execute`."""
+    _check_sizes(job)
+    decoder = _borrow()
     try:
-        yield decoder
+        _decode(decoder, job, 0, 1)
     finally:
-        decoder.trim(KEEP)
-        if len(_idle) < 2 * get_num_threads():
-            _idle.append(decoder)
+        _give_back(decoder)
+    job.source.check()
 
 
 def execute(jobs: list[Job]) -> None:
@@ -110,12 +120,6 @@ def execute(jobs: list[Job]) -> None:
     FormatError, ChecksumError, FileChangedError
         For the first bad chunk that was found.
     """
-    if len(jobs) == 1 and len(jobs[0].plan.tasks) == 1:  # a single image
-        _check_sizes(jobs[0])
-        with _decoder() as decoder:
-            _decode(decoder, jobs[0], 0, 1)
-        jobs[0].source.check()
-        return
     sources = list({id(job.source): job.source for job in jobs}.values())
     for source in sources:
         source.check()
@@ -124,9 +128,12 @@ def execute(jobs: list[Job]) -> None:
     pieces = list(_pieces(jobs))
 
     def work(numbers: Pieces) -> None:
-        with _decoder() as decoder:
+        decoder = _borrow()
+        try:
             for number in numbers:
                 _decode(decoder, *pieces[number])
+        finally:
+            _give_back(decoder)
 
     if pieces:
         with _advised(jobs):

@@ -131,9 +131,6 @@ def make_plan(layout: Layout, rows: Rows, window: Window = None) -> Plan:
         If a chunk that is needed turns out to be h5py's.
     """
     if window is None:
-        plan = _plan_one(layout, rows)
-        if plan is not None:
-            return plan
         window = tuple(slice(0, length) for length in layout.shape[1:])
     if layout.contiguous:
         layout = _cut(layout, rows)
@@ -165,7 +162,7 @@ def make_plan(layout: Layout, rows: Rows, window: Window = None) -> Plan:
     return Plan(tasks, lines, table, cells, layout.row_bytes, size, missing)
 
 
-def _plan_one(layout: Layout, rows: Rows) -> Plan | None:
+def plan_one(layout: Layout, rows: Rows) -> Plan | None:
     """Plan whole rows of one chunk, if that is all: a single image is in a hurry."""
     if layout.index is None or not isinstance(rows, slice) or not layout.whole_rows:
         return None

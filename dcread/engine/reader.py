@@ -13,14 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ClosedError, DCReadError
-from .execute import Job, Work, execute
+from .execute import Job, Work, execute, execute_one
 from .fallback import read_by_h5py
 from .files import open_file
 from .handle import FileHandle
 from .layout import Layout, LeftToH5py, describe, fill_value
 from .lock import h5_lock
 from .memory import empty
-from .plan import Rows, Table, Window, make_plan, out_shape, simplify
+from .plan import (
+    Plan,
+    Rows,
+    Table,
+    Window,
+    make_plan,
+    out_shape,
+    plan_one,
+    simplify,
+)
 from .pool import Pieces, get_num_threads, share
 from .vetting import vet_sources
 from .virtual import Virtual, resolve
@@ -199,13 +208,27 @@ class DatasetReader:
             )
         elif not (out.flags.c_contiguous and out.flags.writeable):
             raise ValueError("the output must be C-contiguous and writeable")
-        with contextlib.ExitStack() as stack:
-            stack.enter_context(self.handle.using())
-            if out.size:
-                work = Work(out, window, [], stack)
-                self.collect(work, rows, slice(0, len(out)))
-                execute(work.jobs)
+        with self.handle.using():
+            if out.size and not self._read_one(rows, window, out):
+                with contextlib.ExitStack() as stack:
+                    work = Work(out, window, [], stack)
+                    self.collect(work, rows, slice(0, len(out)))
+                    execute(work.jobs)
         return out
+
+    def _read_one(self, rows: Rows, window: Window, out: NDArray[Any]) -> bool:
+        """Read whole rows of one chunk, if that is all: an image is in a hurry."""
+        layout = self.layout
+        if window is not None or not isinstance(layout, Layout):
+            return False
+        try:
+            plan = plan_one(layout, rows)
+        except LeftToH5py:
+            return False
+        if plan is None:
+            return False
+        execute_one(self._job(plan, layout, out))
+        return True
 
     def collect(self, work: Work, rows: Rows, dest: slice | Table) -> None:
         """Append what has to be decoded; read by h5py what cannot be.
@@ -239,15 +262,17 @@ class DatasetReader:
     def _plan(
         self, layout: Layout, work: Work, rows: Rows, dest: slice | Table
     ) -> None:
-        source, out = self.handle.source, work.out
-        if source is None:
-            raise ClosedError(f"{self._where} is closed; open the file again")
         plan = make_plan(layout, rows, work.window).placed(dest)
         if plan.missing:
-            out[dest] = fill_value(self.h5ds)
+            work.out[dest] = fill_value(self.h5ds)
+        work.jobs.append(self._job(plan.sorted_by_address(), layout, work.out))
+
+    def _job(self, plan: Plan, layout: Layout, out: NDArray[Any]) -> Job:
+        source = self.handle.source
+        if source is None:
+            raise ClosedError(f"{self._where} is closed; open the file again")
         data = out.reshape(-1).view(np.uint8)
-        plan = plan.sorted_by_address()
-        work.jobs.append(Job(plan, layout, source, data, self._where))
+        return Job(plan, layout, source, data, self._where)
 
     def map_blocks(
         self,

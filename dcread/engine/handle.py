@@ -254,11 +254,18 @@ def _all_handles() -> list[FileHandle]:
 
 def opened_before_change(identity: FileIdentity) -> bool:
     """Tell whether a handle of our own holds this file open as it was before."""
-    return any(
-        handle.owned and not handle.closed and handle.identity != identity
-        for handle in _all_handles()
-        if handle.identity is not None and handle.identity[:2] == identity[:2]
-    )
+    for handle in _all_handles():
+        known = handle.identity
+        if (
+            known is not None
+            and known.inode == identity.inode
+            and known.device == identity.device
+            and known != identity
+            and handle.owned
+            and not handle.closed
+        ):
+            return True
+    return False
 
 
 def count_opened_here() -> int:

@@ -37,6 +37,8 @@ class ChunkIndex:
     ----------
     h5ds : h5py.Dataset
         Chunked; the caller holds the h5py lock.
+    stored : int
+        How many chunks are stored.
     chunk, grid : tuple of int
         Shape of a chunk, number of chunks along each axis.
     suspicious : int or None
@@ -54,6 +56,7 @@ class ChunkIndex:
     def __init__(
         self,
         h5ds: Any,
+        stored: int,
         chunk: tuple[int, ...],
         grid: tuple[int, ...],
         suspicious: int | None,
@@ -66,7 +69,7 @@ class ChunkIndex:
         self._partial = partial
         self._single: dict[int, Any] = {}
         self._table: Table | None = None
-        self._stored = h5ds.id.get_num_chunks()
+        self._stored = stored
         if self._stored < MANY:
             self._read_all()
 

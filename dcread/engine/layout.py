@@ -105,7 +105,7 @@ def describe(h5ds: Any, where: str) -> Layout:
     _require_plain_type(h5ds, dtype)
     plist = h5ds.id.get_create_plist()
     kind = plist.get_layout()
-    if h5ds.file.userblock_size and h5py.version.hdf5_version_tuple < (2,):
+    if h5py.version.hdf5_version_tuple < (2,) and h5ds.file.userblock_size:
         raise LeftToH5py("this HDF5 library tells addresses without the user block")
     if kind == h5py.h5d.CONTIGUOUS:
         return _contiguous(h5ds, plist)
@@ -123,7 +123,7 @@ def describe(h5ds: Any, where: str) -> Layout:
             f"{where}: expected chunks of at most {MAX_CHUNK} bytes, found chunks of "
             f"{size} bytes; the file is damaged or not a measurement"
         )
-    return _chunked(h5ds, chunk, pipeline)
+    return _chunked(h5ds, shape, dtype, chunk, pipeline)
 
 
 def fill_value(h5ds: Any) -> Any:
@@ -177,15 +177,20 @@ def _contiguous(h5ds: Any, plist: Any) -> Layout:
     )
 
 
-def _chunked(h5ds: Any, chunk: tuple[int, ...], pipeline: Pipeline) -> Layout:
-    shape = tuple(h5ds.shape)
+def _chunked(
+    h5ds: Any,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    chunk: tuple[int, ...],
+    pipeline: Pipeline,
+) -> Layout:
     grid = tuple(-(-length // c) for length, c in zip(shape, chunk, strict=True))
     stored = h5ds.id.get_num_chunks()
     positions = math.prod(grid)
     if positions > MAX_GRID and positions > 4 * stored:
         raise LeftToH5py(f"room for {positions} chunks, of which {stored} are stored")
     partial = tuple(n % c != 0 for n, c in zip(shape, chunk, strict=True))
-    size = math.prod(chunk) * h5ds.dtype.itemsize
+    size = math.prod(chunk) * dtype.itemsize
     suspicious = size if pipeline.filtered and any(partial) else None
-    index = ChunkIndex(h5ds, chunk, grid, suspicious, partial)
-    return Layout(shape, h5ds.dtype, chunk, grid, index, pipeline)
+    index = ChunkIndex(h5ds, stored, chunk, grid, suspicious, partial)
+    return Layout(shape, dtype, chunk, grid, index, pipeline)

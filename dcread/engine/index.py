@@ -53,7 +53,7 @@ class ChunkIndex:
         If the index is not to be trusted.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917
         self,
         h5ds: Any,
         stored: int,

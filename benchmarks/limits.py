@@ -8,8 +8,6 @@ again and again, nothing is checked, gathered or handed out.
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
-import functools
 import os
 import pathlib
 import threading
@@ -32,15 +30,6 @@ def on_all_cores(work: Callable[[int], None]) -> None:
     work(0)
     for thread in threads:
         thread.join()
-
-
-@functools.cache
-def _library(*names: str) -> ctypes.CDLL | None:
-    for name in names:
-        found = ctypes.util.find_library(name)
-        if found:
-            return ctypes.CDLL(found)
-    return None
 
 
 def _plugin_library() -> ctypes.CDLL:
@@ -75,17 +64,10 @@ def zstd_decoder() -> Decoder:
 
 
 def gzip_decoder() -> Decoder:
-    """Return the same of libdeflate, or of zlib where that is not installed."""
-    library = _library("deflate")
-    if library is None:
-        import zlib
+    """Return the same of the libdeflate that the package ``deflate`` brings along."""
+    import deflate
 
-        def inflate(source: bytes, target: ctypes.Array, size: int) -> int:
-            data = zlib.decompress(source, bufsize=size)
-            ctypes.memmove(target, data, len(data))
-            return len(data)
-
-        return inflate
+    library = ctypes.CDLL(deflate._deflate.__file__)
     library.libdeflate_alloc_decompressor.restype = ctypes.c_void_p
     call = library.libdeflate_zlib_decompress
     call.restype = ctypes.c_int
@@ -163,10 +145,18 @@ def copy_all(source: np.ndarray, rows: int) -> Callable[[], None]:
     return lambda: on_all_cores(work)
 
 
-def sum_all(source: np.ndarray) -> Callable[[], None]:
-    """Return a call that reads an array once at memory speed, on all cores."""
-    words = source.reshape(-1).view(np.uint64)
-    bounds = np.linspace(0, len(words), CORES + 1).astype(int)
-    return lambda: on_all_cores(
-        lambda number: words[bounds[number] : bounds[number + 1]].max()
-    )
+def read_all(path: pathlib.Path, offset: int, size: int) -> Callable[[], None]:
+    """Return a call that reads a part of a file, each core its part of it."""
+    step = 1 << 20
+    targets = [np.empty(31 * step, np.uint8) for _ in range(CORES)]
+    bounds = np.linspace(offset, offset + size, CORES + 1).astype(int)
+
+    def work(number: int) -> None:
+        with path.open("rb", buffering=0) as file:
+            for place in range(bounds[number], bounds[number + 1], step):
+                first = (place - bounds[number]) % (31 * step)
+                count = min(step, bounds[number + 1] - place)
+                target = targets[number][first : first + count]
+                os.preadv(file.fileno(), [target], place)
+
+    return lambda: on_all_cores(work)

@@ -105,7 +105,10 @@ def table(lines: list[Line]) -> str:
         part = line.of_limit
         row.append("" if part is None else f"{part:.2f}")
         row.append("" if task.of_limit is None else f"{task.of_limit:.2f}")
-        row.append(f"{_ms(best['limit'])}, {task.limit_name}" if part else "")
+        limit = f"{_ms(best['limit'])}, {task.limit_name}" if part else ""
+        if task.floor:
+            limit += f" ({task.floor_name}: {_ms(best['floor'])})"
+        row.append(limit)
         rows.append(row)
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
@@ -115,7 +118,10 @@ def faster_peers(lines: list[Line]) -> str:
     found = []
     for line in lines:
         for name, seconds in line.best.items():
-            if name not in ("dcread", "limit") and seconds < line.best["dcread"]:
+            if (
+                name not in ("dcread", "limit", "floor")
+                and seconds < line.best["dcread"]
+            ):
                 times = line.best["dcread"] / seconds
                 found.append(f"{name} at *{line.task.title}* ({times:.2f}x)")
     if not found:

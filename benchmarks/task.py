@@ -40,6 +40,9 @@ class Task:
         How often each competitor runs.
     limit : callable, optional
         Given the data, returns a call that does the least possible work.
+    floor : callable, optional
+        The same for what no reader of files can do without, where the limit leaves
+        it out.
     competitors : dict
         Who does the task, by name; ``"dcread"`` and ``"dcnum.read"`` at the least.
     note : str
@@ -52,6 +55,8 @@ class Task:
     rounds: int = 5
     limit: Callable[[Data], Callable[[], None]] | None = None
     limit_name: str = ""
+    floor: Callable[[Data], Callable[[], None]] | None = None
+    floor_name: str = ""
     competitors: dict[str, Competitor] = field(default_factory=dict)
     note: str = ""
 
@@ -150,14 +155,16 @@ def race(
     Returns
     -------
     dict
-        For each name (and ``"limit"``) a list of (wall, processor) seconds.
+        For each name, ``"limit"`` and ``"floor"`` too, a list of (wall, processor)
+        seconds.
     """
     runs: dict[str, Callable[[], tuple[float, float]]] = {
         name: functools.partial(timed, competitor, data)
         for name, competitor in task.competitors.items()
     }
-    if task.limit:
-        runs["limit"] = functools.partial(_timed_limit, task.limit(data))
+    for name, make in (("limit", task.limit), ("floor", task.floor)):
+        if make:
+            runs[name] = functools.partial(_timed_limit, make(data))
     times: dict[str, list[Any]] = {name: [] for name in runs}
     for _ in range(rounds or task.rounds):
         for name, run in runs.items():

@@ -71,6 +71,12 @@ def test_half_written_file(path, opened):
         opened(path)
 
 
+def test_hdf5_reads_by_offset(path, opened):
+    handle = opened(path)
+    assert handle.h5["x"][99, 0] == 3960
+    assert os.lseek(handle.h5.id.get_vfd_handle(), 0, os.SEEK_CUR) == 0
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 def test_parent_and_child_read_by_h5py_at_once(tmp_path):
     """Neither moves a position in the file that the other one reads at."""

@@ -76,15 +76,41 @@ def _default_threads() -> int:
     return max(1, cores if quota is None else min(cores, round(quota)))
 
 
-def cgroup_quota(root: pathlib.Path = pathlib.Path("/sys/fs/cgroup")) -> float | None:
-    """Return the cores that the control group allows (None: no limit known)."""
+def cgroup_quota(
+    root: pathlib.Path = pathlib.Path("/sys/fs/cgroup"),
+    own: pathlib.Path = pathlib.Path("/proc/self/cgroup"),
+) -> float | None:
+    """Return the cores that the control groups allow (None: no limit known).
+
+    The group of the process counts, and each above it.
+    """
+    groups = {pathlib.PurePosixPath("/")}
     with contextlib.suppress(OSError, ValueError):
-        quota, period = (root / "cpu.max").read_text().split()[:2]
-        return None if quota == "max" else int(quota) / int(period)
+        for line in own.read_text().splitlines():
+            _, controllers, name = line.split(":", 2)
+            if controllers == "" or "cpu" in controllers.split(","):
+                group = pathlib.PurePosixPath(name)
+                groups |= {group, *group.parents}
+    found = [
+        _quota(folder, names)
+        for group in groups
+        for folder, names in (
+            (root / str(group).lstrip("/"), ("cpu.max",)),
+            (root / "cpu" / str(group).lstrip("/"), _OLD_NAMES),
+        )
+    ]
+    return min((quota for quota in found if quota is not None), default=None)
+
+
+_OLD_NAMES = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+
+
+def _quota(folder: pathlib.Path, names: tuple[str, ...]) -> float | None:
+    """Return the quota that the files of one control group tell."""
     with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
-        quota_us = int((root / "cpu" / "cpu.cfs_quota_us").read_text())
-        period_us = int((root / "cpu" / "cpu.cfs_period_us").read_text())
-        return None if quota_us <= 0 else quota_us / period_us
+        quota, period = " ".join((folder / name).read_text() for name in names).split()
+        if quota != "max" and int(quota) > 0:
+            return int(quota) / int(period)
     return None
 
 

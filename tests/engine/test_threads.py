@@ -81,7 +81,14 @@ def test_cgroup(tmp_path, files, quota):
     for name, content in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(content)
-    assert pool.cgroup_quota(tmp_path) == quota
+    own = tmp_path / "own"
+    assert pool.cgroup_quota(tmp_path, own) == quota
+    own.write_text("7:cpuset:/x\n5:cpu,cpuacct:/job/step\n0::/job/step\nodd\n")
+    assert pool.cgroup_quota(tmp_path, own) == quota
+    (tmp_path / "job/step").mkdir(parents=True)
+    (tmp_path / "job/step/cpu.max").write_text("max 100000\n")
+    (tmp_path / "job/cpu.max").write_text("50000 100000\n")
+    assert pool.cgroup_quota(tmp_path, own) == 0.5
 
 
 def test_share_hands_out_each_piece_once(threads):

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ChecksumError, ClosedError, FormatError
+from .columns import Table
 from .lock import h5_lock
-from .plan import Rows, Table, Window
+from .plan import Rows, Window
 
 BLOCK = 2**24
 """Bytes that are read while the lock is held."""

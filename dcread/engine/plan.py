@@ -6,22 +6,18 @@ Only the index of chunks is asked where they lie. A plan is what
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from itertools import product
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .columns import Table, plan_columns, whole_lines
 from .layout import CONTIGUOUS_BAND, Layout
 
 Rows: TypeAlias = "slice | NDArray[np.integer]"
 Window: TypeAlias = "tuple[slice, ...] | None"
-Table: TypeAlias = "NDArray[np.int64]"
-Bounds: TypeAlias = tuple[tuple[int, int], ...]
 
 ADDRESS, STORED, MASK, RAW, SOURCE_ROW, OUT_ROW, ROWS, LINE_FIRST, LINE_LAST = range(9)
 
@@ -139,7 +135,7 @@ def make_plan(layout: Layout, rows: Rows, window: Window = None) -> Plan:
     else:
         bands, table = _plan_index(layout, rows)
     bounds = tuple((part.start, part.stop) for part in window)
-    lines, columns = _plan_columns(
+    lines, columns = plan_columns(
         layout.chunk[1:], layout.grid[1:], bounds, layout.dtype.itemsize
     )
     per_band = math.prod(layout.grid[1:])
@@ -177,22 +173,12 @@ def plan_one(layout: Layout, rows: Rows) -> Plan | None:
     if address < 0:
         return None
     itemsize = layout.dtype.itemsize
-    lines, row_bytes = _whole_lines(layout.chunk[1:], layout.shape[1:], itemsize)
+    lines, row_bytes = whole_lines(layout.chunk[1:], layout.shape[1:], itemsize)
     raw = height * row_bytes
     task = (address, stored, mask, raw, first, 0, count, 0, len(lines))
     tasks = np.array([task], np.int64)
     out_row_bytes = math.prod(layout.shape[1:]) * itemsize
     return Plan(tasks, lines, _NO_TABLE, cells, row_bytes, out_row_bytes, False)
-
-
-@functools.lru_cache(maxsize=128)
-def _whole_lines(
-    inner: tuple[int, ...], shape: tuple[int, ...], itemsize: int
-) -> tuple[Table, int]:
-    """Return the lines of whole rows in one column of chunks, and bytes of a row."""
-    bounds = tuple((0, length) for length in shape)
-    lines, _ = _plan_columns(inner, (1,) * len(inner), bounds, itemsize)
-    return lines, math.prod(inner) * itemsize
 
 
 def _cut(layout: Layout, rows: Rows) -> Layout:
@@ -260,71 +246,3 @@ def _plan_index(layout: Layout, rows: NDArray[np.integer]) -> tuple[Table, Table
     first = np.concatenate([[0], np.flatnonzero(bands[1:] != bands[:-1]) + 1])
     count = np.diff(first, append=len(rows))
     return np.stack([bands[first], first, np.zeros_like(first), count], 1), table
-
-
-@functools.lru_cache(maxsize=128)
-def _plan_columns(
-    inner: tuple[int, ...], grid: tuple[int, ...], window: Bounds, itemsize: int
-) -> tuple[Table, Table]:
-    """Return the lines to copy, and for each column of chunks its lines.
-
-    Parameters
-    ----------
-    inner, grid : tuple of int
-        Shape of a chunk and number of chunks, the first axis left out.
-    window : tuple of (int, int)
-        Start and stop along each of these axes.
-    itemsize : int
-        Bytes of an element.
-
-    Returns
-    -------
-    lines : ndarray
-        See ``decode.pyi``.
-    columns : ndarray, shape (N, 3)
-        Position within a band, first and one past the last of the lines.
-    """
-    ranges = [
-        range(start // size, -(-stop // size))
-        for (start, stop), size in zip(window, inner, strict=True)
-    ]
-    parts, columns, total = [], [], 0
-    for cell in product(*ranges):
-        flat = int(np.ravel_multi_index(cell, grid)) if cell else 0
-        part = _lines_of(cell, inner, window, itemsize)
-        parts.append(part)
-        columns.append((flat, total, total + len(part)))
-        total += len(part)
-    lines, table = np.concatenate(parts), np.array(columns, np.int64)
-    lines.flags.writeable = table.flags.writeable = False
-    return lines, table
-
-
-def _lines_of(
-    cell: Iterable[int],
-    inner: tuple[int, ...],
-    window: Bounds,
-    itemsize: int,
-) -> Table:
-    """Return the lines of one column of chunks."""
-    source = dest = np.zeros(1, np.int64)
-    source_step = dest_step = size = itemsize
-    whole = True  # all faster axes are complete on both sides: one line
-    axes = list(zip(cell, inner, window, strict=True))
-    for index, length, (start, stop) in reversed(axes):
-        low = max(index * length, start)
-        high = min((index + 1) * length, stop)
-        count, wanted = high - low, stop - start
-        if whole:
-            size = count * source_step
-            repeat = np.zeros(1, np.int64)
-        else:
-            repeat = np.arange(count, dtype=np.int64)
-        from_chunk = (low - index * length + repeat) * source_step
-        to_window = (low - start + repeat) * dest_step
-        source = (from_chunk[:, None] + source).ravel()
-        dest = (to_window[:, None] + dest).ravel()
-        whole = whole and count == length == wanted
-        source_step *= length
-        dest_step *= wanted
-    return np.stack([source, dest, np.full_like(source, size)], 1)

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import FormatError, ShapeMismatchError
+from .columns import Table
 from .layout import LeftToH5py, fill_value
-from .plan import Rows, Table
+from .plan import Rows
 from .vetting import MAX_DEPTH
 
 if TYPE_CHECKING:

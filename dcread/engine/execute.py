@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -79,12 +79,15 @@ class Work:
         What is to be decoded.
     stack : contextlib.ExitStack
         Keeps the files open that the jobs need.
+    ahead : list of callable
+        What one thread may do for the next read while others decode.
     """
 
     out: NDArray[Any]
     window: Window
     jobs: list[Job]
     stack: contextlib.ExitStack
+    ahead: list[Callable[[], None]]
 
 
 def _borrow() -> Decoder:
@@ -112,8 +115,15 @@ def execute_one(job: Job) -> None:
     job.source.check()
 
 
-def execute(jobs: list[Job]) -> None:
+def execute(jobs: list[Job], ahead: Sequence[Callable[[], None]] = ()) -> None:
     """Decode all chunks of all jobs, in parallel if that is worth it.
+
+    Parameters
+    ----------
+    jobs : list of Job
+        What to decode.
+    ahead : sequence of callable
+        Called by one of several threads while the others decode.
 
     Raises
     ------
@@ -131,13 +141,18 @@ def execute(jobs: list[Job]) -> None:
         decoder = _borrow()
         try:
             for number in numbers:
-                _decode(decoder, *pieces[number])
+                if number < len(ahead):
+                    ahead[number]()
+                else:
+                    _decode(decoder, *pieces[number - len(ahead)])
         finally:
             _give_back(decoder)
 
+    if len(pieces) < 2 or get_num_threads() < 2:
+        ahead = ()
     if pieces:
         with _advised(jobs):
-            share(work, len(pieces))
+            share(work, len(ahead) + len(pieces))
     for source in sources:
         source.check()
 

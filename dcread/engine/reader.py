@@ -177,9 +177,9 @@ class DatasetReader:
         with self.handle.using():
             if out.size and not self._read_one(rows, window, out):
                 with contextlib.ExitStack() as stack:
-                    work = Work(out, window, [], stack)
+                    work = Work(out, window, [], stack, [])
                     self.collect(work, rows, slice(0, len(out)))
-                    execute(work.jobs)
+                    execute(work.jobs, work.ahead)
         return out
 
     def _read_one(self, rows: Rows, window: Window, out: NDArray[Any]) -> bool:

@@ -7,13 +7,15 @@ parallel. Mappings other than whole rows after rows are left to h5py.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import FormatError, ShapeMismatchError
+from ..errors import DCReadError, FormatError, ShapeMismatchError
 from .columns import Table
 from .layout import LeftToH5py, fill_value
 from .plan import Rows
@@ -118,6 +120,9 @@ class Virtual:
                 found += count
         if found < (len(rows) if not isinstance(rows, slice) else _length(rows)):
             out[dest] = fill_value(self.owner.h5ds)
+        if isinstance(rows, slice) and high - low > 1:
+            following = self.segments[high : 2 * high - low]
+            work.ahead.append(functools.partial(self._open_ahead, following))
         for segment, local, where in parts:
             reader = self.reader(segment)
             work.stack.enter_context(reader.handle.using())
@@ -125,6 +130,13 @@ class Virtual:
                 reader.collect(work, local, where)
             else:  # HDF5 converts between types; so does NumPy
                 out[where] = reader.read(local, window=work.window)
+
+    def _open_ahead(self, segments: list[Segment]) -> None:
+        """Open the sources that come next: that takes HDF5 as long as decoding some."""
+        # Who reads from such a source tries again, and gets the error then.
+        with contextlib.suppress(DCReadError, OSError):
+            for segment in segments:
+                self.reader(segment).layout  # noqa: B018
 
 
 def _length(part: slice) -> int:

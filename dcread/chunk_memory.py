@@ -29,14 +29,11 @@ class ChunkMemory:
     limit : int
         How many blocks there may be, those in use included, for a free one to be
         kept.
-    spare : int, optional
-        How many free blocks to keep; as many as `limit` if not given.
     """
 
-    def __init__(self, nbytes: int, limit: int, spare: int | None = None) -> None:
+    def __init__(self, nbytes: int, limit: int) -> None:
         self.nbytes = nbytes
         self._limit = limit
-        self._spare = limit if spare is None else spare
         self._count = 0
         # its `put` may be called by the garbage collector at any time
         self._free: queue.SimpleQueue[NDArray[np.uint8] | None] = queue.SimpleQueue()
@@ -91,7 +88,7 @@ class ChunkMemory:
         return np.asarray(_Loan(self, block))[:size].view(dtype).reshape(shape)
 
     def _take_back(self, block: NDArray[np.uint8]) -> None:
-        if self._count > self._limit or self._free.qsize() >= self._spare:
+        if self._count > self._limit or self._free.qsize() >= self._limit:
             self._count -= 1
         else:
             self._free.put(block)

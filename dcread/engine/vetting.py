@@ -32,24 +32,42 @@ def vet_sources(owner: DatasetReader) -> None:
     FileMissingError, NotAFileError, FormatError, ShapeMismatchError
         If a source is not there, or not what the virtual dataset says.
     """
-    where = f"{owner.filename}: virtual dataset '{owner.name}'"
-    if owner.depth >= MAX_DEPTH:
-        raise FormatError(f"{where}: nested more than {MAX_DEPTH} times")
+    where = name_of(owner)
     for source in owner.h5ds.virtual_sources():
         file, dataset = (_plain(name, where) for name in source[1:3])
-        handle = owner.handle.siblings.get(file, where)
-        if handle is not owner.handle:
-            _require_same_place(owner.handle, handle, file, where)
-        try:
-            reader = handle.dataset(dataset)
-        except KeyError as exc:
-            raise FormatError(
-                f"{where}: expected a dataset '{dataset}' in {handle.label}, found "
-                "none; restore the source file"
-            ) from exc
-        reader.depth = owner.depth + 1
+        reader = source_reader(owner, file, dataset)
+        if reader.handle is not owner.handle:
+            _require_same_place(owner.handle, reader.handle, file, where)
         _require_rows(reader, source, where)
         reader.layout  # noqa: B018  (looks at the sources of the source, too)
+
+
+def name_of(owner: DatasetReader) -> str:
+    """Return what error messages call a virtual dataset."""
+    return f"{owner.filename}: virtual dataset '{owner.name}'"
+
+
+def source_reader(owner: DatasetReader, file: str, dataset: str) -> DatasetReader:
+    """Open a source of a virtual dataset.
+
+    Raises
+    ------
+    PolicyError, FileMissingError, NotAFileError, FormatError
+        If it is not allowed, not there, or nested too deep.
+    """
+    where = name_of(owner)
+    handle = owner.handle.siblings.get(file, where)
+    try:
+        reader = handle.dataset(dataset)
+    except KeyError as exc:
+        raise FormatError(
+            f"{where}: expected a dataset '{dataset}' in {handle.label}, found none; "
+            "restore the source file"
+        ) from exc
+    reader.depth = owner.depth + 1
+    if reader.depth > MAX_DEPTH:
+        raise FormatError(f"{where}: nested more than {MAX_DEPTH} times")
+    return reader
 
 
 def _plain(name: str, where: str) -> str:

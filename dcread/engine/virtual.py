@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DCReadError, FormatError, ShapeMismatchError
+from ..errors import DCReadError, ShapeMismatchError
 from .columns import Table
 from .layout import LeftToH5py, fill_value
 from .plan import Rows
-from .vetting import MAX_DEPTH
+from .vetting import name_of, source_reader
 
 if TYPE_CHECKING:
     from .execute import Work
@@ -75,27 +75,17 @@ class Virtual:
         if reader is not None and not reader.handle.closed:
             return reader
         owner = self.owner
-        where = f"{owner.filename}: virtual dataset '{owner.name}'"
-        handle = owner.handle.siblings.get(segment.file, where)
-        try:
-            reader = handle.dataset(segment.dataset)
-        except KeyError as exc:
-            raise FormatError(
-                f"{where}: expected a dataset '{segment.dataset}' in {handle.label}, "
-                "found none; restore the source file"
-            ) from exc
-        reader.depth = owner.depth + 1
-        if reader.depth > MAX_DEPTH:
-            raise FormatError(f"{where}: nested more than {MAX_DEPTH} times")
+        reader = source_reader(owner, *key)
+        where, label = name_of(owner), reader.handle.label
         length = segment.first + segment.stop - segment.start
         if reader.shape[1:] != owner.shape[1:] or len(reader.shape) < 1:
             raise ShapeMismatchError(
-                f"{where}: expected rows of shape {owner.shape[1:]} in {handle.label}, "
+                f"{where}: expected rows of shape {owner.shape[1:]} in {label}, "
                 f"found {reader.shape[1:]}; restore the source file"
             )
         if reader.shape[0] < length:
             raise ShapeMismatchError(
-                f"{where}: expected at least {length} rows in {handle.label}, found "
+                f"{where}: expected at least {length} rows in {label}, found "
                 f"{reader.shape[0]}; restore the source file"
             )
         self._readers[key] = reader

@@ -37,11 +37,13 @@ class _Run(NamedTuple):
 class BlockStore:
     """The blocks (rows of HDF5 chunks) that single rows were asked from.
 
-    A random row costs one block. Rows in order are read by runs of blocks, which
-    decode in parallel, and the next run is read while the caller works; all are kept
-    up to the allowance. Of rows here and there, hardly more than the last block is
-    kept, whose memory is still in the processor's cache when the next one is decoded
-    into it, until one is asked for again that was dropped.
+    A random row costs one block at the most: of a block that lies apart from the last
+    one, only what is needed is decoded, if the reader can do that; it is decoded whole
+    and kept once another row of it is asked for. Rows in order are read by runs of
+    blocks, which decode in parallel, and the next run is read while the caller works;
+    all are kept up to the allowance. Of rows here and there, hardly more than the last
+    block is kept, whose memory is still in the processor's cache when the next one is
+    decoded into it, until one is asked for again that was dropped.
 
     Parameters
     ----------
@@ -117,7 +119,9 @@ class BlockStore:
         base_row = index if self._indices is None else int(self._indices[index])
         block, position = divmod(base_row, self._height)
         blocks: list[int] = []
+        alone = False
         with self._turn:
+            apart = self._lies_apart(block)
             self._note(index)
             while not blocks:
                 place = self._places.get(block)
@@ -126,9 +130,14 @@ class BlockStore:
                     stack, start = self._runs[place[0]].stack, place[1]
                     break
                 if block not in self._turn.busy:
-                    blocks = self._claim(index, block)
+                    alone = apart and block not in self._ghosts
+                    blocks = [block] if alone else self._claim(index, block)
                 if not blocks:
                     self._turn.wait()
+            if alone:
+                self._turn.busy[block] = self._row_bytes
+        if alone:
+            return self._row_alone(base_row, block)
         if blocks:
             stack, start = self._make(blocks), blocks.index(block) * self._height
         if self._trigger <= index < self._next_start:
@@ -136,6 +145,28 @@ class BlockStore:
         self._remember(block, index)
         image: NDArray[Any] = stack[start + position]
         return image
+
+    def _lies_apart(self, block: int) -> bool:
+        """Tell whether a block is neither the last one's neighbour nor that itself.
+
+        And whether a row of it costs less than all of it.
+        """
+        last = self._last_row
+        if self._indices is not None and 0 <= last < self._length:
+            last = int(self._indices[last])
+        apart = abs(block - last // self._height) > 1
+        return apart and getattr(self._reader, "stops_early", False)
+
+    def _row_alone(self, base_row: int, block: int) -> NDArray[Any]:
+        """Return a row of a block that is not kept; asked for again, it will be."""
+        try:
+            rows = self._reader.read(slice(base_row, base_row + 1, 1))
+        finally:
+            with self._turn:
+                self._turn.done([block])
+                self._to_ghosts([block])
+        row: NDArray[Any] = rows[0]
+        return row
 
     def _note(self, index: int) -> None:
         """Note which row was asked for (by two threads at once: no harm)."""
@@ -238,7 +269,11 @@ class BlockStore:
         self.recent = None
         for block in run.blocks:
             del self._places[block]
-            self._ghosts[block] = None
+        self._to_ghosts(run.blocks)
+
+    def _to_ghosts(self, blocks: list[int]) -> None:
+        """Remember blocks that are not held, but were asked for."""
+        self._ghosts.update(dict.fromkeys(blocks))
         while len(self._ghosts) > self._most_ghosts:
             self._ghosts.popitem(last=False)
 

@@ -111,6 +111,11 @@ class BoolReader:
         self.block_rows = parent.block_rows
         self.handle = getattr(parent, "handle", None)
 
+    @property
+    def stops_early(self) -> bool:
+        """Whether the first rows of a block cost less than the whole block."""
+        return bool(getattr(self.parent, "stops_early", False))
+
     def read(
         self, rows: _Rows, out: NDArray[Any] | None = None, window: _Window = None
     ) -> NDArray[Any]:

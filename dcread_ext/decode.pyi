@@ -28,6 +28,9 @@ STATUS: tuple[str, ...]
 _Table = NDArray[np.int64]
 
 def set_native(filter_id: int, create: int, release: int, run: int) -> None: ...
+def set_zstd_steps(
+    content_size: int, begin: int, next_size: int, go_on: int
+) -> None: ...
 def set_python(filter_id: int, function: Callable[[memoryview, int], Any]) -> None: ...
 
 class Decoder:

@@ -21,6 +21,33 @@ cdef extern from "lzf.h" nogil:
         const unsigned char *data, size_t size, unsigned char *out, size_t capacity
     )
 
+cdef extern from "zstd_prefix.h" nogil:
+    ctypedef struct dcread_zstd_steps:
+        unsigned long long (*content_size)(const void *, size_t) noexcept nogil
+        size_t (*begin)(void *) noexcept nogil
+        size_t (*next_size)(void *) noexcept nogil
+        size_t (*go_on)(
+            void *, void *, size_t, const void *, size_t
+        ) noexcept nogil
+    size_t dcread_zstd_prefix(
+        const dcread_zstd_steps *zstd, void *context, const unsigned char *data,
+        size_t size, unsigned char *out, size_t capacity, size_t wanted
+    )
+
+cdef extern from "scatter.h" nogil:
+    enum:  # the columns of a task
+        ADDRESS, STORED, MASK, RAW, LINE_FIRST, LINE_LAST
+    ctypedef struct dcread_target:
+        const int64_t *lines
+        const int64_t *table
+        int64_t entries, row_bytes, out_row_bytes, out_size
+        unsigned char *out
+    unsigned char *dcread_direct(const dcread_target *to, const int64_t *task)
+    size_t dcread_needs(const dcread_target *to, const int64_t *task)
+    int dcread_scatter(
+        const dcread_target *to, const int64_t *task, const unsigned char *data
+    )
+
 cdef extern from "pread.h" nogil:
     enum: DCREAD_HAS_PREAD
     long long dcread_pread(int fd, void *out, size_t size, long long at)
@@ -31,15 +58,13 @@ HAS_PREAD = bool(DCREAD_HAS_PREAD)
 cdef enum:
     OK, SHORT, IO, CHECKSUM, CODEC, SIZE, MEMORY, PLAN
 
-# The columns of a task, a line and a step (see `Decoder.run`).
-cdef enum:
-    ADDRESS, STORED, MASK, RAW, SOURCE_ROW, OUT_ROW, ROWS, LINE_FIRST, LINE_LAST
-
 ctypedef void *(*create_t)() noexcept nogil
 ctypedef void (*release_t)(void *) noexcept nogil
 ctypedef size_t (*zstd_t)(
     void *, void *, size_t, const void *, size_t
 ) noexcept nogil
+ctypedef unsigned long long (*content_size_t)(const void *, size_t) noexcept nogil
+ctypedef size_t (*begin_t)(void *) noexcept nogil
 ctypedef int (*deflate_t)(
     void *, const void *, size_t, void *, size_t, size_t *
 ) noexcept nogil
@@ -47,6 +72,7 @@ ctypedef int (*deflate_t)(
 cdef create_t zstd_create = NULL
 cdef release_t zstd_release = NULL
 cdef zstd_t zstd_decompress = NULL
+cdef dcread_zstd_steps zstd_steps
 cdef create_t deflate_create = NULL
 cdef release_t deflate_release = NULL
 cdef deflate_t deflate_decompress = NULL
@@ -65,6 +91,20 @@ def set_native(int filter_id, uintptr_t create, uintptr_t release, uintptr_t run
         zstd_decompress = <zstd_t>run
     else:
         raise ValueError(f"no native decoder is known for filter {filter_id}")
+
+
+def set_zstd_steps(
+    uintptr_t content_size, uintptr_t begin, uintptr_t next_size, uintptr_t go_on
+):
+    """Decode no more of a zstd frame than is wanted, by functions at these addresses.
+
+    They are ``ZSTD_getFrameContentSize``, ``ZSTD_decompressBegin``,
+    ``ZSTD_nextSrcSizeToDecompress`` and ``ZSTD_decompressContinue``.
+    """
+    zstd_steps.content_size = <content_size_t>content_size
+    zstd_steps.begin = <begin_t>begin
+    zstd_steps.next_size = <begin_t>next_size
+    zstd_steps.go_on = <zstd_t>go_on
 
 
 def set_python(int filter_id, function):
@@ -126,14 +166,23 @@ cdef class Decoder:
 
     cdef size_t _decompress(
         self, int64_t codec, const unsigned char *data, size_t size,
-        unsigned char *out, size_t expected,
+        unsigned char *out, size_t expected, size_t wanted,
     ) noexcept nogil:
-        """Return the decompressed length; anything but `expected` is an error."""
+        """Return the decompressed length; anything but `expected` is an error.
+
+        Where the codec can, it ends after the first `wanted` bytes.
+        """
         if codec == 32000:
             return dcread_lzf(data, size, out, expected)
         if codec == 32015 and zstd_decompress != NULL:
             if self.zstd == NULL:
                 self.zstd = zstd_create()
+            if self.zstd == NULL:
+                return expected + 1
+            if wanted < expected and zstd_steps.go_on != NULL and dcread_zstd_prefix(
+                &zstd_steps, self.zstd, data, size, out, expected, wanted
+            ):
+                return expected
             return zstd_decompress(self.zstd, out, expected, data, size)
         if codec == 1 and deflate_decompress != NULL:
             if self.deflate == NULL:
@@ -148,11 +197,17 @@ cdef class Decoder:
     cdef int _chunk(
         self, int fd, const unsigned char *blob, const int64_t *task,
         const int64_t[:, ::1] steps, unsigned char *direct,
-        const unsigned char **result, int64_t *detail,
+        size_t needed, const unsigned char **result, int64_t *detail,
     ) noexcept nogil:
-        """Undo the filters of one chunk; into `direct` unless that is NULL."""
+        """Undo the filters of one chunk; into `direct` unless that is NULL.
+
+        What lies behind the first `needed` bytes may be left undecoded, if a checksum
+        has shown already that the chunk is as it was written.
+        """
         cdef size_t raw = <size_t>task[RAW], size = <size_t>task[STORED], got
+        cdef bint vouched = False
         cdef size_t sums = 0, producers = 0, expected
+        cdef bint last
         cdef int turn = 1
         cdef unsigned char *target = NULL
         cdef const unsigned char *data
@@ -200,6 +255,7 @@ cdef class Decoder:
                 ):
                     detail[0] = <int64_t>sum
                     return CHECKSUM
+                vouched = True
                 continue
             producers -= 1
             expected = size if steps[i, 0] == 2 else raw + 4 * sums
@@ -213,7 +269,11 @@ cdef class Decoder:
             if steps[i, 0] == 2:
                 dcread_unshuffle(data, target, size, <size_t>steps[i, 2])
             else:
-                got = self._decompress(steps[i, 0], data, size, target, expected)
+                last = vouched and not producers and not sums
+                got = self._decompress(
+                    steps[i, 0], data, size, target, expected,
+                    needed if last else expected,
+                )
                 if got != expected:
                     detail[0] = <int64_t>steps[i, 0]
                     return CODEC
@@ -225,45 +285,6 @@ cdef class Decoder:
         if direct != NULL and data != direct:
             memcpy(direct, data, raw)
         result[0] = data
-        return OK
-
-    cdef int _scatter(
-        self, const unsigned char *data, const int64_t *task, int64_t row_bytes,
-        const int64_t[:, ::1] lines, const int64_t[:, ::1] table,
-        unsigned char *out, int64_t out_size, int64_t out_row_bytes,
-    ) noexcept nogil:
-        """Copy the wanted lines of the wanted rows of a decoded chunk."""
-        cdef int64_t i, line, source, to, size
-        if not table.shape[0] and covers(task, lines, row_bytes, out_row_bytes):
-            size = task[ROWS] * row_bytes
-            source, to = task[SOURCE_ROW] * row_bytes, task[OUT_ROW] * row_bytes
-            if source < 0 or source + size > task[RAW]:
-                return PLAN
-            if to < 0 or to + size > out_size:
-                return PLAN
-            memcpy(out + to, data + source, <size_t>size)
-            return OK
-        for i in range(task[ROWS]):
-            source = task[SOURCE_ROW] + i
-            to = task[OUT_ROW] + i
-            if table.shape[0]:
-                if source >= table.shape[0]:
-                    return PLAN
-                to = table[source, 1]
-                source = table[source, 0]
-            if source < 0 or (source + 1) * row_bytes > task[RAW] or to < 0:
-                return PLAN
-            for line in range(task[LINE_FIRST], task[LINE_LAST]):
-                size = lines[line, 2]
-                if (
-                    lines[line, 0] + size > row_bytes
-                    or to * out_row_bytes + lines[line, 1] + size > out_size
-                ):
-                    return PLAN
-                copy(
-                    out + to * out_row_bytes + lines[line, 1],
-                    data + source * row_bytes + lines[line, 0], size,
-                )
         return OK
 
     def run(
@@ -282,8 +303,10 @@ cdef class Decoder:
         cdef const unsigned char *data = NULL
         cdef const unsigned char *source = NULL
         cdef unsigned char *direct
+        cdef size_t needed
+        cdef dcread_target to
         cdef int status = OK
-        cdef int64_t detail = 0, end
+        cdef int64_t detail = 0
         if tasks.shape[1] != 9 or steps.shape[1] != 3 or lines.shape[1] != 3:
             raise ValueError("a table of the plan has a wrong number of columns")
         if first < 0 or last > tasks.shape[0] or table.shape[1] != 2:
@@ -294,6 +317,11 @@ cdef class Decoder:
             if blob is None or blob.shape[0] == 0:
                 raise ValueError("neither a descriptor nor bytes were given")
             source = &blob[0]
+        to.lines = &lines[0, 0] if lines.shape[0] else NULL
+        to.table = &table[0, 0] if table.shape[0] else NULL
+        to.entries = table.shape[0]
+        to.row_bytes, to.out_row_bytes = row_bytes, out_row_bytes
+        to.out, to.out_size = &out[0], out.shape[0]
         with nogil:
             for i in range(first, last):
                 task = &tasks[i, 0]
@@ -302,49 +330,16 @@ cdef class Decoder:
                 ) or task[ADDRESS] < 0 or task[STORED] < 0 or task[RAW] < 0:
                     status = PLAN
                     break
-                direct = NULL
-                end = task[OUT_ROW] * out_row_bytes + task[RAW]
-                if (
-                    not table.shape[0]
-                    and covers(task, lines, row_bytes, out_row_bytes)
-                    and not task[SOURCE_ROW] and task[OUT_ROW] >= 0
-                    and task[ROWS] * row_bytes == task[RAW] and end <= out.shape[0]
-                ):
-                    direct = &out[task[OUT_ROW] * out_row_bytes]
-                status = self._chunk(fd, source, task, steps, direct, &data, &detail)
-                if status == OK and direct == NULL:
-                    status = self._scatter(
-                        data, task, row_bytes, lines, table, &out[0], out.shape[0],
-                        out_row_bytes,
-                    )
+                direct = dcread_direct(&to, task)
+                needed = dcread_needs(&to, task) if direct == NULL else task[RAW]
+                status = self._chunk(
+                    fd, source, task, steps, direct, needed, &data, &detail
+                )
+                if status == OK and direct == NULL and dcread_scatter(&to, task, data):
+                    status = PLAN
                 if status != OK:
                     break
         return None if status == OK else (i, STATUS[status], detail)
-
-
-cdef inline bint covers(
-    const int64_t *task, const int64_t[:, ::1] lines, int64_t row_bytes,
-    int64_t out_row_bytes,
-) noexcept nogil:
-    """Tell whether whole rows follow each other in the chunk and in the output."""
-    return (
-        row_bytes == out_row_bytes and task[LINE_LAST] - task[LINE_FIRST] == 1
-        and lines[task[LINE_FIRST], 2] == row_bytes
-    )
-
-
-cdef inline void copy(
-    unsigned char *out, const unsigned char *data, int64_t size
-) noexcept nogil:
-    """Copy; with sizes that the compiler knows for single elements."""
-    if size == 8:
-        memcpy(out, data, 8)
-    elif size == 4:
-        memcpy(out, data, 4)
-    elif size == 1:
-        out[0] = data[0]
-    else:
-        memcpy(out, data, <size_t>size)
 
 
 STATUS = ("ok", "short", "io", "checksum", "codec", "size", "memory", "plan")

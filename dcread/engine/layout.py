@@ -75,6 +75,11 @@ class Layout:
         return math.prod(self.chunk[1:]) * self.dtype.itemsize
 
     @property
+    def stops_early(self) -> bool:
+        """Whether the first rows of a chunk cost less than the whole chunk."""
+        return self.pipeline.stops_early
+
+    @property
     def chunk_bytes(self) -> int:
         """Bytes of a decoded chunk."""
         return self.chunk[0] * self.row_bytes

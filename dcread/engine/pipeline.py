@@ -30,8 +30,18 @@ NAMES = {
 # block of 128 KiB takes 4 bytes (3 of header and 1 that is repeated).
 _EXPANSION = {DEFLATE: 1032, LZF: 88, ZSTD: 32768}
 
+# zstd calls these deprecated, but has kept them in all versions since 1.0: nothing
+# else decodes a frame by its blocks straight into the output.
+_ZSTD_STEPS = (
+    "ZSTD_getFrameContentSize",
+    "ZSTD_decompressBegin",
+    "ZSTD_nextSrcSizeToDecompress",
+    "ZSTD_decompressContinue",
+)
+
 _lock = PatientLock()
 _ready: dict[int, bool] = {}
+_stepwise = False
 _libraries: list[Any] = []
 
 
@@ -55,6 +65,16 @@ class Pipeline:
     checksum_bits: int
     overhead: int
     expansion: int
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether the first rows of a chunk cost less than the whole chunk.
+
+        The stored bytes must be vouched for by a checksum: a decoder that ends early
+        does not see damage behind.
+        """
+        numbers = self.steps[:, 0].tolist()
+        return numbers[-1:] == [ZSTD] and FLETCHER32 in numbers and _stepwise
 
     @property
     def filtered(self) -> bool:
@@ -113,17 +133,22 @@ def _load_native(number: int, path: str, names: tuple[str, str, str]) -> bool:
     """Give the kernel the addresses of a library's create, free and decompress."""
     from dcread_ext.decode import set_native
 
-    try:
-        library = ctypes.CDLL(path)
-        addresses = [
-            ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
-            for name in names
-        ]
-    except (OSError, AttributeError):  # not exported there (Windows)
+    addresses = _addresses(path, names)
+    if addresses is None:
         return False
-    _libraries.append(library)  # an unloaded library would leave dangling addresses
     set_native(number, *addresses)
     return True
+
+
+def _addresses(path: str, names: tuple[str, ...]) -> list[int] | None:
+    """Return where functions of a library lie, or None if it has not got them all."""
+    try:
+        library = ctypes.CDLL(path)
+        functions = [getattr(library, name) for name in names]
+    except (OSError, AttributeError):  # not exported there (Windows)
+        return None
+    _libraries.append(library)  # an unloaded library would leave dangling addresses
+    return [ctypes.cast(one, ctypes.c_void_p).value or 0 for one in functions]
 
 
 def _load_zstd() -> bool:
@@ -131,7 +156,21 @@ def _load_zstd() -> bool:
 
     path = str(hdf5plugin.get_config().registered_filters.get("zstd", "unknown"))
     names = ("ZSTD_createDCtx", "ZSTD_freeDCtx", "ZSTD_decompressDCtx")
-    return path != "unknown" and _load_native(ZSTD, path, names)
+    if path == "unknown" or not _load_native(ZSTD, path, names):
+        return False
+    _load_zstd_steps(path)
+    return True
+
+
+def _load_zstd_steps(path: str) -> None:
+    """Let the kernel end a frame early, where the library offers that."""
+    from dcread_ext.decode import set_zstd_steps
+
+    global _stepwise  # noqa: PLW0603
+    steps = _addresses(path, _ZSTD_STEPS)
+    if steps is not None:
+        set_zstd_steps(*steps)
+        _stepwise = True
 
 
 def _load_deflate() -> bool:

@@ -108,6 +108,12 @@ class DatasetReader:
         return 1
 
     @property
+    def stops_early(self) -> bool:
+        """Whether the first rows of a chunk cost less than the whole chunk."""
+        layout = self.layout
+        return not isinstance(layout, LeftToH5py) and layout.stops_early
+
+    @property
     def layout(self) -> Layout | Virtual | LeftToH5py:
         """Where the data lie, or why h5py reads them; made when first asked for."""
         if self._layout is None:

@@ -62,6 +62,11 @@ class Virtual:
         """How many rows are decoded together in the first source."""
         return self.reader(self.segments[0]).block_rows if self.segments else 1
 
+    @property
+    def stops_early(self) -> bool:
+        """Whether the first rows of a chunk of the first source cost less than all."""
+        return bool(self.segments) and self.reader(self.segments[0]).stops_early
+
     def reader(self, segment: Segment) -> DatasetReader:
         """Return the reader of a segment's source, opening it if need be.
 

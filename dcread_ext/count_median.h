@@ -23,7 +23,7 @@ typedef struct {
     size_t first, second;
 } dcread_counts;
 
-enum { DCREAD_FEW = 32 }; /* so few pixels are sorted rather than counted again */
+enum { DCREAD_FEW = 12 }; /* so few pixels are sorted rather than counted again */
 
 #endif
 
@@ -75,36 +75,9 @@ static inline size_t NAME(dcread_skip)(const PIXEL *pixels, size_t size, PIXEL l
     return at;
 }
 
-/* The smallest pixel above `low` in whole vectors, else the largest there is. */
-static inline PIXEL NAME(dcread_next_vectors)(const PIXEL *pixels, size_t vectors,
-                                              PIXEL low)
-{
-    const size_t lanes = sizeof(VECTOR) / sizeof(PIXEL);
-    const VECTOR limit = low - (VECTOR){0};
-    VECTOR least = ~(VECTOR){0}, some, nearer;
-    PIXEL above = (PIXEL)~(PIXEL)0;
-    for (; vectors; vectors--, pixels += lanes) {
-        memcpy(&some, pixels, sizeof some);
-        some |= ~(VECTOR)(some > limit); /* those not above count as the largest */
-        nearer = (VECTOR)(some < least);
-        least = (some & nearer) | (least & ~nearer);
-    }
-    for (size_t lane = 0; lane < lanes; lane++)
-        above = least[lane] < above ? least[lane] : above;
-    return above;
-}
 #define VECTOR_LANES (sizeof(VECTOR) / sizeof(PIXEL))
 #else
 #define VECTOR_LANES 1
-static inline PIXEL NAME(dcread_next_vectors)(const PIXEL *pixels, size_t vectors,
-                                              PIXEL low)
-{
-    PIXEL above = (PIXEL)~(PIXEL)0;
-    for (size_t i = 0; i < vectors; i++)
-        above = pixels[i] > low && pixels[i] < above ? pixels[i] : above;
-    return above;
-}
-
 static inline dcread_counts NAME(dcread_count_vectors)(const PIXEL *pixels,
                                                        size_t vectors, PIXEL first,
                                                        PIXEL second)
@@ -160,14 +133,17 @@ static inline void NAME(dcread_collect)(const PIXEL *pixels, size_t size, PIXEL 
     }
 }
 
-/* The smallest pixel above `low`. */
+/* The smallest pixel above `low`, if there is one. Pixels at or below it wrap around
+ * to more than any other: a minimum is all that is left, which compilers know how to
+ * do with vectors. */
 static inline PIXEL NAME(dcread_next)(const PIXEL *pixels, size_t size, PIXEL low)
 {
-    size_t vectors = size / VECTOR_LANES;
-    PIXEL above = NAME(dcread_next_vectors)(pixels, vectors, low);
-    for (size_t i = vectors * VECTOR_LANES; i < size; i++)
-        above = pixels[i] > low && pixels[i] < above ? pixels[i] : above;
-    return above;
+    PIXEL least = (PIXEL)~(PIXEL)0;
+    for (size_t i = 0; i < size; i++) {
+        PIXEL above = (PIXEL)(pixels[i] - low - 1);
+        least = above < least ? above : least;
+    }
+    return (PIXEL)(low + 1 + least);
 }
 
 /* The median of `size` pixels, at least one. The bracket [low, high] always holds the

@@ -8,6 +8,7 @@ cdef extern from *:
     """
     #define PIXEL uint8_t
     #define NAME(x) x##_8
+    #include "prefetch.h"
     #include "count_median.h"
     #undef PIXEL
     #undef NAME
@@ -18,6 +19,7 @@ cdef extern from *:
     ctypedef struct dcread_hint:
         int64_t guess
         int64_t spread
+    void dcread_prefetch(const void *, size_t) noexcept nogil
     double dcread_median_8(const uint8_t *, size_t, dcread_hint *) noexcept nogil
     double dcread_median_16(const uint16_t *, size_t, dcread_hint *) noexcept nogil
 
@@ -47,6 +49,11 @@ cdef void _medians_counted(
                     for column in range(width):
                         place[column] = stack[frame, row, column]
             pixels = scratch
+        elif frame + 1 < stack.shape[0]:
+            # Frames lie far apart: the processor does not guess the next one.
+            dcread_prefetch(
+                &stack[frame + 1, 0, 0], height * width * sizeof(counted)
+            )
         if counted is uint8_t:
             out[frame] = dcread_median_8(pixels, height * width, &hint)
         else:

@@ -8,7 +8,7 @@ import pathlib
 import warnings
 from collections.abc import Collection, Iterable
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,9 @@ from .problems import Problem
 from .referrer import Referrer
 from .tolerance import noting, telling
 from .views import FeatureView
+
+if TYPE_CHECKING:
+    from .engine import FileHandle
 
 FRAME_RATE = "imaging:frame rate"
 
@@ -60,6 +63,7 @@ class InputFile:
         self._policy = Policy.default()
         self._basins: BasinSet | None = None
         self._handle = open_file(path)
+        self._handed_on = False
         try:
             apply_policy(self._handle, self._policy)
             check_sources(self._handle, self._policy)
@@ -81,7 +85,13 @@ class InputFile:
     ) -> None:
         if self._basins is not None:
             self._basins.close()
-        self._handle.close()
+        if not self._handed_on:
+            self._handle.close()
+
+    def hand_on(self) -> FileHandle:
+        """Return the open file: who takes it closes it."""
+        self._handed_on = True
+        return self._handle
 
     def _require_events(self) -> None:
         for problem in self._referrer.problems:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pathlib
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 from .concat_input import InputFile
 from .concat_parts import Input, Piece, Plan
 from .concat_series import continue_frames, continue_times, frame_interval
+from .engine import MAX_OPEN
 from .errors import FormatError, ShapeMismatchError
 from .problems import Problem
+
+if TYPE_CHECKING:
+    from .engine import FileHandle
 
 SERIES = ("frame", "time")
 """Features that are computed, since they must go on from file to file."""
@@ -26,8 +30,12 @@ def make_plan(
     *,
     compute_frame: bool,
     progress: Callable[[float], object],
+    opened: dict[str, FileHandle],
 ) -> Plan:
     """Look at all inputs and decide what the output holds.
+
+    The first inputs stay open, for who reads from them next: they are in `opened`, by
+    path, after an error, too; the caller closes them.
 
     Raises
     ------
@@ -58,6 +66,8 @@ def make_plan(
                     "`features`"
                 )
             inputs.append(file.take(columns, sorted(series)))
+            if len(opened) < MAX_OPEN and str(path) not in opened:
+                opened[str(path)] = file.hand_on()
         progress((number + 1) / len(paths))
     dtypes = {name: _common_dtype(inputs, name) for name in _all_columns(inputs)}
     computed = _series(inputs, frame_wanted=compute_frame and "frame" in wanted)

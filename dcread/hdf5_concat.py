@@ -25,6 +25,8 @@ from .hdf5_data import HDF5Data
 if TYPE_CHECKING:
     import h5py
 
+    from .engine import FileHandle
+
 __all__ = ["check_sources", "concatenated_hdf5_data"]
 
 PathLike = str | os.PathLike[str]
@@ -104,23 +106,44 @@ def concatenated_hdf5_data(
         if path_out is not True:
             _refuse_input(target, files)
         check_target(target, overwrite=overwrite)
-    plan = make_plan(
-        files,
-        wanted,
-        compute_frame=bool(compute_frame),
-        progress=lambda done: report(done / 2),
-    )
-    used = {one.path for part in plan.inputs for one in part.sources}
-    _require_allowed(used, None if target is None else target.parent)
-    if target is None:
-        data = _in_memory(plan, lambda done: report((1 + done) / 2))
-        report(1.0)
-        return data
-    _refuse_input(target, [pathlib.Path(path) for path in used])
-    mode = 0o600 if path_out is True else 0o666
-    with new_file(target, overwrite=overwrite, mode=mode) as file:
-        import h5py
+    opened: dict[str, FileHandle] = {}
+    try:
+        plan = make_plan(
+            files,
+            wanted,
+            compute_frame=bool(compute_frame),
+            progress=lambda done: report(done / 2),
+            opened=opened,
+        )
+        used = {one.path for part in plan.inputs for one in part.sources}
+        _require_allowed(used, None if target is None else target.parent)
+        if target is None:
+            data = _in_memory(plan, lambda done: report((1 + done) / 2))
+        else:
+            _refuse_input(target, [pathlib.Path(path) for path in used])
+            _write(plan, target, report, overwrite, temporary=path_out is True)
+            data = _open_written(target, temporary=path_out is True)
+        # What was opened to look at it is about to be read.
+        data.handle.siblings.adopt(opened)
+    finally:
+        for handle in opened.values():
+            handle.close()
+    report(1.0)
+    return data
 
+
+def _write(
+    plan: Plan,
+    target: pathlib.Path,
+    report: Callable[[float], object],
+    overwrite: bool,
+    *,
+    temporary: bool,
+) -> None:
+    import h5py
+
+    mode = 0o600 if temporary else 0o666
+    with new_file(target, overwrite=overwrite, mode=mode) as file:
         with h5_lock:
             h5 = h5py.File(file, "w", libver=LIBVER)
         try:
@@ -128,9 +151,6 @@ def concatenated_hdf5_data(
         finally:
             with h5_lock:
                 h5.close()
-    data = _open_written(target, temporary=path_out is True)
-    report(1.0)
-    return data
 
 
 def _target(path_out: bool | PathLike | None) -> pathlib.Path | None:

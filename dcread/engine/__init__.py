@@ -11,9 +11,11 @@ from .handle import FileHandle
 from .lock import h5_lock
 from .pool import get_num_threads, set_num_threads
 from .reader import ArrayReader, DatasetReader, Reader, reader_for
+from .siblings import MAX_OPEN
 from .source import FileIdentity
 
 __all__ = [
+    "MAX_OPEN",
     "ArrayReader",
     "DatasetReader",
     "FileHandle",

@@ -78,6 +78,19 @@ class Siblings:
             surplus.close()
         return handle
 
+    def adopt(self, handles: dict[str, FileHandle]) -> None:
+        """Take over files that are open already, by the paths that name them.
+
+        The caller has made sure that this file may lead to them, and closes those that
+        remain in `handles`.
+        """
+        with self._lock:
+            for name in list(handles)[: MAX_OPEN - len(self._open)]:
+                if name not in self._open:
+                    handle = self._open[name] = handles.pop(name)
+                    handle.allow_source = self._owner.allow_source
+                    handle.allow_external = self._owner.allow_external
+
     def _locate(self, name: str, where: str) -> pathlib.Path:
         path, owner = pathlib.Path(name), self._owner
         folder = None if owner.path is None else owner.path.parent

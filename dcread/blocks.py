@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from .block_memory import BlockMemory
 from .engine import Reader, get_num_threads
 from .engine.lock import letting_go
 from .engine.memory import empty
@@ -22,16 +22,7 @@ __all__ = ["BlockStore"]
 _FIRST_RUN = 4 << 20  # bytes; later runs are longer
 _RUN_BYTES = 16 << 20
 _RUNS = 4  # how many runs there are at the least within the allowance
-_FEW = 1 << 18  # bytes to keep at first, until more would be of use
-_MANY = 1 << 30
 _IN_ORDER = 2  # that many steps to the next row mean reading in order
-
-
-class _Run(NamedTuple):
-    """Blocks that were read together."""
-
-    blocks: list[int]
-    stack: NDArray[Any]
 
 
 class BlockStore:
@@ -77,15 +68,10 @@ class BlockStore:
         self._row_bytes = max(1, row)
         self._block_bytes = self._height * self._row_bytes
         self._allowance = allowance
-        self._wanted = max(self._block_bytes, _FEW)
         self._run_bytes = _FIRST_RUN
         self.recent: tuple[int, int, NDArray[Any]] | None = None
-        self._ghosts: OrderedDict[int, None] = OrderedDict()
-        self._most_ghosts = max(1, allowance() // self._block_bytes)
         self._turn = Turn()
-        self._runs: OrderedDict[int, _Run] = OrderedDict()  # by first block
-        self._held = 0  # bytes of all runs
-        self._places: dict[int, tuple[int, int]] = {}  # block: (run, first row there)
+        self._memory = BlockMemory(self._turn, self._block_bytes, allowance)
         self._last_row = self._first_row = -2  # of those asked for in order
         self._trigger = 0  # from this row on the next run is read ahead,
         self._next_start = 0  # which begins at this row
@@ -96,10 +82,7 @@ class BlockStore:
     def nbytes(self) -> int:
         """Bytes in memory, blocks in the making included."""
         with self._turn:
-            return self._nbytes()
-
-    def _nbytes(self) -> int:
-        return self._held + sum(self._turn.busy.values())
+            return self._memory.nbytes
 
     def quick(self, index: int) -> NDArray[Any] | None:
         """Return a row if it lies in the run that was used last, else None."""
@@ -124,13 +107,12 @@ class BlockStore:
             apart = self._lies_apart(block)
             self._note(index)
             while not blocks:
-                place = self._places.get(block)
-                if place is not None:
-                    self._runs.move_to_end(place[0])
-                    stack, start = self._runs[place[0]].stack, place[1]
+                found = self._memory.find(block)
+                if found is not None:
+                    (_, stack), place = found
                     break
                 if block not in self._turn.busy:
-                    alone = apart and block not in self._ghosts
+                    alone = apart and not self._memory.remembers(block)
                     blocks = [block] if alone else self._claim(index, block)
                 if not blocks:
                     self._turn.wait()
@@ -139,11 +121,11 @@ class BlockStore:
         if alone:
             return self._row_alone(base_row, block)
         if blocks:
-            stack, start = self._make(blocks), blocks.index(block) * self._height
+            stack, place = self._make(blocks), blocks.index(block)
         if self._trigger <= index < self._next_start:
             self._look_ahead(index)
         self._remember(block, index)
-        image: NDArray[Any] = stack[start + position]
+        image: NDArray[Any] = stack[place * self._height + position]
         return image
 
     def _lies_apart(self, block: int) -> bool:
@@ -164,7 +146,7 @@ class BlockStore:
         finally:
             with self._turn:
                 self._turn.done([block])
-                self._to_ghosts([block])
+                self._memory.remember([block])
         row: NDArray[Any] = rows[0]
         return row
 
@@ -182,22 +164,23 @@ class BlockStore:
         if self._trigger <= index < self._next_start and self._in_order():
             return  # the next row shall look ahead again
         with self._turn:
-            place = self._places.get(block)
-            if place is None:
+            found = self._memory.find(block)
+            if found is None:
                 return
-            blocks, stack = self._runs[place[0]]
+            (blocks, stack), place = found
             first, count = blocks[0] * self._height, len(stack)
             if blocks[-1] - blocks[0] == len(blocks) - 1:
                 self.recent = first, first + count, stack
             else:
-                part = stack[place[1] : place[1] + self._height]
+                start = place * self._height
+                part = stack[start : start + self._height]
                 first = block * self._height
                 self.recent = first, first + len(part), part
 
     def trim(self) -> None:
         """Drop the oldest blocks until the allowance is kept."""
         with self._turn:
-            self._make_room(0, keep=0)
+            self._make_room(0)
 
     def _run_length(self) -> int:
         """Return how many blocks are read together for a caller in order."""
@@ -218,21 +201,20 @@ class BlockStore:
         return sorted(chosen), index + count
 
     def _missing(self, blocks: list[int]) -> list[int]:
-        busy = self._turn.busy
-        return [b for b in blocks if b not in self._places and b not in busy]
+        held, busy = self._memory, self._turn.busy
+        return [b for b in blocks if b not in held and b not in busy]
 
     def _claim(self, index: int, block: int) -> list[int]:
         """Return the blocks that the caller shall make; none if it has to wait."""
         blocks = [block]
-        if self._ghosts.pop(block, block) is None:
-            # it was dropped too early: keep more from now on
-            self._wanted = _MANY
+        if self._memory.forget(block):
+            self._memory.want_more()  # it was dropped too early
         if self._in_order():
-            self._wanted = _MANY
+            self._memory.want_more()
             blocks = self._missing(self._next_run(index))
-        elif self._wanted < 2 * self._block_bytes and not self._turn.busy:
-            while self._runs:
-                self._drop_oldest()
+        elif self._memory.keeps_one and not self._turn.busy:
+            self.recent = None
+            self._memory.drop_all()
             self._mark(blocks)  # one block is always allowed
             return blocks
         if not self._reserve(blocks):
@@ -254,28 +236,14 @@ class BlockStore:
     def _reserve(self, blocks: list[int], keep: int = 0) -> bool:
         return self._make_room(len(blocks) * self._block_bytes, keep)
 
-    def _make_room(self, nbytes: int, keep: int) -> bool:
-        """Drop runs, but for `keep` ones, to make room; False if there is none."""
-        allowed = self._allowance()
-        limit = min(allowed, self._wanted)
-        while self._nbytes() + nbytes > limit and len(self._runs) > keep:
-            self._drop_oldest()
-        return self._nbytes() + nbytes <= allowed
-
-    def _drop_oldest(self) -> None:
-        """Drop the run that was used least recently, and remember its blocks."""
-        _, run = self._runs.popitem(last=False)
-        self._held -= run.stack.nbytes
-        self.recent = None
-        for block in run.blocks:
-            del self._places[block]
-        self._to_ghosts(run.blocks)
-
-    def _to_ghosts(self, blocks: list[int]) -> None:
-        """Remember blocks that are not held, but were asked for."""
-        self._ghosts.update(dict.fromkeys(blocks))
-        while len(self._ghosts) > self._most_ghosts:
-            self._ghosts.popitem(last=False)
+    def _make_room(self, nbytes: int, keep: int = 0) -> bool:
+        room = self._memory.make_room(nbytes, keep)
+        if (
+            self.recent is not None
+            and self.recent[0] // self._height not in self._memory
+        ):
+            self.recent = None
+        return room
 
     def _make(self, blocks: list[int]) -> NDArray[Any]:
         try:
@@ -286,10 +254,7 @@ class BlockStore:
             raise
         with self._turn:
             if not self._closed:
-                self._runs[blocks[0]] = _Run(blocks, stack)
-                self._held += stack.nbytes
-                for number, block in enumerate(blocks):
-                    self._places[block] = (blocks[0], number * self._height)
+                self._memory.keep(blocks, stack)
             self._turn.done(blocks)
         return stack
 
@@ -356,6 +321,4 @@ class BlockStore:
                 thread.join()
         with self._turn:
             self.recent = None
-            self._runs.clear()
-            self._places.clear()
-            self._held = 0
+            self._memory.drop_all()

@@ -59,7 +59,7 @@ def test_walking_again_reads_nothing(stack):
 def test_random_images_again_read_nothing(stack):
     source = Counting(stack)
     cache = HDF5ImageCache(source, chunk_size=400, cache_size=2)
-    cache._blocks._wanted = 4 * BLOCK * 1600  # as if blocks were larger
+    cache._blocks._memory.wanted = 4 * BLOCK * 1600  # as if blocks were larger
     picks = np.random.default_rng(2).permutation(800)[:100].tolist()
     for _ in range(2):  # a block that is missed once makes it keep all
         for index in picks:

@@ -1,0 +1,123 @@
+"""Blocks that are held in memory, within an allowance, and those that were dropped."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from .turns import Turn
+
+__all__ = ["BlockMemory"]
+
+_FEW = 1 << 18  # bytes to keep at first, until more would be of use
+_MANY = 1 << 30
+
+
+class _Run(NamedTuple):
+    """Blocks that were read together."""
+
+    blocks: list[int]
+    stack: NDArray[Any]
+
+
+class BlockMemory:
+    """Runs of blocks; the one that was used least recently leaves first.
+
+    Callers hold the lock of `turn`.
+
+    Parameters
+    ----------
+    turn : Turn
+        Knows the blocks in the making, which count as held.
+    block_bytes : int
+        Bytes of a block.
+    allowance : callable
+        Returns how many bytes the blocks may take at this moment.
+
+    Attributes
+    ----------
+    wanted : int
+        Bytes that are worth keeping: few until more turns out to be of use.
+    """
+
+    def __init__(
+        self, turn: Turn, block_bytes: int, allowance: Callable[[], int]
+    ) -> None:
+        self._turn = turn
+        self._block_bytes = block_bytes
+        self._allowance = allowance
+        self.wanted = max(block_bytes, _FEW)
+        self._runs: OrderedDict[int, _Run] = OrderedDict()  # by first block
+        self._held = 0  # bytes of all runs
+        self._places: dict[int, tuple[int, int]] = {}  # block: (run, place there)
+        self._ghosts: OrderedDict[int, None] = OrderedDict()
+        self._most_ghosts = max(1, allowance() // block_bytes)
+
+    def __contains__(self, block: int) -> bool:
+        return block in self._places
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory, blocks in the making included."""
+        return self._held + sum(self._turn.busy.values())
+
+    @property
+    def keeps_one(self) -> bool:
+        """Whether no more than one block is kept."""
+        return self.wanted < 2 * self._block_bytes
+
+    def want_more(self) -> None:
+        """Keep as much as is allowed from now on."""
+        self.wanted = _MANY
+
+    def find(self, block: int) -> tuple[_Run, int] | None:
+        """Return the run of a block, as the last used one, and the block's place."""
+        place = self._places.get(block)
+        if place is None:
+            return None
+        self._runs.move_to_end(place[0])
+        return self._runs[place[0]], place[1]
+
+    def keep(self, blocks: list[int], stack: NDArray[Any]) -> None:
+        """Hold the rows of blocks that were read together."""
+        self._runs[blocks[0]] = _Run(blocks, stack)
+        self._held += stack.nbytes
+        for place, block in enumerate(blocks):
+            self._places[block] = blocks[0], place
+
+    def make_room(self, nbytes: int, keep: int = 0) -> bool:
+        """Drop runs, but for `keep` ones, to make room; False if there is none."""
+        allowed = self._allowance()
+        limit = min(allowed, self.wanted)
+        while self.nbytes + nbytes > limit and len(self._runs) > keep:
+            self._drop_oldest()
+        return self.nbytes + nbytes <= allowed
+
+    def drop_all(self) -> None:
+        """Drop all runs."""
+        while self._runs:
+            self._drop_oldest()
+
+    def _drop_oldest(self) -> None:
+        _, run = self._runs.popitem(last=False)
+        self._held -= run.stack.nbytes
+        for block in run.blocks:
+            del self._places[block]
+        self.remember(run.blocks)
+
+    def remember(self, blocks: list[int]) -> None:
+        """Note blocks that are not held (any more), but were asked for."""
+        self._ghosts.update(dict.fromkeys(blocks))
+        while len(self._ghosts) > self._most_ghosts:
+            self._ghosts.popitem(last=False)
+
+    def remembers(self, block: int) -> bool:
+        """Tell whether a block was asked for before and is not held."""
+        return block in self._ghosts
+
+    def forget(self, block: int) -> bool:
+        """Forget that a block was asked for; tell whether it was."""
+        return self._ghosts.pop(block, block) is None

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from .engine.memory import empty
+from .engine.memory import Lease, empty
 
 __all__ = ["ChunkMemory"]
 
@@ -35,6 +35,7 @@ class ChunkMemory:
         self.nbytes = nbytes
         self._limit = limit
         self._count = 0
+        self._taker = weakref.WeakMethod(self._take_back)
         # its `put` may be called by the garbage collector at any time
         self._free: queue.SimpleQueue[NDArray[np.uint8] | None] = queue.SimpleQueue()
 
@@ -85,28 +86,14 @@ class ChunkMemory:
         self, block: NDArray[np.uint8], shape: tuple[int, ...], dtype: DTypeLike
     ) -> NDArray[Any]:
         size = math.prod(shape) * np.dtype(dtype).itemsize
-        return np.asarray(_Loan(self, block))[:size].view(dtype).reshape(shape)
+        return (
+            np.asarray(Lease(block, weakref.WeakMethod(self._take_back)))[:size]
+            .view(dtype)
+            .reshape(shape)
+        )
 
     def _take_back(self, block: NDArray[np.uint8]) -> None:
         if self._count > self._limit or self._free.qsize() >= self._limit:
             self._count -= 1
         else:
             self._free.put(block)
-
-
-class _Loan:
-    """What arrays have as their base: it lives for as long as any view of them.
-
-    An array as base would not do: NumPy lets views of views point to it directly,
-    past the array that was lent.
-    """
-
-    def __init__(self, owner: ChunkMemory, block: NDArray[np.uint8]) -> None:
-        self._owner = weakref.ref(owner)
-        self._block = block
-        self.__array_interface__ = block.__array_interface__
-
-    def __del__(self) -> None:
-        owner = self._owner()
-        if owner is not None:
-            owner._take_back(self._block)

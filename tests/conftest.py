@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
+from collections.abc import Callable
 
 import pytest
 from hypothesis import settings
@@ -39,3 +41,20 @@ def data_dir() -> pathlib.Path:
     """The folder of real measurements."""
     _require_data()
     return DATA
+
+
+def _open_files() -> set[pathlib.Path]:
+    descriptors = pathlib.Path("/proc/self/fd")
+    if not descriptors.exists():
+        pytest.skip("no /proc here to look at")
+    paths = set()
+    for descriptor in descriptors.iterdir():
+        with contextlib.suppress(OSError):
+            paths.add(descriptor.readlink())
+    return paths
+
+
+@pytest.fixture
+def open_files() -> Callable[[], set[pathlib.Path]]:
+    """A function that returns the paths of all files that this process has open."""
+    return _open_files

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import pathlib
+from collections.abc import Callable
 
 import h5py
 import numpy as np
@@ -19,18 +19,6 @@ from dcread.errors import (
     FormatError,
     NotAFileError,
 )
-
-
-def open_files() -> set[pathlib.Path]:
-    """Return the paths of all files that this process has open."""
-    descriptors = pathlib.Path("/proc/self/fd")
-    if not descriptors.exists():
-        pytest.skip("no /proc here to look at")
-    paths = set()
-    for descriptor in descriptors.iterdir():
-        with contextlib.suppress(OSError):
-            paths.add(descriptor.readlink())
-    return paths
 
 
 def test_missing(tmp_path: pathlib.Path) -> None:
@@ -141,7 +129,9 @@ def test_empty_hdf5(tmp_path: pathlib.Path) -> None:
 
 
 def test_an_error_leaves_nothing_open(
-    data_dir: pathlib.Path, tmp_path: pathlib.Path
+    data_dir: pathlib.Path,
+    tmp_path: pathlib.Path,
+    open_files: Callable[[], set[pathlib.Path]],
 ) -> None:
     path = tmp_path / "copy.rtdc"
     path.write_bytes((data_dir / "fl_2018.rtdc").read_bytes())

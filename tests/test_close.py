@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import pathlib
 import threading
@@ -20,18 +19,6 @@ from dcread.errors import ClosedError
 @pytest.fixture
 def path(data_dir: pathlib.Path) -> pathlib.Path:
     return data_dir / "fl_wide-channel_2023.rtdc"
-
-
-def open_files() -> set[pathlib.Path]:
-    """Return the paths of all files that this process has open."""
-    descriptors = pathlib.Path("/proc/self/fd")
-    if not descriptors.exists():
-        pytest.skip("no /proc here to look at")
-    paths = set()
-    for descriptor in descriptors.iterdir():
-        with contextlib.suppress(OSError):
-            paths.add(descriptor.readlink())
-    return paths
 
 
 ACCESS: dict[str, Callable[[HDF5Data], object]] = {
@@ -155,7 +142,9 @@ def test_the_caller_may_close_first(path: pathlib.Path) -> None:
 
 
 def test_a_forgotten_measurement_closes_at_once(
-    path: pathlib.Path, tmp_path: pathlib.Path
+    path: pathlib.Path,
+    tmp_path: pathlib.Path,
+    open_files: Callable[[], set[pathlib.Path]],
 ) -> None:
     copy = tmp_path / "copy.rtdc"
     copy.write_bytes(path.read_bytes())

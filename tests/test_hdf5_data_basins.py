@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
 import json
 import pathlib
@@ -28,18 +27,6 @@ Write = Callable[..., pathlib.Path]
 def _store_basin(h5: h5py.File, key: str, definition: dict[str, Any]) -> None:
     lines = json.dumps(definition, indent=2).split("\n")
     h5[f"basins/{key}"] = np.array([line.encode() for line in lines])
-
-
-def open_files() -> set[pathlib.Path]:
-    """Return the paths of all files that this process has open."""
-    descriptors = pathlib.Path("/proc/self/fd")
-    if not descriptors.exists():
-        pytest.skip("no /proc here to look at")
-    paths = set()
-    for descriptor in descriptors.iterdir():
-        with contextlib.suppress(OSError):
-            paths.add(descriptor.readlink())
-    return paths
 
 
 @pytest.fixture
@@ -227,7 +214,10 @@ def test_given_definitions(write: Write, source: pathlib.Path) -> None:
 
 
 def test_a_forgotten_measurement_lets_go_of_its_basins(
-    write: Write, source: pathlib.Path, tmp_path: pathlib.Path
+    write: Write,
+    source: pathlib.Path,
+    tmp_path: pathlib.Path,
+    open_files: Callable[[], set[pathlib.Path]],
 ) -> None:
     copy = tmp_path / "basin.rtdc"
     copy.write_bytes(source.read_bytes())
@@ -242,7 +232,10 @@ def test_a_forgotten_measurement_lets_go_of_its_basins(
 
 
 def test_closing_closes_the_basins(
-    write: Write, source: pathlib.Path, tmp_path: pathlib.Path
+    write: Write,
+    source: pathlib.Path,
+    tmp_path: pathlib.Path,
+    open_files: Callable[[], set[pathlib.Path]],
 ) -> None:
     copy = tmp_path / "basin.rtdc"
     copy.write_bytes(source.read_bytes())

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,25 +32,43 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     raw = _take(size)
     if raw is None:
         raw = np.empty(size, np.uint8)
-    return np.ndarray(shape, dtype, buffer=np.asarray(_Lease(raw)))
+    return np.ndarray(shape, dtype, buffer=np.asarray(Lease(raw, _taker)))
 
 
-class _Lease:
+Taker = Callable[[NDArray[np.uint8]], None]
+
+
+class Lease:
     """The base of an array, and so of all its views; its end is that of the last.
 
     It must not be an array: NumPy passes over those to what lies below, and the base
     would be gone too early.
+
+    Parameters
+    ----------
+    raw : ndarray of uint8
+        The memory that is lent.
+    taker : callable
+        Asked at the end who takes the memory back (None: nobody is there any more).
     """
 
-    __slots__ = ("__array_interface__", "_raw")
+    __slots__ = ("__array_interface__", "_raw", "_taker")
 
-    def __init__(self, raw: NDArray[np.uint8]) -> None:
+    def __init__(
+        self, raw: NDArray[np.uint8], taker: Callable[[], Taker | None]
+    ) -> None:
         self._raw = raw
+        self._taker = taker
         self.__array_interface__ = raw.__array_interface__
 
     def __del__(self) -> None:
-        if _give_back is not None:  # the interpreter is not shutting down
-            _give_back(self._raw)
+        take_back = self._taker()
+        if take_back is not None:
+            take_back(self._raw)
+
+
+def _taker() -> Taker | None:
+    return _give_back  # None while the interpreter shuts down
 
 
 def _take(size: int) -> NDArray[np.uint8] | None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
 import os
-import pathlib
 import shutil
-import sys
 import warnings
 
 import h5py
@@ -269,37 +266,34 @@ def test_file_object_may_not_name_other_files(joined):
             data["deform"]
 
 
-def _open_here(folder):
-    """Return the names of the files in a folder that this process has open."""
-    found = set()
-    for number in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):
-            path = pathlib.Path(os.readlink(f"/proc/self/fd/{number}"))
-            if path.parent == folder:
-                found.add(path.name)
-    return found
+@pytest.fixture
+def opened(open_files, tmp_path):
+    """Return the names of the files in the test's folder that are open."""
+    return lambda: {path.name for path in open_files() if path.parent == tmp_path}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 @pytest.mark.parametrize("in_memory", [False, True])
-def test_inputs_stay_open_for_who_reads_them_next(measurement, tmp_path, in_memory):
+def test_inputs_stay_open_for_who_reads_them_next(
+    measurement, tmp_path, opened, in_memory
+):
     paths = [measurement(f"{name}.rtdc", seed=n) for n, name in enumerate("abc")]
     out = None if in_memory else tmp_path / "out" / "o.rtdc"
     (tmp_path / "out").mkdir()
     data = concatenated_hdf5_data([*paths, paths[0]], out)
-    assert _open_here(tmp_path) == {"a.rtdc", "b.rtdc", "c.rtdc"}
+    assert opened() == {"a.rtdc", "b.rtdc", "c.rtdc"}
     assert data.image[35].max() == 10
     data.close()
-    assert _open_here(tmp_path) == set()
+    assert opened() == set()
     with pytest.raises(ValueError, match="lacks deform"):
         concatenated_hdf5_data([*paths, measurement("d.rtdc", deform=None)], None)
-    assert _open_here(tmp_path) == set()
+    assert opened() == set()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_no_more_inputs_stay_open_than_there_is_room(measurement, join, monkeypatch):
+def test_no_more_inputs_stay_open_than_there_is_room(
+    measurement, join, opened, monkeypatch
+):
     monkeypatch.setattr("dcread.concat_plan.MAX_OPEN", 2)
     paths = [measurement(f"{name}.rtdc", seed=n) for n, name in enumerate("abcd")]
     data = join(paths)
-    assert _open_here(paths[0].parent) == {"a.rtdc", "b.rtdc"}
+    assert opened() == {"a.rtdc", "b.rtdc"}
     assert [int(data.image[row].max()) for row in (5, 15, 25, 35)] == [10, 60, 110, 160]

@@ -202,9 +202,11 @@ cdef class Decoder:
         """Undo the filters of one chunk; into `direct` unless that is NULL.
 
         What lies behind the first `needed` bytes may be left undecoded, if a checksum
-        has shown already that the chunk is as it was written.
+        has shown already that the chunk is as it was written, and unread, if there is
+        nothing to decode.
         """
         cdef size_t raw = <size_t>task[RAW], size = <size_t>task[STORED], got
+        cdef size_t wanted = size
         cdef bint vouched = False
         cdef size_t sums = 0, producers = 0, expected
         cdef bint last
@@ -223,14 +225,16 @@ cdef class Decoder:
         if blob != NULL:
             data = blob + task[ADDRESS]
         else:
+            if not sums and not producers and size == raw:
+                wanted = needed
             if direct != NULL and not sums and not producers and size == raw:
                 target = direct
             else:
                 target = self._buffer(0, size)
             if target == NULL:
                 return MEMORY
-            status = dcread_pread(fd, target, size, task[ADDRESS])
-            if status != <long long>size:
+            status = dcread_pread(fd, target, wanted, task[ADDRESS])
+            if status != <long long>wanted:
                 detail[0] = status
                 return SHORT if status >= 0 else IO
             data = target

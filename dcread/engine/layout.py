@@ -77,7 +77,7 @@ class Layout:
     @property
     def stops_early(self) -> bool:
         """Whether the first rows of a chunk cost less than the whole chunk."""
-        return self.pipeline.stops_early
+        return not self.contiguous and self.pipeline.stops_early
 
     @property
     def chunk_bytes(self) -> int:

@@ -70,10 +70,12 @@ class Pipeline:
     def stops_early(self) -> bool:
         """Whether the first rows of a chunk cost less than the whole chunk.
 
-        The stored bytes must be vouched for by a checksum: a decoder that ends early
+        Compressed bytes must be vouched for by a checksum: a decoder that ends early
         does not see damage behind.
         """
         numbers = self.steps[:, 0].tolist()
+        if not numbers:
+            return True
         return numbers[-1:] == [ZSTD] and FLETCHER32 in numbers and _stepwise
 
     @property

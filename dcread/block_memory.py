@@ -53,7 +53,7 @@ class BlockMemory:
         self._runs: OrderedDict[int, _Run] = OrderedDict()  # by first block
         self._held = 0  # bytes of all runs
         self._places: dict[int, tuple[int, int]] = {}  # block: (run, place there)
-        self._ghosts: OrderedDict[int, None] = OrderedDict()
+        self._ghosts: OrderedDict[int, bool] = OrderedDict()  # whether it was held
         self._most_ghosts = max(1, allowance() // block_bytes)
 
     def __contains__(self, block: int) -> bool:
@@ -106,11 +106,11 @@ class BlockMemory:
         self._held -= run.stack.nbytes
         for block in run.blocks:
             del self._places[block]
-        self.remember(run.blocks)
+        self.remember(run.blocks, held=True)
 
-    def remember(self, blocks: list[int]) -> None:
-        """Note blocks that are not held (any more), but were asked for."""
-        self._ghosts.update(dict.fromkeys(blocks))
+    def remember(self, blocks: list[int], *, held: bool) -> None:
+        """Note blocks that are not held (any more, or never were), but asked for."""
+        self._ghosts.update(dict.fromkeys(blocks, held))
         while len(self._ghosts) > self._most_ghosts:
             self._ghosts.popitem(last=False)
 
@@ -118,6 +118,6 @@ class BlockMemory:
         """Tell whether a block was asked for before and is not held."""
         return block in self._ghosts
 
-    def forget(self, block: int) -> bool:
-        """Forget that a block was asked for; tell whether it was."""
-        return self._ghosts.pop(block, block) is None
+    def forget(self, block: int) -> bool | None:
+        """Forget that a block was asked for; tell whether it was held (None: never)."""
+        return self._ghosts.pop(block, None)

@@ -104,7 +104,7 @@ class BlockStore:
         blocks: list[int] = []
         alone = False
         with self._turn:
-            apart = self._lies_apart(block)
+            far = self._is_far(block)
             self._note(index)
             while not blocks:
                 found = self._memory.find(block)
@@ -112,8 +112,8 @@ class BlockStore:
                     (_, stack), place = found
                     break
                 if block not in self._turn.busy:
-                    alone = apart and not self._memory.remembers(block)
-                    blocks = [block] if alone else self._claim(index, block)
+                    alone = far and self._row_is_cheap(block)
+                    blocks = [block] if alone else self._claim(index, block, far)
                 if not blocks:
                     self._turn.wait()
             if alone:
@@ -128,16 +128,17 @@ class BlockStore:
         image: NDArray[Any] = stack[place * self._height + position]
         return image
 
-    def _lies_apart(self, block: int) -> bool:
-        """Tell whether a block is neither the last one's neighbour nor that itself.
-
-        And whether a row of it costs less than all of it.
-        """
+    def _is_far(self, block: int) -> bool:
+        """Tell whether a block is neither that of the last row nor its neighbour."""
         last = self._last_row
         if self._indices is not None and 0 <= last < self._length:
             last = int(self._indices[last])
-        apart = abs(block - last // self._height) > 1
-        return apart and getattr(self._reader, "stops_early", False)
+        return abs(block - last // self._height) > 1
+
+    def _row_is_cheap(self, block: int) -> bool:
+        """Tell whether to read a single row of a block, the first one of it."""
+        cheap = getattr(self._reader, "stops_early", False)
+        return cheap and not self._memory.remembers(block)
 
     def _row_alone(self, base_row: int, block: int) -> NDArray[Any]:
         """Return a row of a block that is not kept; asked for again, it will be."""
@@ -146,7 +147,7 @@ class BlockStore:
         finally:
             with self._turn:
                 self._turn.done([block])
-                self._memory.remember([block])
+                self._memory.remember([block], held=False)
         row: NDArray[Any] = rows[0]
         return row
 
@@ -204,11 +205,12 @@ class BlockStore:
         held, busy = self._memory, self._turn.busy
         return [b for b in blocks if b not in held and b not in busy]
 
-    def _claim(self, index: int, block: int) -> list[int]:
+    def _claim(self, index: int, block: int, far: bool) -> list[int]:
         """Return the blocks that the caller shall make; none if it has to wait."""
         blocks = [block]
-        if self._memory.forget(block):
-            self._memory.want_more()  # it was dropped too early
+        was_held = self._memory.forget(block)
+        if was_held or (was_held is not None and far):
+            self._memory.want_more()  # it was dropped too early, or never kept
         if self._in_order():
             self._memory.want_more()
             blocks = self._missing(self._next_run(index))

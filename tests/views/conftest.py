@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pathlib
+import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +13,9 @@ import hdf5plugin
 import numpy as np
 import pytest
 from hypothesis import strategies as st
+
+from dcread.engine import ArrayReader
+from dcread.errors import FormatError
 
 BAD = [
     1.5,
@@ -135,3 +140,54 @@ def h5(image_path: pathlib.Path) -> Iterator[h5py.File]:
     """The file with the images, open."""
     with h5py.File(image_path, "r") as h5:
         yield h5
+
+
+_BLOCK = 8
+
+
+class Slow:
+    """A reader that keeps book of what is read, and may fail or be slow."""
+
+    def __init__(self, array, delay=0.0, block_rows=_BLOCK):
+        self.inner = ArrayReader(array)
+        self.shape, self.dtype = self.inner.shape, self.inner.dtype
+        self.name, self.filename, self.block_rows = "image", "a file", block_rows
+        self.delay = delay
+        self.asked = []
+        self.threads = set()
+        self.bad = None
+        self.reading = self.most = 0
+        self._lock = threading.Lock()
+
+    def read(self, rows, out=None, window=None):
+        numbers = np.arange(self.shape[0])[rows]
+        with self._lock:
+            self.asked.append(numbers)
+            self.threads.add(threading.current_thread().name)
+            self.reading += len(numbers)
+            self.most = max(self.most, self.reading)
+        time.sleep(self.delay)
+        try:
+            if self.bad is not None and self.bad in numbers:
+                raise FormatError(f"row {self.bad} is damaged")
+            return self.inner.read(rows, out, window)
+        finally:
+            with self._lock:
+                self.reading -= len(numbers)
+
+    def map_blocks(self, rows, func, window=None):
+        func(rows.start, self.read(rows, window=window))
+
+    @property
+    def rows_read(self):
+        return sum(map(len, self.asked))
+
+    @property
+    def ahead(self):
+        return any(name.startswith("dcread-ahead") for name in self.threads)
+
+
+@pytest.fixture(scope="session")
+def slow() -> type[Slow]:
+    """A class of readers (test folders are not packages)."""
+    return Slow

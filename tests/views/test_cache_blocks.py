@@ -10,53 +10,10 @@ import numpy as np
 import pytest
 
 from dcread.cache import HDF5ImageCache, ImageCorrCache
-from dcread.engine import ArrayReader
 from dcread.errors import FormatError
 from dcread.mapped import MappedHDF5Dataset
 
 BLOCK = 8
-
-
-class Slow:
-    """A reader that keeps book of what is read, and may fail or be slow."""
-
-    def __init__(self, array, delay=0.0, block_rows=BLOCK):
-        self.inner = ArrayReader(array)
-        self.shape, self.dtype = self.inner.shape, self.inner.dtype
-        self.name, self.filename, self.block_rows = "image", "a file", block_rows
-        self.delay = delay
-        self.asked = []
-        self.threads = set()
-        self.bad = None
-        self.reading = self.most = 0
-        self._lock = threading.Lock()
-
-    def read(self, rows, out=None, window=None):
-        numbers = np.arange(self.shape[0])[rows]
-        with self._lock:
-            self.asked.append(numbers)
-            self.threads.add(threading.current_thread().name)
-            self.reading += len(numbers)
-            self.most = max(self.most, self.reading)
-        time.sleep(self.delay)
-        try:
-            if self.bad is not None and self.bad in numbers:
-                raise FormatError(f"row {self.bad} is damaged")
-            return self.inner.read(rows, out, window)
-        finally:
-            with self._lock:
-                self.reading -= len(numbers)
-
-    def map_blocks(self, rows, func, window=None):
-        func(rows.start, self.read(rows, window=window))
-
-    @property
-    def rows_read(self):
-        return sum(map(len, self.asked))
-
-    @property
-    def ahead(self):
-        return any(name.startswith("dcread-ahead") for name in self.threads)
 
 
 @pytest.fixture
@@ -72,8 +29,8 @@ def wait_for(condition):
     raise AssertionError("it did not happen within five seconds")
 
 
-def test_a_random_image_costs_one_block(stack):
-    source = Slow(stack)
+def test_a_random_image_costs_one_block(slow, stack):
+    source = slow(stack)
     cache = HDF5ImageCache(source, chunk_size=200, cache_size=2)
     for index in (399, 3, 117, 250):
         source.asked.clear()
@@ -89,65 +46,8 @@ def test_a_random_image_costs_one_block(stack):
     assert set(cache.cache) <= {0, 1}
 
 
-def test_a_random_image_costs_what_it_needs_of_a_block(stack):
-    """Where the reader can end early, blocks are read once a second row is wanted."""
-    source = Slow(stack)
-    source.stops_early = True
-    cache = HDF5ImageCache(source, chunk_size=200, cache_size=2)
-
-    def costs(index, first, count):
-        source.asked.clear()
-        np.testing.assert_array_equal(cache[index], stack[index])
-        assert [rows.tolist() for rows in source.asked] == (
-            [list(range(first, first + count))] if count else []
-        )
-
-    costs(399, 399, 1)  # far from the one before
-    costs(117, 117, 1)
-    costs(118, 112, BLOCK)  # a second one of the same block
-    costs(119, 0, 0)
-    costs(125, 120, BLOCK)  # a block next to the last one
-    costs(398, 392, BLOCK)  # and one that was met before
-    costs(5, 5, 1)
-    costs(112, 0, 0)
-    assert not source.ahead
-
-
-def test_rows_that_lie_apart_behind_a_mapping(stack):
-    source = Slow(stack)
-    source.stops_early = True
-    order = np.arange(0, 400, 3 * BLOCK)[::-1]
-    cache = HDF5ImageCache(MappedHDF5Dataset(source, order))
-    for index in (0, 9, 4, 2):
-        np.testing.assert_array_equal(cache[index], stack[order[index]])
-    assert source.rows_read == 4
-    np.testing.assert_array_equal(cache[2], stack[order[2]])
-    assert source.rows_read == 4 + BLOCK
-
-
-def test_many_threads_and_rows_that_lie_apart(stack):
-    """One thread reads of a block at a time, the others find it or read it whole."""
-    source = Slow(stack, delay=0.001)
-    source.stops_early = True
-    cache = HDF5ImageCache(source, chunk_size=200, cache_size=4)
-    wanted = np.random.default_rng(5).integers(0, 400, (8, 60))
-    failed = []
-
-    def look(part):
-        failed.extend(i for i in part if not np.array_equal(cache[i], stack[i]))
-
-    threads = [threading.Thread(target=look, args=(part,)) for part in wanted]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failed
-    # each block at the most once as a row and once whole, as all of them may stay
-    assert source.rows_read <= 50 * (1 + BLOCK)
-
-
-def test_a_random_image_behind_a_mapping_costs_one_block(stack):
-    source = Slow(stack)
+def test_a_random_image_behind_a_mapping_costs_one_block(slow, stack):
+    source = slow(stack)
     order = np.random.default_rng(1).permutation(400)
     cache = HDF5ImageCache(MappedHDF5Dataset(source, order))
     np.testing.assert_array_equal(cache[7], stack[order[7]])
@@ -156,8 +56,8 @@ def test_a_random_image_behind_a_mapping_costs_one_block(stack):
     assert source.rows_read == BLOCK
 
 
-def test_a_correction_costs_one_block_of_each(stack):
-    image, back = Slow(stack), Slow(stack[::-1].copy())
+def test_a_correction_costs_one_block_of_each(slow, stack):
+    image, back = slow(stack), slow(stack[::-1].copy())
     corr = ImageCorrCache(HDF5ImageCache(image), HDF5ImageCache(back))
     expected = stack.astype(np.int16) - stack[::-1]
     np.testing.assert_array_equal(corr[77], expected[77])
@@ -165,8 +65,8 @@ def test_a_correction_costs_one_block_of_each(stack):
     assert (image.rows_read, back.rows_read) == (BLOCK, BLOCK)
 
 
-def test_a_correction_uses_the_chunks_that_are_held(stack):
-    image, back = Slow(stack), Slow(stack[::-1].copy())
+def test_a_correction_uses_the_chunks_that_are_held(slow, stack):
+    image, back = slow(stack), slow(stack[::-1].copy())
     corr = ImageCorrCache(
         HDF5ImageCache(image, chunk_size=50), HDF5ImageCache(back, chunk_size=50)
     )
@@ -181,8 +81,8 @@ def test_a_correction_uses_the_chunks_that_are_held(stack):
     assert (image.rows_read, back.rows_read) == (100, 100)
 
 
-def test_images_of_a_held_chunk_are_not_read(stack):
-    source = Slow(stack)
+def test_images_of_a_held_chunk_are_not_read(slow, stack):
+    source = slow(stack)
     cache = HDF5ImageCache(source, chunk_size=100)
     cache.get_chunk(2)
     for expr in (
@@ -197,8 +97,8 @@ def test_images_of_a_held_chunk_are_not_read(stack):
 
 
 @pytest.mark.parametrize("mapping", [None, slice(0, 400, 3), slice(None, None, -1)])
-def test_images_in_order_read_each_block_once_and_ahead(stack, mapping):
-    source = Slow(stack)
+def test_images_in_order_read_each_block_once_and_ahead(slow, stack, mapping):
+    source = slow(stack)
     view, expected = source, stack
     if mapping is not None:
         rows = np.arange(400)[mapping]
@@ -212,8 +112,8 @@ def test_images_in_order_read_each_block_once_and_ahead(stack, mapping):
     cache.close()
 
 
-def test_chunks_in_order_are_made_ahead(stack):
-    source = Slow(stack)
+def test_chunks_in_order_are_made_ahead(slow, stack):
+    source = slow(stack)
     cache = HDF5ImageCache(source, chunk_size=40, cache_size=2)
     for chunk in (0, 1):
         cache.get_chunk(chunk)
@@ -229,8 +129,8 @@ def test_chunks_in_order_are_made_ahead(stack):
 @pytest.mark.parametrize(
     ("order", "cache_size"), [([0, 2, 4, 1, 9, 3, 7], 2), ([0, 1, 2, 3], 1)]
 )
-def test_nothing_ahead(stack, order, cache_size):
-    source = Slow(stack)
+def test_nothing_ahead(slow, stack, order, cache_size):
+    source = slow(stack)
     cache = HDF5ImageCache(source, chunk_size=40, cache_size=cache_size)
     for chunk in order:
         cache.get_chunk(chunk)
@@ -239,9 +139,9 @@ def test_nothing_ahead(stack, order, cache_size):
     assert not source.ahead
 
 
-def test_close_ends_what_runs_ahead(stack):
+def test_close_ends_what_runs_ahead(slow, stack):
     before = threading.enumerate()
-    source = Slow(stack, delay=0.05)
+    source = slow(stack, delay=0.05)
     cache = HDF5ImageCache(source, chunk_size=40, cache_size=2)
     cache.get_chunk(0)
     cache.get_chunk(1)
@@ -252,8 +152,8 @@ def test_close_ends_what_runs_ahead(stack):
     assert not source.reading
 
 
-def test_error_ahead_surfaces_when_the_chunk_is_asked_for(stack):
-    source = Slow(stack)
+def test_error_ahead_surfaces_when_the_chunk_is_asked_for(slow, stack):
+    source = slow(stack)
     source.bad = 90
     cache = HDF5ImageCache(source, chunk_size=40, cache_size=2)
     cache.get_chunk(0)
@@ -271,8 +171,8 @@ def test_error_ahead_surfaces_when_the_chunk_is_asked_for(stack):
     cache.close()
 
 
-def test_threads_get_the_right_images_within_the_bound(stack):
-    source = Slow(stack, delay=0.0005)
+def test_threads_get_the_right_images_within_the_bound(slow, stack):
+    source = slow(stack, delay=0.0005)
     cache = HDF5ImageCache(source, chunk_size=40, cache_size=2)
     wrong = []
 
@@ -300,8 +200,8 @@ def test_threads_get_the_right_images_within_the_bound(stack):
     cache.close()
 
 
-def test_one_thread_makes_a_chunk_or_block(stack):
-    source = Slow(stack, delay=0.1)
+def test_one_thread_makes_a_chunk_or_block(slow, stack):
+    source = slow(stack, delay=0.1)
     cache = HDF5ImageCache(source, chunk_size=40, cache_size=2)
     for ask in (lambda: cache.get_chunk(7), lambda: cache[3]):
         source.asked.clear()
@@ -313,8 +213,8 @@ def test_one_thread_makes_a_chunk_or_block(stack):
         assert len(source.asked) == 1
 
 
-def test_blocks_keep_within_the_budget(stack):
-    source = Slow(stack)
+def test_blocks_keep_within_the_budget(slow, stack):
+    source = slow(stack)
     cache = HDF5ImageCache(source, chunk_size=200, cache_size=2)
     assert cache.max_bytes == stack.nbytes
     cache.max_bytes = 5 * BLOCK * 12
@@ -330,8 +230,8 @@ def test_blocks_keep_within_the_budget(stack):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-def test_fork_while_something_is_made_ahead(stack):
-    source = Slow(stack, delay=0.2)
+def test_fork_while_something_is_made_ahead(slow, stack):
+    source = slow(stack, delay=0.2)
     cache = HDF5ImageCache(source, chunk_size=40, cache_size=2)
     cache.get_chunk(0)
     cache.get_chunk(1)  # chunk 2 is being made by a thread that the child lacks

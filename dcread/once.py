@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import weakref
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
@@ -40,29 +39,23 @@ def weakly(method: Callable[[], T]) -> Callable[[], T]:
 
 
 class ObjectLock(PatientLock):
-    """A reentrant lock that is free in a forked child, whoever held it.
+    """A lock that is free in a forked child, whoever held it.
 
     Only the forking thread lives on in the child, so that a lock which another
     thread held would never be released there.
     """
 
+    __slots__ = ("_process",)
+
     def __init__(self) -> None:
-        super().__init__(reentrant=True)
+        super().__init__()
         self._process = os.getpid()
 
-    def acquire(self) -> None:
-        """Take the lock, however long it takes."""
-        self._renew_after_fork()
-        super().acquire()
-
     def __enter__(self) -> None:
-        self._renew_after_fork()
-        super().__enter__()
-
-    def _renew_after_fork(self) -> None:
         if self._process != os.getpid():
-            self._lock = threading.RLock()
+            self._renew()
             self._process = os.getpid()
+        super().__enter__()
 
 
 class Once:

@@ -6,16 +6,15 @@ import os
 import threading
 import weakref
 from collections.abc import Iterable
-from types import TracebackType
 
-from .engine.lock import letting_go
+from .engine.lock import PatientLock, letting_go
 
 __all__ = ["Turn"]
 
 _turns: weakref.WeakSet[Turn] = weakref.WeakSet()
 
 
-class Turn:
+class Turn(PatientLock):
     """A lock, and what threads are making at the moment while not holding it.
 
     Attributes
@@ -26,25 +25,13 @@ class Turn:
     """
 
     def __init__(self) -> None:
-        self._renew()
+        super().__init__()
         _turns.add(self)
 
     def _renew(self) -> None:
-        self._condition = threading.Condition()
+        super()._renew()
+        self._condition = threading.Condition(self._lock)
         self.busy: dict[int, int] = {}
-
-    def __enter__(self) -> None:
-        if not self._condition.acquire(blocking=False):
-            with letting_go():
-                self._condition.acquire()
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._condition.release()
 
     def wait(self) -> None:
         """Let go of the lock until something was made (or given up)."""

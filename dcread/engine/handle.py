@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import pathlib
-import threading
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -12,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ClosedError, FileChangedError, FormatError, PolicyError
-from .lock import h5_lock
+from .lock import BriefLock, h5_lock
 from .siblings import Siblings
 from .source import (
     FileIdentity,
@@ -77,8 +76,8 @@ class FileHandle:
         self.reason = reason
         self.allow_external = False
         self.allow_source: Callable[[pathlib.Path], None] | None = None
-        self._state = threading.Lock()
-        self._users = 0
+        self._state = BriefLock()
+        self._users: set[_Use] = set()
         self._closed = False
         self.siblings = Siblings(self)
         _handles.add(self)
@@ -114,17 +113,19 @@ class FileHandle:
         """
         return _Use(self)
 
-    def _begin_use(self) -> None:
+    def _begin_use(self, use: _Use) -> None:
         self._raise_if_closed()
         with self._state:
             if self._closed:
                 self._raise_if_closed()
-            self._users += 1
+            self._users.add(use)
 
-    def _end_use(self) -> None:
+    def _end_use(self, use: _Use) -> None:
         with self._state:
-            self._users -= 1
-            last = self._closed and self._users <= 0
+            if use not in self._users:  # an interrupt came before it began
+                return
+            self._users.remove(use)
+            last = self._closed and not self._users
         if last:
             self._release()
 
@@ -199,7 +200,7 @@ class FileHandle:
             if self._closed:
                 return
             self._closed = True
-            last = self._users <= 0
+            last = not self._users
         if last:
             self._release()
 
@@ -215,8 +216,8 @@ class FileHandle:
 
     def _renew(self) -> None:
         """Forget, in a forked child, the threads that were reading."""
-        self._state = threading.Lock()
-        self._users = 0
+        self._state = BriefLock()
+        self._users = set()
         self.siblings.renew()
 
 
@@ -229,7 +230,11 @@ class _Use:
         self._handle = handle
 
     def __enter__(self) -> None:
-        self._handle._begin_use()
+        try:
+            self._handle._begin_use(self)
+        except BaseException:
+            self._handle._end_use(self)
+            raise
 
     def __exit__(
         self,
@@ -237,7 +242,7 @@ class _Use:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._handle._end_use()
+        self._handle._end_use(self)
 
 
 def _all_handles() -> list[FileHandle]:

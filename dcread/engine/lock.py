@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Any
 
 from h5py._objects import phil
@@ -34,40 +33,49 @@ def letting_go() -> Iterator[None]:
             h5_lock.acquire()
 
 
-class PatientLock:
-    """A lock for threads that may hold `h5_lock` when they come to wait for it.
+class BriefLock:
+    """A lock for a few lines, for use by ``with``, that no interrupt leaves locked.
 
-    For locks that are held while h5py is called. Those that are held for a few
-    lines are `threading.Lock`: an interrupt cannot leave them locked, which it can
-    here, just before the first line of the ``with`` block.
-
-    Parameters
-    ----------
-    reentrant : bool
-        Whether a thread may take it again.
+    CPython 3.14 lets an interrupt in between ``__enter__`` and the block, where
+    ``threading.Lock`` stays locked for ever (gh-148874). Here it comes within
+    ``__enter__``, which gives the lock back; its return lets none in. What is called
+    at the end is the lock's own ``__exit__``, written in C: it lets none in either.
+    Reentrant.
     """
 
-    def __init__(self, *, reentrant: bool = False) -> None:
-        self._lock = threading.RLock() if reentrant else threading.Lock()
+    __slots__ = ("__exit__", "_lock")
 
-    def acquire(self) -> None:
-        """Take the lock, however long it takes."""
+    def __init__(self) -> None:
+        self._renew()
+
+    def _renew(self) -> None:
+        """Be a new lock (in a forked child, where nobody is who held the old one)."""
+        self._lock = threading.RLock()
+        self.__exit__ = self._lock.__exit__
+
+    def __enter__(self) -> None:
+        lock: Any = self._lock
+        before = lock._recursion_count()
+        try:
+            self._take()
+        except BaseException:
+            if lock._recursion_count() > before:
+                lock.release()
+            raise
+
+    def _take(self) -> None:
+        self._lock.acquire()
+
+
+class PatientLock(BriefLock):
+    """A lock for threads that may hold `h5_lock` when they come to wait for it.
+
+    For locks that are held while h5py is called.
+    """
+
+    __slots__ = ()
+
+    def _take(self) -> None:
         if not self._lock.acquire(blocking=False):
             with letting_go():
                 self._lock.acquire()
-
-    def release(self) -> None:
-        """Give the lock to the next."""
-        self._lock.release()
-
-    def __enter__(self) -> None:
-        if not self._lock.acquire(blocking=False):
-            self.acquire()
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._lock.release()

@@ -17,9 +17,9 @@ import queue
 import threading
 from collections.abc import Callable, Iterator
 
-from .lock import letting_go
+from .lock import BriefLock, letting_go
 
-_lock = threading.Lock()
+_lock = BriefLock()
 _local = threading.local()
 _chosen: int | None = None
 _default: int | None = None
@@ -120,7 +120,7 @@ class Pieces:
     def __init__(self, count: int) -> None:
         self._count = count
         self._next = 0
-        self._lock = threading.Lock()
+        self._lock = BriefLock()
         self.stopped = False
 
     def __iter__(self) -> Iterator[int]:
@@ -260,7 +260,7 @@ def _help(tickets: queue.SimpleQueue[_Ticket]) -> None:
 def _renew() -> None:
     """Forget the threads that did not survive a fork, and who held the lock."""
     global _lock, _helpers, _tickets, _default  # noqa: PLW0603
-    _lock = threading.Lock()
+    _lock = BriefLock()
     _helpers, _tickets, _default = 0, queue.SimpleQueue(), None
     _local.working = False
 

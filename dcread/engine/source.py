@@ -6,12 +6,11 @@ import contextlib
 import io
 import os
 import stat
-import threading
 from collections.abc import Iterable
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from ..errors import FileChangedError, FileMissingError, FormatError, NotAFileError
-from .lock import h5_lock
+from .lock import BriefLock, h5_lock
 
 
 class FileIdentity(NamedTuple):
@@ -76,7 +75,7 @@ class LocalSource:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.fd = -1
         self.label = os.fspath(path)
-        self._seeking = threading.Lock()  # where there is no pread
+        self._seeking = BriefLock()  # where there is no pread
         # O_NONBLOCK: opening a FIFO would wait for a writer, for ever.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
         flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import pathlib
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import h5py
 import hdf5plugin
@@ -12,7 +15,7 @@ import numpy as np
 import pytest
 
 from dcread.engine import h5_lock
-from dcread.engine.lock import PatientLock, letting_go
+from dcread.engine.lock import letting_go
 
 # h5py holds its lock between two items of `items()`; one thread reads there by dcread,
 # another opens and reads, too, and needs h5py's lock while it holds locks of dcread.
@@ -90,10 +93,65 @@ def test_letting_go_survives_errors() -> None:
     assert not h5_lock._is_owned()
 
 
-def test_reentrant_or_not() -> None:
-    with (lock := PatientLock(reentrant=True)), lock:
-        pass
-    plain = PatientLock()
-    with plain:
-        assert not plain._lock.acquire(blocking=False)
-    assert plain._lock.acquire(blocking=False)
+LOCKS = ["engine.lock.BriefLock", "engine.lock.PatientLock", "once.ObjectLock"]
+LOCKS += ["turns.Turn"]
+
+
+@pytest.mark.parametrize("name", LOCKS)
+def test_locks_can_be_taken_again(name: str) -> None:
+    module, _, kind = name.rpartition(".")
+    lock = getattr(importlib.import_module(f"dcread.{module}"), kind)()
+
+    def others_may_take_it() -> bool:
+        with ThreadPoolExecutor() as pool:
+            return pool.submit(lock._lock.acquire, blocking=False).result()
+
+    with lock, lock:
+        assert not others_may_take_it()
+    with pytest.raises(KeyError), lock, lock:
+        raise KeyError
+    assert others_may_take_it()
+
+
+# Interrupts that hit a tight loop over a lock come at its every instruction.
+INTERRUPTS = """
+import importlib, signal, sys, threading
+
+module, _, kind = sys.argv[1].rpartition(".")
+lock = getattr(importlib.import_module(f"dcread.{module}"), kind)()
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+hits = left = 0
+for turn in range(300):
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.0005 + turn * 1e-6)
+        while True:
+            with lock:
+                pass
+    except KeyboardInterrupt:
+        hits += 1
+    found = []
+    def take():
+        found.append(lock._lock.acquire(timeout=5))
+        if found[0]:
+            lock._lock.release()
+    thread = threading.Thread(target=take)
+    thread.start()
+    thread.join()
+    left += not found[0]
+    if left:
+        break
+print(hits, left)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers here")
+@pytest.mark.parametrize("name", LOCKS)
+def test_no_interrupt_leaves_a_lock_taken(name: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", INTERRUPTS, name],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (result.stdout, result.stderr) == ("300 0\n", "")

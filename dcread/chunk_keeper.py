@@ -23,8 +23,8 @@ class ChunkKeeper:
 
     def __init__(self, cache_size: int) -> None:
         self.cache_size = cache_size
-        self.cache = ChunkMap(self._get)
         self._turn = Turn()
+        self.cache = ChunkMap(self._get, self._turn)
         self._last = -1  # the chunk that was used last
         self._awaited = -1  # the chunk that a thread began to wait for last
         self._closed = False

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, KeysView
+from contextlib import AbstractContextManager
 from typing import Any
 
 from numpy.typing import NDArray
@@ -22,11 +23,30 @@ class ChunkMap(OrderedDict[int, Any]):
     ----------
     complete : callable
         Returns the chunk of an index.
+    lock : context manager
+        Held while the order is looked at or changed: without the GIL, an
+        OrderedDict does not survive two threads that go through it at once.
     """
 
-    def __init__(self, complete: Callable[[int], NDArray[Any]]) -> None:
+    def __init__(
+        self,
+        complete: Callable[[int], NDArray[Any]],
+        lock: AbstractContextManager[Any],
+    ) -> None:
         super().__init__()
         self._complete = complete
+        self._lock = lock
+
+    def __iter__(self) -> Iterator[int]:
+        with self._lock:
+            return iter(list(super().__iter__()))
+
+    def __reversed__(self) -> Iterator[int]:
+        return reversed(list(self))
+
+    def keys(self) -> KeysView[int]:  # type: ignore[override]
+        """Return the indices."""
+        return KeysView(self)
 
     def __getitem__(self, index: int) -> NDArray[Any]:
         data = super().__getitem__(index)

@@ -34,7 +34,7 @@ class ChunkMemory:
     def __init__(self, nbytes: int, limit: int) -> None:
         self.nbytes = nbytes
         self._limit = limit
-        self._count = 0
+        self._blocks: dict[int, None] = {}  # their ids; its methods are atomic
         self._taker = weakref.WeakMethod(self._take_back)
         # its `put` may be called by the garbage collector at any time
         self._free: queue.SimpleQueue[NDArray[np.uint8] | None] = queue.SimpleQueue()
@@ -56,7 +56,7 @@ class ChunkMemory:
         """
         block = self._take()
         if block is None:
-            if self._count < self._limit:
+            if len(self._blocks) < self._limit:
                 block = self._make()
             else:
                 try:
@@ -79,8 +79,9 @@ class ChunkMemory:
                 return block
 
     def _make(self) -> NDArray[np.uint8]:
-        self._count += 1
-        return empty((self.nbytes,), np.dtype(np.uint8))
+        block = empty((self.nbytes,), np.dtype(np.uint8))
+        self._blocks[id(block)] = None
+        return block
 
     def _array(
         self, block: NDArray[np.uint8], shape: tuple[int, ...], dtype: DTypeLike
@@ -93,7 +94,7 @@ class ChunkMemory:
         )
 
     def _take_back(self, block: NDArray[np.uint8]) -> None:
-        if self._count > self._limit or self._free.qsize() >= self._limit:
-            self._count -= 1
+        if len(self._blocks) > self._limit or self._free.qsize() >= self._limit:
+            self._blocks.pop(id(block), None)
         else:
             self._free.put(block)

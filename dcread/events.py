@@ -102,7 +102,9 @@ class Events:
             return feature
         with self._handle.using(), h5_lock:
             if name not in self._seen:
-                self._settle(name, self._look_at(name))
+                feature = self._looked_at(name)
+                self._settle(name, feature)
+                self._seen[name] = feature  # others read this without the lock
             return self._seen[name]
 
     def stored(self, name: str) -> h5py.Dataset | None:
@@ -119,13 +121,16 @@ class Events:
 
     def _look_at(self, name: str) -> OwnFeature:
         if name not in self._seen:
-            with self._handle.using(), h5_lock:
-                feature = look_at(self._group, name, self._policy, self._room)
-            if type(feature.refusal) is FormatError:
-                text = f"{self._handle.label}: feature '{name}': {feature.refusal}"
-                feature.refusal = FormatError(text)
-            self._seen[name] = feature
+            self._seen[name] = self._looked_at(name)
         return self._seen[name]
+
+    def _looked_at(self, name: str) -> OwnFeature:
+        with self._handle.using(), h5_lock:
+            feature = look_at(self._group, name, self._policy, self._room)
+        if type(feature.refusal) is FormatError:
+            text = f"{self._handle.label}: feature '{name}': {feature.refusal}"
+            feature.refusal = FormatError(text)
+        return feature
 
     def _settle(self, name: str, feature: OwnFeature) -> None:
         """Compare a member's length; record why it cannot be used."""

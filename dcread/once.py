@@ -53,7 +53,9 @@ class ObjectLock(PatientLock):
 
     def __enter__(self) -> None:
         if self._process != os.getpid():
-            self._renew()
+            # The same object: `with` has looked up its end already.
+            lock: Any = self._lock
+            lock._at_fork_reinit()
             self._process = os.getpid()
         super().__enter__()
 
@@ -80,9 +82,10 @@ class Once:
             maker = self._makers.setdefault(key, ObjectLock())
         with maker:
             values = self._values
-            if key not in values:
-                values[key] = make()
-            made: T = values[key]
+            found = values.get(key, _MISSING)
+            if found is _MISSING:
+                found = values[key] = make()
+        made: T = found  # looked up once: another thread may drop it meanwhile
         return made
 
     def peek(self, key: Hashable) -> Any:

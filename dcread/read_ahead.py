@@ -49,11 +49,12 @@ class ReadAheadCache(BaseImageChunkCache):
 
     def _get_memory(self) -> ChunkMemory:
         # A forked child begins anew: a thread that is not there may wait in there.
-        if self._memory is None or self._process != os.getpid():
+        memory = self._memory  # `close` may take it away meanwhile
+        if memory is None or self._process != os.getpid():
             self._process = os.getpid()
             nbytes = math.prod(self.chunk_shape) * self.dtype.itemsize
-            self._memory = ChunkMemory(nbytes, self.cache_size)
-        return self._memory
+            memory = self._memory = ChunkMemory(nbytes, self.cache_size)
+        return memory
 
     def _load(self, index: int) -> NDArray[Any]:
         if not self._reads_ahead:
@@ -71,9 +72,10 @@ class ReadAheadCache(BaseImageChunkCache):
         if self._ahead is not None and self._ahead[0] == index:
             data, self._ahead = self._ahead[1], None
             return data
-        if index in self._turn.busy and self._memory is not None:
+        memory = self._memory
+        if index in self._turn.busy and memory is not None:
             # the thread may wait for a chunk that the caller does not let go
-            self._memory.give_up()
+            memory.give_up()
         return None
 
     def _drop_ahead(self) -> bool:
@@ -147,11 +149,12 @@ class ReadAheadCache(BaseImageChunkCache):
         """Drop all chunks and end what runs in the background; twice is fine."""
         with self._turn:
             self._closed = True
-            thread = self._ahead_thread
+            thread, memory = self._ahead_thread, self._memory
         if thread is not None and thread is not threading.current_thread():
-            if self._memory is not None:
-                self._memory.give_up()
+            if memory is not None:
+                memory.give_up()
             with letting_go():
                 thread.join()
-        self._ahead = self._ahead_thread = self._memory = None
+        with self._turn:
+            self._ahead = self._ahead_thread = self._memory = None
         super().close()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..engine import FileHandle, h5_lock, open_file
 from ..errors import ClosedError
+from ..once import ObjectLock
 from .arrays import Gate, wrapped
 from .base import Basin, Features
 from .indexmap import IntArray
@@ -99,6 +100,7 @@ class Candidate:
         self._nest = nest
         self._nested: BasinSet | None = None
         self._is_nested = False
+        self._lock = ObjectLock()
         self.nested_failure = ""
 
     @contextlib.contextmanager
@@ -112,15 +114,16 @@ class Candidate:
 
     def nested(self) -> BasinSet | None:
         """Return the basins of the basin; None if there are none to follow."""
-        if not self._is_nested and not self.cyclic:
-            try:
-                self._nested = self._nest(self)
-            except ClosedError:
-                raise
-            except Exception as exc:
-                # Its own features are as good as before.
-                self.nested_failure = f"its own basins: {one_line(exc)}"
-        self._is_nested = True
+        with self._lock:
+            if not self._is_nested and not self.cyclic:
+                try:
+                    self._nested = self._nest(self)
+                except ClosedError:
+                    raise
+                except Exception as exc:
+                    # Its own features are as good as before.
+                    self.nested_failure = f"its own basins: {one_line(exc)}"
+            self._is_nested = True
         return self._nested
 
     def nested_if_made(self) -> BasinSet | None:

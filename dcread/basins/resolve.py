@@ -285,10 +285,12 @@ class BasinSet:
         """
         self._raise_if_closed()
         position = self._roster.position(index)
-        if position not in self._data:
+        data = self._data.get(position)  # `close` may empty it meanwhile
+        if data is None:
             source = self._roster.source(position)
-            self._data[position] = data_of(source, self._maps, self._referrer)
-        group, features, mapping = self._data[position]
+            data = data_of(source, self._maps, self._referrer)
+            self._data[position] = data
+        group, features, mapping = data
         return group, features, mapping
 
     def get_group(self, index: int) -> tuple[Any, list[str]]:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ClosedError, FileChangedError, FormatError, PolicyError
-from .lock import BriefLock, h5_lock
+from .lock import h5_lock
 from .siblings import Siblings
 from .source import (
     FileIdentity,
@@ -76,8 +76,10 @@ class FileHandle:
         self.reason = reason
         self.allow_external = False
         self.allow_source: Callable[[pathlib.Path], None] | None = None
-        self._state = BriefLock()
-        self._users: set[_Use] = set()
+        # Without a lock, which another thread might hold while it waits for h5py's
+        # (to free an object): methods of dict and list are atomic.
+        self._users: dict[int, None] = {}
+        self._owed = [None]  # taken by the one who releases the file
         self._closed = False
         self.siblings = Siblings(self)
         _handles.add(self)
@@ -115,18 +117,20 @@ class FileHandle:
 
     def _begin_use(self, use: _Use) -> None:
         self._raise_if_closed()
-        with self._state:
-            if self._closed:
-                self._raise_if_closed()
-            self._users.add(use)
+        self._users[id(use)] = None
+        if self._closed:  # `close` looks for users after it says so
+            self._raise_if_closed()
 
     def _end_use(self, use: _Use) -> None:
-        with self._state:
-            if use not in self._users:  # an interrupt came before it began
+        self._users.pop(id(use), None)
+        self._release_if_last()
+
+    def _release_if_last(self) -> None:
+        if self._closed and not self._users and self._owed:
+            try:
+                self._owed.pop()
+            except IndexError:  # another thread was quicker
                 return
-            self._users.remove(use)
-            last = self._closed and not self._users
-        if last:
             self._release()
 
     def dataset(self, name: str | h5py.Dataset) -> DatasetReader:
@@ -194,15 +198,8 @@ class FileHandle:
 
     def close(self) -> None:
         """Close the file as soon as nobody reads from it; twice is fine."""
-        if self._closed:
-            return
-        with self._state:
-            if self._closed:
-                return
-            self._closed = True
-            last = not self._users
-        if last:
-            self._release()
+        self._closed = True
+        self._release_if_last()
 
     def _release(self) -> None:
         self.siblings.close()
@@ -216,8 +213,7 @@ class FileHandle:
 
     def _renew(self) -> None:
         """Forget, in a forked child, the threads that were reading."""
-        self._state = BriefLock()
-        self._users = set()
+        self._users = {}
         self.siblings.renew()
 
 

@@ -90,8 +90,12 @@ def _take(size: int) -> NDArray[np.uint8] | None:
 def _give_back(raw: NDArray[np.uint8]) -> None:
     """Put memory into the store; what was put there first has to make room."""
     _store.append(raw)
-    while sum(item.nbytes for item in tuple(_store)) > STORE:
+    while True:
         try:
+            if sum(item.nbytes for item in tuple(_store)) <= STORE:
+                return
             _store.popleft()
+        except RuntimeError:  # another thread changed it while we looked at it
+            continue
         except IndexError:
             return

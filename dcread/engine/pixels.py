@@ -133,11 +133,16 @@ def _as_stacks(
 def _subtract_checked(
     image: NDArray[Any], background: NDArray[Any], out: NDArray[np.int64]
 ) -> None:
-    # Modulo 2**64 the difference is right if and only if its sign is.
+    # Modulo 2**64, a difference of less than that is right if and only if its sign is.
+    # One of 2**63 and one below zero lie too far apart for that.
     np.subtract(image, background, out=out, dtype=np.int64, casting="unsafe")
     if max(image.dtype.itemsize, background.dtype.itemsize) < 8:
         return
-    if not np.array_equal(out >= 0, image >= background):
+    beyond = False
+    for large, small in ((image, background), (background, image)):
+        if large.dtype.kind == "u" and small.dtype.kind == "i":
+            beyond |= bool(((large >= np.uint64(2**63)) & (small < 0)).any())
+    if beyond or not np.array_equal(out >= 0, image >= background):
         raise OverflowError(
             f"a difference of {image.dtype} and {background.dtype} images does not "
             "fit int64"

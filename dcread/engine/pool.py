@@ -15,11 +15,13 @@ import os
 import pathlib
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Any
 
-from .lock import BriefLock, letting_go
+from .lock import letting_go
 
-_lock = BriefLock()
+_lock: Any = threading.RLock()  # never waited for
 _local = threading.local()
 _chosen: int | None = None
 _default: int | None = None
@@ -55,11 +57,12 @@ def set_num_threads(number: int | None) -> None:
 def get_num_threads() -> int:
     """Return how many threads decode chunks, the calling one included."""
     global _default  # noqa: PLW0603
-    if _chosen is not None:
-        return _chosen
-    if _default is None:
-        _default = _default_threads()
-    return _default
+    chosen, default = _chosen, _default  # another thread may set them meanwhile
+    if chosen is not None:
+        return chosen
+    if default is None:
+        default = _default = _default_threads()
+    return default
 
 
 def _default_threads() -> int:
@@ -118,23 +121,19 @@ class Pieces:
     """Numbers ``0 .. count - 1``, each handed out once, until `stop`."""
 
     def __init__(self, count: int) -> None:
-        self._count = count
-        self._next = 0
-        self._lock = BriefLock()
-        self.stopped = False
+        self._left = deque(range(count))  # its methods are atomic
 
     def __iter__(self) -> Iterator[int]:
         while True:
-            with self._lock:
-                if self.stopped or self._next >= self._count:
-                    return
-                piece = self._next
-                self._next += 1
+            try:
+                piece = self._left.popleft()
+            except IndexError:
+                return
             yield piece
 
     def stop(self) -> None:
         """Hand out nothing more."""
-        self.stopped = True
+        self._left.clear()
 
 
 class _Ticket:
@@ -235,10 +234,16 @@ def _settle(tickets: list[_Ticket]) -> None:
 def _start_helpers() -> None:
     """Start the helpers that are not there yet; they end with the interpreter."""
     global _helpers  # noqa: PLW0603
-    with _lock, contextlib.suppress(RuntimeError):  # the interpreter is shutting down
-        while _helpers < get_num_threads() - 1:
-            _thread.start_new_thread(_help, (_tickets,))
-            _helpers += 1
+    try:
+        # If another thread is at it: it may need h5py's lock, and we may hold that.
+        if _lock.acquire(blocking=False):
+            with contextlib.suppress(RuntimeError):  # the interpreter is shutting down
+                while _helpers < get_num_threads() - 1:
+                    _thread.start_new_thread(_help, (_tickets,))
+                    _helpers += 1
+    finally:
+        if _lock._is_owned():  # no interrupt leaves it taken
+            _lock.release()
 
 
 def _help(tickets: queue.SimpleQueue[_Ticket]) -> None:
@@ -246,10 +251,11 @@ def _help(tickets: queue.SimpleQueue[_Ticket]) -> None:
     global _helpers  # noqa: PLW0603
     while True:
         ticket = tickets.get()
-        with _lock:
+        surplus = False
+        if _lock.acquire(blocking=False):
             surplus = _helpers > get_num_threads() - 1
-            if surplus:
-                _helpers -= 1
+            _helpers -= surplus
+            _lock.release()
         if surplus:
             tickets.put(ticket)
             return
@@ -260,7 +266,7 @@ def _help(tickets: queue.SimpleQueue[_Ticket]) -> None:
 def _renew() -> None:
     """Forget the threads that did not survive a fork, and who held the lock."""
     global _lock, _helpers, _tickets, _default  # noqa: PLW0603
-    _lock = BriefLock()
+    _lock = threading.RLock()
     _helpers, _tickets, _default = 0, queue.SimpleQueue(), None
     _local.working = False
 

@@ -153,7 +153,8 @@ class LocalSource:
             self.fd = -1
 
     def __del__(self) -> None:
-        self.close()
+        if os is not None:  # the interpreter is not shutting down
+            self.close()
 
 
 class FileObjectSource:

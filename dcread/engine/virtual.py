@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import DCReadError, ShapeMismatchError
+from ..errors import ClosedError, DCReadError, ShapeMismatchError
 from .columns import Table
 from .layout import LeftToH5py, fill_value
 from .plan import Rows
@@ -119,12 +119,24 @@ class Virtual:
             following = self.segments[high : 2 * high - low]
             work.ahead.append(functools.partial(self._open_ahead, following))
         for segment, local, where in parts:
-            reader = self.reader(segment)
-            work.stack.enter_context(reader.handle.using())
+            reader = self._used(segment, work)
             if reader.dtype == out.dtype:
                 reader.collect(work, local, where)
             else:  # HDF5 converts between types; so does NumPy
                 out[where] = reader.read(local, window=work.window)
+
+    def _used(self, segment: Segment, work: Work) -> DatasetReader:
+        """Return the reader of a segment's source, which stays open for the work."""
+        while True:
+            reader = self.reader(segment)
+            try:
+                work.stack.enter_context(reader.handle.using())
+            except ClosedError:
+                # Others opened many sources since, so that this one was closed.
+                if self.owner.handle.closed:
+                    raise
+                continue
+            return reader
 
     def _open_ahead(self, segments: list[Segment]) -> None:
         """Open the sources that come next: that takes HDF5 as long as decoding some."""

@@ -98,6 +98,18 @@ def test_64_bits_are_exact_or_an_error(name: str) -> None:
         subtract_images(high, low)
 
 
+@pytest.mark.parametrize("signed", ["i1", "i8"])
+def test_more_than_64_bits_apart(signed: str) -> None:
+    """The difference modulo 2**64 has the right sign, and yet is another one."""
+    large = np.array([2**64 - 1], "u8")
+    below = np.array([np.iinfo(signed).min], signed)
+    for image, background in ((large, below), (below, large)):
+        with pytest.raises(OverflowError, match="does not fit int64"):
+            subtract_images(image, background)
+    fine = np.array([2**63 - 1], "u8")
+    assert subtract_images(-np.ones(1, signed), fine).tolist() == [-(2**63)]
+
+
 def test_wider_outputs() -> None:
     image, background = np.array([3], np.uint8), np.array([5], np.uint8)
     for name in ("i4", ">i4", "i8", "f4"):

@@ -58,7 +58,7 @@ def test_scan_takes_no_more_than_its_chunks(stack):
             chunk = cache.get_chunk(index)
             assert np.array_equal(chunk, stack[index * 40 : index * 40 + 40]), turn
     cache._ahead_thread.join()
-    assert cache._memory._count == 2
+    assert len(cache._memory._blocks) == 2
     cache.close()
 
 

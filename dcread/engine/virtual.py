@@ -65,7 +65,9 @@ class Virtual:
     @property
     def stops_early(self) -> bool:
         """Whether the first rows of a chunk of the first source cost less than all."""
-        return bool(self.segments) and self.reader(self.segments[0]).stops_early
+        with contextlib.suppress(ClosedError):  # by who opened many sources meanwhile
+            return bool(self.segments) and self.reader(self.segments[0]).stops_early
+        return False
 
     def reader(self, segment: Segment) -> DatasetReader:
         """Return the reader of a segment's source, opening it if need be.
@@ -119,24 +121,26 @@ class Virtual:
             following = self.segments[high : 2 * high - low]
             work.ahead.append(functools.partial(self._open_ahead, following))
         for segment, local, where in parts:
-            reader = self._used(segment, work)
-            if reader.dtype == out.dtype:
-                reader.collect(work, local, where)
-            else:  # HDF5 converts between types; so does NumPy
-                out[where] = reader.read(local, window=work.window)
+            self._collect_from(segment, work, local, where)
 
-    def _used(self, segment: Segment, work: Work) -> DatasetReader:
-        """Return the reader of a segment's source, which stays open for the work."""
+    def _collect_from(
+        self, segment: Segment, work: Work, local: Rows, where: slice | Table
+    ) -> None:
+        """Collect the jobs of one segment, whose source stays open for the work."""
         while True:
-            reader = self.reader(segment)
             try:
+                reader = self.reader(segment)
                 work.stack.enter_context(reader.handle.using())
+                if reader.dtype == work.out.dtype:
+                    reader.collect(work, local, where)
+                else:  # HDF5 converts between types; so does NumPy
+                    work.out[where] = reader.read(local, window=work.window)
             except ClosedError:
-                # Others opened many sources since, so that this one was closed.
+                # Others opened many sources meanwhile, so that this one was closed.
                 if self.owner.handle.closed:
                     raise
-                continue
-            return reader
+            else:
+                return
 
     def _open_ahead(self, segments: list[Segment]) -> None:
         """Open the sources that come next: that takes HDF5 as long as decoding some."""

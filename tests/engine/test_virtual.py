@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from concurrent.futures import ThreadPoolExecutor
 
 import h5py
 import numpy as np
@@ -221,6 +222,31 @@ def test_more_sources_than_are_kept_open(tools, tmp_path, opened, monkeypatch):
     expected = np.concatenate([data + number for number in range(10)])
     for _ in range(2):
         assert np.array_equal(reader.read(slice(0, 40)), expected)
+
+
+def test_sources_that_others_close_are_opened_again(
+    tools, tmp_path, opened, monkeypatch
+):
+    """Each thread needs another source than the one that is kept open."""
+    monkeypatch.setattr("dcread.engine.siblings.MAX_OPEN", 1)
+    data = np.arange(4, dtype="u2").reshape(4, 1)
+    layout = h5py.VirtualLayout((24, 1), "u2")
+    for number in range(6):
+        tools.make_dataset(tmp_path / f"s{number}.h5", data + number, (2, 1), (1,))
+        layout[4 * number : 4 * number + 4] = h5py.VirtualSource(
+            f"s{number}.h5", "x", (4, 1)
+        )
+    with h5py.File(tmp_path / "v.h5", "w") as h5:
+        h5.create_virtual_dataset("x", layout)
+    reader = opened(tmp_path / "v.h5").dataset("x")
+
+    def work(seed):
+        for number in np.random.default_rng(seed).integers(0, 6, 25).tolist():
+            found = reader.read(slice(4 * number, 4 * number + 4))
+            np.testing.assert_array_equal(found, data + number)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
 
 
 def test_columns_and_growing_mappings_are_left_to_h5py(tools, tmp_path, opened):

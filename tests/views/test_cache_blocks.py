@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -250,3 +251,30 @@ def test_fork_while_something_is_made_ahead(slow, stack):
     assert os.waitstatus_to_exitcode(done[1]) == 0
     np.testing.assert_array_equal(cache.get_chunk(2), stack[80:120])
     cache.close()
+
+
+def test_going_through_the_chunks_while_others_read(stack):
+    cache = HDF5ImageCache(stack, chunk_size=10, cache_size=4)
+    done = threading.Event()
+
+    def look(seed):
+        rng = np.random.default_rng(seed)
+        while not done.is_set():
+            cache.get_chunk(int(rng.integers(40)))
+            cache[int(rng.integers(400))]
+
+    with ThreadPoolExecutor(3) as pool:
+        futures = [pool.submit(look, seed) for seed in range(3)]
+        try:
+            for _ in range(500):
+                for index in (
+                    *cache.cache,
+                    *cache.cache.keys(),
+                    *reversed(cache.cache),
+                ):
+                    assert 0 <= index < 40
+                assert len(list(cache.cache)) <= 4
+        finally:
+            done.set()
+        for future in futures:
+            future.result()

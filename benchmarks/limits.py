@@ -12,12 +12,14 @@ import os
 import pathlib
 import threading
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import h5py
 import numpy as np
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
-Decoder = Callable[[bytes, ctypes.Array, int], int]
+Decoder = Callable[..., int]
+"""``decode(source, target, size)``: the decoded length, 0 for a failure."""
 
 
 def on_all_cores(work: Callable[[int], None]) -> None:
@@ -55,10 +57,11 @@ def zstd_decoder() -> Decoder:
     ]
     local = threading.local()
 
-    def decode(source: bytes, target: ctypes.Array, size: int) -> int:
+    def decode(source: Any, target: Any, size: int, stored: int | None = None) -> int:
         if not hasattr(local, "context"):
             local.context = library.ZSTD_createDCtx()
-        return int(call(local.context, target, size, source, len(source)))
+        stored = len(source) if stored is None else stored
+        return int(call(local.context, target, size, source, stored))
 
     return decode
 
@@ -129,6 +132,43 @@ def decode_all(
 
     if cores == 1:
         return lambda: work(0)
+    return lambda: on_all_cores(work)
+
+
+def read_and_decode(
+    paths: Iterable[pathlib.Path], feature: str, decoder: Decoder
+) -> Callable[[], None]:
+    """Return a call that reads all chunks and decodes them, each core its run.
+
+    Each chunk gets memory of its own, as in an output, which is used again after as
+    many chunks as are handed out together. Nothing is checked, nothing is opened.
+    """
+    places: list[tuple[pathlib.Path, int, int]] = []
+    size = 0
+    for path in paths:
+        with h5py.File(path) as h5:
+            stored = h5["events"][feature]
+            size = max(size, int(np.prod(stored.chunks)) * stored.dtype.itemsize)
+            infos: list[h5py.h5d.StoreInfo] = []
+            stored.id.chunk_iter(infos.append)
+            tail = 4 if stored.fletcher32 else 0
+            places += sorted((path, i.byte_offset, i.size - tail) for i in infos)
+    together = 31
+    rings = [np.empty(together * size, np.uint8) for _ in range(CORES)]
+    buffers = [np.empty(2 * size, np.uint8) for _ in range(CORES)]
+    bounds = np.linspace(0, len(places), CORES + 1).astype(int)
+    files = {path: path.open("rb", buffering=0) for path, _, _ in places}
+
+    def work(number: int) -> None:
+        first, buffer = rings[number].ctypes.data, buffers[number]
+        source = ctypes.cast(buffer.ctypes.data, ctypes.c_char_p)
+        run = places[bounds[number] : bounds[number + 1]]
+        for turn, (path, offset, stored) in enumerate(run):
+            os.preadv(files[path].fileno(), [buffer[:stored]], offset)
+            target = ctypes.c_void_p(first + turn % together * size)
+            if decoder(source, target, size, stored) == 0:
+                raise RuntimeError("a stored chunk did not decode")
+
     return lambda: on_all_cores(work)
 
 

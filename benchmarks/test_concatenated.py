@@ -6,7 +6,7 @@ import importlib
 
 import pytest
 
-from .limits import decode_all, stored_chunks, zstd_decoder
+from .limits import decode_all, read_and_decode, stored_chunks, zstd_decoder
 from .task import Consume, Task
 
 TASK = Task(
@@ -16,6 +16,8 @@ TASK = Task(
     rounds=4,
     limit=lambda data: decode_all(*stored_chunks(data.parts, "image"), zstd_decoder()),
     limit_name="libzstd, all cores",
+    floor=lambda data: read_and_decode(data.parts, "image", zstd_decoder()),
+    floor_name="with pread, into the output's memory",
 )
 
 for _package in ("dcread", "dcnum.read"):

@@ -87,11 +87,8 @@ class ChunkMemory:
         self, block: NDArray[np.uint8], shape: tuple[int, ...], dtype: DTypeLike
     ) -> NDArray[Any]:
         size = math.prod(shape) * np.dtype(dtype).itemsize
-        return (
-            np.asarray(Lease(block, weakref.WeakMethod(self._take_back)))[:size]
-            .view(dtype)
-            .reshape(shape)
-        )
+        lent = np.asarray(Lease(block, self._taker))
+        return lent[:size].view(dtype).reshape(shape)
 
     def _take_back(self, block: NDArray[np.uint8]) -> None:
         if len(self._blocks) > self._limit or self._free.qsize() >= self._limit:

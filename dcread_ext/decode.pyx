@@ -225,11 +225,9 @@ cdef class Decoder:
         if blob != NULL:
             data = blob + task[ADDRESS]
         else:
-            if not sums and not producers and size == raw:
-                wanted = needed
-            if direct != NULL and not sums and not producers and size == raw:
-                target = direct
-            else:
+            if not sums and not producers and size == raw:  # nothing to decode
+                target, wanted = direct, needed
+            if target == NULL:
                 target = self._buffer(0, size)
             if target == NULL:
                 return MEMORY

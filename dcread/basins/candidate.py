@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..engine import FileHandle, h5_lock, open_file
 from ..errors import ClosedError
-from ..once import ObjectLock
+from ..once import Once
 from .arrays import Gate, wrapped
 from .base import Basin, Features
 from .indexmap import IntArray
@@ -98,9 +98,7 @@ class Candidate:
         self._gate = Gate(confine)
         self.handle = _handle_of(basin, features, self._gate)
         self._nest = nest
-        self._nested: BasinSet | None = None
-        self._is_nested = False
-        self._lock = ObjectLock()
+        self._once = Once()
         self.nested_failure = ""
 
     @contextlib.contextmanager
@@ -114,21 +112,24 @@ class Candidate:
 
     def nested(self) -> BasinSet | None:
         """Return the basins of the basin; None if there are none to follow."""
-        with self._lock:
-            if not self._is_nested and not self.cyclic:
-                try:
-                    self._nested = self._nest(self)
-                except ClosedError:
-                    raise
-                except Exception as exc:
-                    # Its own features are as good as before.
-                    self.nested_failure = f"its own basins: {one_line(exc)}"
-            self._is_nested = True
-        return self._nested
+        return self._once.get("nested", self._make_nested)
+
+    def _make_nested(self) -> BasinSet | None:
+        if self.cyclic:
+            return None
+        try:
+            return self._nest(self)
+        except ClosedError:
+            raise
+        except Exception as exc:
+            # Its own features are as good as before.
+            self.nested_failure = f"its own basins: {one_line(exc)}"
+            return None
 
     def nested_if_made(self) -> BasinSet | None:
         """Return the basins of the basin if they were needed so far."""
-        return self._nested
+        nested: BasinSet | None = self._once.peek("nested")
+        return nested
 
     def names(self) -> list[str]:
         """Return the names of the features that the basin stores itself."""
@@ -185,8 +186,9 @@ class Candidate:
     def close(self) -> None:
         """Close the basins of the basin, then the basin."""
         self._gate.close()
-        if self._nested is not None:
-            self._nested.close()
+        nested = self.nested_if_made()
+        if nested is not None:
+            nested.close()
         self.basin.close()
 
 

@@ -200,19 +200,32 @@ def _open_h5(path: pathlib.Path) -> Any:
     with h5_lock:
         if not _written_here(path):
             for swmr in (False, True):
-                with contextlib.suppress(OSError, ValueError, RuntimeError):
+                try:
                     return _open_by_log_driver(path, swmr=swmr)
+                except (OSError, ValueError, RuntimeError) as exc:
+                    if not _in_the_way(exc):
+                        break
         for way in ways:
             try:
                 return h5py.File(path, "r", **way)
             except (OSError, ValueError, RuntimeError) as exc:
                 first = first or OSError(str(exc))
-                if "lock" not in str(exc) and "already open" not in str(exc):
+                if not _in_the_way(exc):
                     break
     raise FormatError(
         f"{path}: expected a readable HDF5 file, found: {first}; the file may be "
         "truncated, damaged or open for writing elsewhere"
     ) from first
+
+
+def _in_the_way(exc: Exception) -> bool:
+    """Tell whether HDF5 refused a file since somebody else has it open or locked.
+
+    Only then is another way worth a try: as a reader beside a SWMR writer, HDF5 takes
+    a file that is cut short for one that grows, and waits for the rest, for ever.
+    (Not "lock" alone: HDF5 names the "sblock" of a truncated file.)
+    """
+    return " lock" in str(exc) or "already open" in str(exc)
 
 
 def _open_by_log_driver(path: pathlib.Path, *, swmr: bool) -> Any:

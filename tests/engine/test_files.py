@@ -107,6 +107,18 @@ def test_truncated(path):
         engine.open_file(path)
 
 
+@pytest.mark.parametrize("libver", ["earliest", "v110", "latest"])
+def test_truncated_is_not_taken_for_growing(tmp_path, libver):
+    """HDF5 would open it as a reader beside a writer, and wait for ever."""
+    path = tmp_path / "cut.rtdc"
+    with h5py.File(path, "w", libver=libver) as h5:
+        h5["events/deform"] = np.arange(10_000.0)
+    for size in (path.stat().st_size - 1, 40_000):
+        os.truncate(path, size)
+        with pytest.raises(FormatError, match=r"cut.rtdc.*truncated"):
+            engine.open_file(path)
+
+
 @pytest.mark.parametrize("kind", [io.BytesIO, io.BufferedReader])
 def test_file_objects(path, opened, kind):
     stream = io.BytesIO(path.read_bytes()) if kind is io.BytesIO else path.open("rb")

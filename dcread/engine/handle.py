@@ -80,6 +80,7 @@ class FileHandle:
         # (to free an object): methods of dict and list are atomic.
         self._users: dict[int, None] = {}
         self._owed = [None]  # taken by the one who releases the file
+        self._user_block: int | None = None
         self._closed = False
         self.siblings = Siblings(self)
         _handles.add(self)
@@ -153,21 +154,34 @@ class FileHandle:
                 raise FormatError(f"{self.label}: expected '{name}' to be a dataset")
         return DatasetReader(self, h5ds)
 
-    def require_internal(self, h5ds: Any) -> None:
+    def require_internal(self, h5ds: Any, plist: Any) -> None:
         """Refuse a dataset whose bytes lie in other files ("external storage").
+
+        Parameters
+        ----------
+        h5ds : h5py.Dataset
+            The dataset.
+        plist : h5py.h5p.PropDCID
+            How it was created.
 
         Raises
         ------
         PolicyError
             Unless `allow_external` is set.
         """
-        plist = h5ds.id.get_create_plist()
         if plist.get_external_count() and not self.allow_external:
             raise PolicyError(
                 f"{self.label}: dataset '{h5ds.name}' is stored in another file "
                 f"({os.fsdecode(plist.get_external(0)[0])}), which is not followed "
                 "unless the policy allows it"
             )
+
+    @property
+    def user_block(self) -> int:
+        """Bytes before the HDF5 data; the caller holds the h5py lock."""
+        if self._user_block is None:
+            self._user_block = int(self._id.get_create_plist().get_userblock())
+        return self._user_block
 
     @property
     def is_file_object(self) -> bool:

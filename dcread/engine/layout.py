@@ -85,15 +85,29 @@ class Layout:
         return self.chunk[0] * self.row_bytes
 
 
-def describe(h5ds: Any, where: str) -> Layout:
+def describe(
+    h5ds: Any,
+    plist: Any,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    where: str,
+    *,
+    user_block: int,
+) -> Layout:
     """Describe a dataset; the caller holds the h5py lock.
 
     Parameters
     ----------
     h5ds : h5py.Dataset
         Not virtual.
+    plist : h5py.h5p.PropDCID
+        How it was created.
+    shape, dtype
+        What the caller takes the dataset for.
     where : str
         What error messages call the dataset.
+    user_block : int
+        Bytes before the HDF5 data in the file.
 
     Raises
     ------
@@ -104,21 +118,19 @@ def describe(h5ds: Any, where: str) -> Layout:
     """
     import h5py
 
-    shape, dtype = tuple(h5ds.shape), h5ds.dtype
     if not shape:
         raise LeftToH5py("a single value, not rows")
     _require_plain_type(h5ds, dtype)
-    plist = h5ds.id.get_create_plist()
     kind = plist.get_layout()
-    if h5py.version.hdf5_version_tuple < (2,) and h5ds.file.userblock_size:
+    if user_block and h5py.version.hdf5_version_tuple < (2,):
         raise LeftToH5py("this HDF5 library tells addresses without the user block")
     if kind == h5py.h5d.CONTIGUOUS:
-        return _contiguous(h5ds, plist)
+        return _contiguous(h5ds, plist, shape, dtype)
     if kind != h5py.h5d.CHUNKED:
         raise LeftToH5py("neither chunked nor contiguous")
     filters = [plist.get_filter(i) for i in range(plist.get_nfilters())]
     try:
-        pipeline = pipeline_of([(f[0], f[2]) for f in filters], dtype.itemsize)
+        pipeline = pipeline_of(tuple((f[0], f[2]) for f in filters), dtype.itemsize)
     except NotImplementedError as exc:
         raise LeftToH5py(str(exc)) from exc
     chunk = tuple(plist.get_chunk())
@@ -161,8 +173,9 @@ def _require_plain_type(h5ds: Any, dtype: np.dtype[Any]) -> None:
         raise LeftToH5py("a type that has to be converted")
 
 
-def _contiguous(h5ds: Any, plist: Any) -> Layout:
-    dtype, shape = h5ds.dtype, tuple(h5ds.shape)
+def _contiguous(
+    h5ds: Any, plist: Any, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> Layout:
     size = math.prod(shape) * dtype.itemsize
     address = h5ds.id.get_offset()
     if plist.get_external_count():
@@ -177,7 +190,7 @@ def _contiguous(h5ds: Any, plist: Any) -> Layout:
         chunk=shape,
         grid=(1,) * len(shape),
         index=None,
-        pipeline=pipeline_of([], dtype.itemsize),
+        pipeline=pipeline_of((), dtype.itemsize),
         address=address,
     )
 

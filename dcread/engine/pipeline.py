@@ -7,6 +7,7 @@ deflate, shuffle, fletcher32, lzf and zstd, in any order. Everything else is h5p
 from __future__ import annotations
 
 import ctypes
+import functools
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -84,12 +85,15 @@ class Pipeline:
         return len(self.steps) > 0
 
 
-def pipeline_of(filters: list[tuple[int, tuple[int, ...]]], width: int) -> Pipeline:
+@functools.lru_cache(maxsize=32)
+def pipeline_of(
+    filters: tuple[tuple[int, tuple[int, ...]], ...], width: int
+) -> Pipeline:
     """Return the pipeline of filters given in the order in which they were applied.
 
     Parameters
     ----------
-    filters : list of (int, tuple of int)
+    filters : tuple of (int, tuple of int)
         Filter id and its parameters.
     width : int
         Bytes of an element.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from ..errors import ClosedError, DCReadError
 from .array_reader import ArrayReader
 from .columns import Table
-from .execute import Job, Work, execute, execute_one
+from .execute import execute, execute_one
 from .fallback import read_by_h5py
 from .files import open_file
 from .handle import FileHandle
@@ -28,12 +28,13 @@ from .plan import (
     Window,
     make_plan,
     out_shape,
-    plan_one,
+    plan_whole,
     simplify,
 )
 from .pool import Pieces, get_num_threads, share
 from .vetting import vet_sources
 from .virtual import Virtual, resolve
+from .work import Job, Work
 
 __all__ = ["ArrayReader", "DatasetReader", "Reader", "Rows", "Window", "reader_for"]
 
@@ -83,14 +84,21 @@ class DatasetReader:
     """
 
     def __init__(self, handle: FileHandle, h5ds: Any) -> None:
+        from h5py import h5d
+
         self.handle = handle
         self.h5ds = h5ds
         with handle.using(), h5_lock:
             self.shape: tuple[int, ...] = tuple(h5ds.shape)
             self.dtype: np.dtype[Any] = h5ds.dtype
             self.name: str = h5ds.name
-            self.chunks: tuple[int, ...] | None = h5ds.chunks
             self.attrs = h5ds.attrs
+            # Asked for once: fifty joined files are opened in the midst of a scan.
+            self._plist = h5ds.id.get_create_plist()
+            self._kind = self._plist.get_layout()
+            self.chunks: tuple[int, ...] | None = None
+            if self._kind == h5d.CHUNKED:
+                self.chunks = self._plist.get_chunk()
         self.filename = handle.label
         self._where = f"{self.filename}: dataset '{self.name}'"
         self.depth = 0  # virtual datasets that led here
@@ -123,19 +131,28 @@ class DatasetReader:
         return self._layout
 
     def _describe(self) -> Layout | Virtual | LeftToH5py:
+        from h5py import h5d
+
         if not self.h5ds.id.valid:
             raise ClosedError(f"{self._where} is closed; open the file again")
         try:
             if not _same_file(self.h5ds, self.handle.h5):
                 # Its addresses mean nothing in the file of the handle.
-                self.handle.require_internal(self.h5ds)
+                self.handle.require_internal(self.h5ds, self._plist)
                 raise LeftToH5py("an external link leads to another file")
-            if self.h5ds.is_virtual:
+            if self._kind == h5d.VIRTUAL:
                 return self._describe_virtual()
-            self.handle.require_internal(self.h5ds)
+            self.handle.require_internal(self.h5ds, self._plist)
             if self.handle.source is None:
                 raise LeftToH5py(self.handle.reason)
-            return describe(self.h5ds, self._where)
+            return describe(
+                self.h5ds,
+                self._plist,
+                self.shape,
+                self.dtype,
+                self._where,
+                user_block=self.handle.user_block,
+            )
         except LeftToH5py as reason:
             return reason
 
@@ -183,21 +200,30 @@ class DatasetReader:
         with self.handle.using():
             if out.size and not self._read_one(rows, window, out):
                 with contextlib.ExitStack() as stack:
-                    work = Work(out, window, [], stack, [])
+                    work = Work(out, window, [], stack)
                     self.collect(work, rows, slice(0, len(out)))
-                    execute(work.jobs, work.ahead)
+                    execute(work)
         return out
 
     def _read_one(self, rows: Rows, window: Window, out: NDArray[Any]) -> bool:
         """Read whole rows of one chunk, if that is all: an image is in a hurry."""
         layout = self.layout
-        if window is not None or not isinstance(layout, Layout):
+        if (
+            window is not None
+            or not isinstance(rows, slice)
+            or not isinstance(layout, Layout)
+            or layout.contiguous
+            or not layout.whole_rows
+        ):
+            return False
+        height = layout.chunk[0]
+        if rows.start // height < (rows.stop - 1) // height:
             return False
         try:
-            plan = plan_one(layout, rows)
+            plan = plan_whole(layout, rows)
         except LeftToH5py:
             return False
-        if plan is None:
+        if plan.missing:
             return False
         execute_one(self._job(plan, layout, out))
         return True
@@ -261,7 +287,7 @@ class DatasetReader:
         blocks = self._blocks(rows)
         most = max((block.stop - block.start for block in blocks), default=0)
 
-        def work(pieces: Pieces) -> None:
+        def work(pieces: Pieces[int]) -> None:
             buffer = empty((most, *shape), self.dtype)
             for piece in pieces:
                 block = blocks[piece]
@@ -269,7 +295,7 @@ class DatasetReader:
                 func(block.start, self.read(block, part, window))
 
         with self.handle.using():
-            share(work, len(blocks))
+            share(work, range(len(blocks)))
 
     def _blocks(self, rows: slice) -> list[slice]:
         """Cut rows into blocks of whole chunks, shorter ones towards the end."""

@@ -22,8 +22,8 @@ from .plan import Rows
 from .vetting import name_of, source_reader
 
 if TYPE_CHECKING:
-    from .execute import Work
     from .reader import DatasetReader
+    from .work import Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,9 @@ class Virtual:
             out[dest] = fill_value(self.owner.h5ds)
         if isinstance(rows, slice) and high - low > 1:
             following = self.segments[high : 2 * high - low]
-            work.ahead.append(functools.partial(self._open_ahead, following))
+            work.ahead.extend(
+                functools.partial(self._open_ahead, one) for one in following
+            )
         for segment, local, where in parts:
             self._collect_from(segment, work, local, where)
 
@@ -142,12 +144,11 @@ class Virtual:
             else:
                 return
 
-    def _open_ahead(self, segments: list[Segment]) -> None:
-        """Open the sources that come next: that takes HDF5 as long as decoding some."""
+    def _open_ahead(self, segment: Segment) -> None:
+        """Open a source that comes next: that takes HDF5 as long as decoding some."""
         # Who reads from such a source tries again, and gets the error then.
         with contextlib.suppress(DCReadError, OSError):
-            for segment in segments:
-                self.reader(segment).layout  # noqa: B018
+            self.reader(segment).layout  # noqa: B018
 
 
 def _length(part: slice) -> int:
@@ -220,6 +221,8 @@ def _box(space: Any) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
     if kind != h5py.h5s.SEL_HYPERSLABS or not space.is_regular_hyperslab():
         raise LeftToH5py("a virtual dataset of irregular selections")
     start, stride, count, block = space.get_regular_hyperslab()
+    if count == (1,) * len(count) and max(block, default=0) < 2**63:
+        return start, block
     unlimited = h5py.h5s.UNLIMITED
     if unlimited in (*count, *block) or any(n >= 2**63 for n in (*count, *block)):
         raise LeftToH5py("a virtual dataset that grows")

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from .turns import Turn
 
-__all__ = ["BlockMemory"]
+__all__ = ["BlockMemory", "Run"]
 
 _FEW = 1 << 18  # bytes to keep at first, until more would be of use
 _MANY = 1 << 30
 
 
-class _Run(NamedTuple):
+class Run(NamedTuple):
     """Blocks that were read together."""
 
     blocks: list[int]
@@ -50,14 +50,14 @@ class BlockMemory:
         self._block_bytes = block_bytes
         self._allowance = allowance
         self.wanted = max(block_bytes, _FEW)
-        self._runs: OrderedDict[int, _Run] = OrderedDict()  # by first block
+        self._runs: OrderedDict[int, Run] = OrderedDict()  # by first block
         self._held = 0  # bytes of all runs
-        self._places: dict[int, tuple[int, int]] = {}  # block: (run, place there)
+        self._run_of: dict[int, int] = {}  # block: first block of its run
         self._ghosts: OrderedDict[int, bool] = OrderedDict()  # whether it was held
         self._most_ghosts = max(1, allowance() // block_bytes)
 
     def __contains__(self, block: int) -> bool:
-        return block in self._places
+        return block in self._run_of
 
     @property
     def nbytes(self) -> int:
@@ -73,20 +73,19 @@ class BlockMemory:
         """Keep as much as is allowed from now on."""
         self.wanted = _MANY
 
-    def find(self, block: int) -> tuple[_Run, int] | None:
-        """Return the run of a block, as the last used one, and the block's place."""
-        place = self._places.get(block)
-        if place is None:
+    def find(self, block: int) -> Run | None:
+        """Return the run of a block, from now on the last used one."""
+        first = self._run_of.get(block)
+        if first is None:
             return None
-        self._runs.move_to_end(place[0])
-        return self._runs[place[0]], place[1]
+        self._runs.move_to_end(first)
+        return self._runs[first]
 
     def keep(self, blocks: list[int], stack: NDArray[Any]) -> None:
         """Hold the rows of blocks that were read together."""
-        self._runs[blocks[0]] = _Run(blocks, stack)
+        self._runs[blocks[0]] = Run(blocks, stack)
         self._held += stack.nbytes
-        for place, block in enumerate(blocks):
-            self._places[block] = blocks[0], place
+        self._run_of.update(dict.fromkeys(blocks, blocks[0]))
 
     def make_room(self, nbytes: int, keep: int = 0) -> bool:
         """Drop runs, but for `keep` ones, to make room; False if there is none."""
@@ -105,7 +104,7 @@ class BlockMemory:
         _, run = self._runs.popitem(last=False)
         self._held -= run.stack.nbytes
         for block in run.blocks:
-            del self._places[block]
+            del self._run_of[block]
         self.remember(run.blocks, held=True)
 
     def remember(self, blocks: list[int], *, held: bool) -> None:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
 
-import numpy as np
 from numpy.typing import NDArray
 
-from .block_memory import BlockMemory
+from .block_memory import BlockMemory, Run
+from .block_source import BlockSource
 from .engine import Reader, get_num_threads
 from .engine.lock import letting_go
-from .engine.memory import empty
-from .mapped import MappedReader
 from .turns import Turn
 
 __all__ = ["BlockStore"]
+
+_Span: TypeAlias = tuple[int, int, NDArray[Any]]
+"""First row (of the dataset that is mapped), row after the last, and the rows."""
 
 _FIRST_RUN = 4 << 20  # bytes; later runs are longer
 _RUN_BYTES = 16 << 20
@@ -53,23 +54,12 @@ class BlockStore:
     """
 
     def __init__(self, reader: Reader, allowance: Callable[[], int]) -> None:
-        self._indices: NDArray[Any] | None = None
-        if isinstance(reader, MappedReader):
-            self._indices = reader.indices
-            reader = reader.base
-        self._reader = reader
-        self._count = len(reader.shape) and reader.shape[0]
-        if self._indices is not None:
-            self._length = len(self._indices)
-        else:
-            self._length = self._count
-        self._height = max(1, reader.block_rows)
-        row = int(np.prod(reader.shape[1:], dtype=object)) * reader.dtype.itemsize
-        self._row_bytes = max(1, row)
-        self._block_bytes = self._height * self._row_bytes
+        self._source = BlockSource(reader)
+        self._height = self._source.height
+        self._block_bytes = self._source.block_bytes
         self._allowance = allowance
         self._run_bytes = _FIRST_RUN
-        self.recent: tuple[int, int, NDArray[Any]] | None = None
+        self.recent: _Span | None = None
         self._turn = Turn()
         self._memory = BlockMemory(self._turn, self._block_bytes, allowance)
         self._last_row = self._first_row = -2  # of those asked for in order
@@ -90,7 +80,7 @@ class BlockStore:
         if recent is None:
             return None
         start, stop, stack = recent
-        base_row = index if self._indices is None else int(self._indices[index])
+        base_row = self._source.base_row(index)
         if not start <= base_row < stop:
             return None
         self._note(index)
@@ -99,8 +89,32 @@ class BlockStore:
 
     def row(self, index: int) -> NDArray[Any]:
         """Return a row (a view of a block, not to be written)."""
-        base_row = index if self._indices is None else int(self._indices[index])
-        block, position = divmod(base_row, self._height)
+        start, _, stack = self._find(index)
+        image: NDArray[Any] = stack[self._source.base_row(index) - start]
+        return image
+
+    def follows(self, index: int) -> bool:
+        """Tell whether a row is the one after that which was asked for last."""
+        return index == self._last_row + 1
+
+    def rows(self, start: int, stop: int) -> Iterator[NDArray[Any]]:
+        """Return rows that follow each other, some at a time (not to be written)."""
+        while start < stop:
+            low, high, stack = self._find(start)
+            part = stack[self._source.places(start, stop, low, high)]
+            start += len(part)
+            self._last_row = start - 1
+            yield part
+
+    def pass_over(self, start: int, stop: int) -> None:
+        """Note rows that were read without this store."""
+        self._note(start)
+        self._last_row = stop - 1
+
+    def _find(self, index: int) -> _Span:
+        """Return the rows that were read together with one."""
+        base_row = self._source.base_row(index)
+        block = base_row // self._height
         blocks: list[int] = []
         alone = False
         with self._turn:
@@ -109,7 +123,7 @@ class BlockStore:
             while not blocks:
                 found = self._memory.find(block)
                 if found is not None:
-                    (_, stack), place = found
+                    run = found
                     break
                 if block not in self._turn.busy:
                     alone = far and self._row_is_cheap(block)
@@ -117,39 +131,45 @@ class BlockStore:
                 if not blocks:
                     self._turn.wait()
             if alone:
-                self._turn.busy[block] = self._row_bytes
+                self._turn.busy[block] = self._source.row_bytes
         if alone:
-            return self._row_alone(base_row, block)
+            return base_row, base_row + 1, self._row_alone(base_row, block)
         if blocks:
-            stack, place = self._make(blocks), blocks.index(block)
+            run = Run(blocks, self._make(blocks))
         if self._trigger <= index < self._next_start:
             self._look_ahead(index)
-        self._remember(block, index)
-        image: NDArray[Any] = stack[place * self._height + position]
-        return image
+        span = self._span(run, block)
+        self._remember(span, block, index)
+        return span
+
+    def _span(self, run: Run, block: int) -> _Span:
+        """Return those rows of a run that follow each other, a block among them."""
+        blocks, stack = run
+        first = blocks[0] * self._height
+        if blocks[-1] - blocks[0] != len(blocks) - 1:
+            place = blocks.index(block) * self._height
+            first, stack = block * self._height, stack[place : place + self._height]
+        return first, first + len(stack), stack
 
     def _is_far(self, block: int) -> bool:
         """Tell whether a block is neither that of the last row nor its neighbour."""
         last = self._last_row
-        if self._indices is not None and 0 <= last < self._length:
-            last = int(self._indices[last])
+        if 0 <= last < self._source.length:
+            last = self._source.base_row(last)
         return abs(block - last // self._height) > 1
 
     def _row_is_cheap(self, block: int) -> bool:
         """Tell whether to read a single row of a block, the first one of it."""
-        cheap = getattr(self._reader, "stops_early", False)
-        return cheap and not self._memory.remembers(block)
+        return self._source.stops_early and not self._memory.remembers(block)
 
     def _row_alone(self, base_row: int, block: int) -> NDArray[Any]:
-        """Return a row of a block that is not kept; asked for again, it will be."""
+        """Return a row, alone, of a block that is kept once it is asked for again."""
         try:
-            rows = self._reader.read(slice(base_row, base_row + 1, 1))
+            return self._source.read_rows(base_row, 1)
         finally:
             with self._turn:
                 self._turn.done([block])
                 self._memory.remember([block], held=False)
-        row: NDArray[Any] = rows[0]
-        return row
 
     def _note(self, index: int) -> None:
         """Note which row was asked for (by two threads at once: no harm)."""
@@ -160,23 +180,13 @@ class BlockStore:
     def _in_order(self) -> bool:
         return self._last_row - self._first_row >= _IN_ORDER
 
-    def _remember(self, block: int, index: int) -> None:
+    def _remember(self, span: _Span, block: int, index: int) -> None:
         """Let `quick` have the rows next to those of a block, if they are held."""
         if self._trigger <= index < self._next_start and self._in_order():
             return  # the next row shall look ahead again
         with self._turn:
-            found = self._memory.find(block)
-            if found is None:
-                return
-            (blocks, stack), place = found
-            first, count = blocks[0] * self._height, len(stack)
-            if blocks[-1] - blocks[0] == len(blocks) - 1:
-                self.recent = first, first + count, stack
-            else:
-                start = place * self._height
-                part = stack[start : start + self._height]
-                first = block * self._height
-                self.recent = first, first + len(part), part
+            if block in self._memory:
+                self.recent = span
 
     def trim(self) -> None:
         """Drop the oldest blocks until the allowance is kept."""
@@ -187,19 +197,6 @@ class BlockStore:
         """Return how many blocks are read together for a caller in order."""
         wanted = max(2 * get_num_threads(), self._run_bytes // self._block_bytes)
         return max(1, min(wanted, self._allowance() // _RUNS // self._block_bytes))
-
-    def _blocks_from(self, index: int) -> tuple[list[int], int]:
-        """Return the blocks of a run for a row, and the row where it ends."""
-        limit = self._run_length()
-        if self._indices is None:
-            first = index // self._height
-            stop = min(first + limit, -(-self._count // self._height))
-            return list(range(first, stop)), min(stop * self._height, self._length)
-        blocks = self._indices[index : index + limit * self._height] // self._height
-        chosen = list(dict.fromkeys(blocks.tolist()))[:limit]
-        beyond = np.flatnonzero(~np.isin(blocks, chosen))
-        count = int(beyond[0]) if len(beyond) else len(blocks)
-        return sorted(chosen), index + count
 
     def _missing(self, blocks: list[int]) -> list[int]:
         held, busy = self._memory, self._turn.busy
@@ -226,7 +223,8 @@ class BlockStore:
 
     def _next_run(self, index: int) -> list[int]:
         """Return the blocks from a row on; what follows is to be read ahead."""
-        run, self._next_start = self._blocks_from(index)
+        limit = self._run_length()
+        run, self._next_start = self._source.run_from(index, limit)
         self._trigger = index
         self._run_bytes = min(2 * self._run_bytes, _RUN_BYTES)
         return run
@@ -249,7 +247,7 @@ class BlockStore:
 
     def _make(self, blocks: list[int]) -> NDArray[Any]:
         try:
-            stack = self._read(blocks)
+            stack = self._source.read(blocks)
         except BaseException:
             with self._turn:
                 self._turn.done(blocks)
@@ -259,20 +257,6 @@ class BlockStore:
                 self._memory.keep(blocks, stack)
             self._turn.done(blocks)
         return stack
-
-    def _read(self, blocks: list[int]) -> NDArray[Any]:
-        first, last = blocks[0], blocks[-1]
-        stop = min((last + 1) * self._height, self._count)
-        if last - first == len(blocks) - 1:
-            rows: Any = slice(first * self._height, stop, 1)
-            count = stop - rows.start
-        else:
-            starts = np.array(blocks)[:, np.newaxis] * self._height
-            rows = (starts + np.arange(self._height)).ravel()
-            rows = rows[rows < stop]
-            count = len(rows)
-        shape = (count, *self._reader.shape[1:])
-        return self._reader.read(rows, empty(shape, self._reader.dtype))
 
     def _look_ahead(self, index: int) -> None:
         """Let a thread read the next run while the caller works on this one."""
@@ -295,7 +279,7 @@ class BlockStore:
     def _claim_ahead(self, index: int) -> list[int]:
         """Return the blocks to make ahead for a caller at a row, if any."""
         start = self._next_start
-        if not self._trigger <= index < start < self._length or self._closed:
+        if not self._trigger <= index < start < self._source.length or self._closed:
             return []
         if not self._in_order():
             return []

@@ -10,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .blocks import BlockStore
+from .cached_rows import CachedDifference, CachedRows
 from .chunk_cache import BaseImageChunkCache
 from .engine import Reader, reader_for
 from .engine.kernels import subtract_images
 from .errors import ShapeMismatchError
 from .hashing import md5sum
-from .image_readers import BoolReader, DifferenceReader, result_shape
+from .image_readers import BoolReader, DifferenceReader
 from .read_ahead import ReadAheadCache
 from .views import raise_if_closed
 
@@ -28,7 +29,6 @@ __all__ = [
 ]
 
 _MAX_BYTES = 256 << 20
-_FEW = 64
 
 
 class EmptyDatasetWarning(UserWarning):
@@ -100,7 +100,7 @@ class HDF5ImageCache(ReadAheadCache):
         self._reads_ahead = self._direct
         if self._direct:
             self.reader = self._source
-            self._rows = _CachedRows(self, self._source)
+            self._rows = CachedRows(self, self._source)
         if self._len == 0:
             warnings.warn(
                 f"Input image '{source.name}' in file {source.filename} has zero "
@@ -166,51 +166,6 @@ class HDF5ImageCache(ReadAheadCache):
         )
 
 
-class _CachedRows:
-    """Rows of an image cache: what it holds is not read again."""
-
-    def __init__(self, cache: HDF5ImageCache, source: Reader) -> None:
-        self._cache = cache
-        self._source = source
-        self.shape = source.shape
-        self.dtype = source.dtype
-        self.name = source.name
-        self.filename = source.filename
-        self.block_rows = source.block_rows
-        self.map_blocks = source.map_blocks
-
-    def read(
-        self,
-        rows: slice | NDArray[np.integer[Any]],
-        out: NDArray[Any] | None = None,
-        window: tuple[slice, ...] | None = None,
-    ) -> NDArray[Any]:
-        """Return rows (see `dcread.engine.DatasetReader.read`)."""
-        if isinstance(rows, slice):
-            numbers: Any = range(rows.start, rows.stop, rows.step or 1)
-            low, high = (numbers[0], numbers[-1]) if numbers else (0, -1)
-        else:
-            numbers = rows
-            low, high = (int(rows.min()), int(rows.max())) if len(rows) else (0, -1)
-        rest = window or ()
-        cache = self._cache
-        held = cache._held(low, high + 1)
-        # neighbours of an image or two may be asked for next: keep their block
-        few = len(numbers) <= high - low + 1 <= min(self.block_rows, _FEW)
-        if held is None and not few:
-            return self._source.read(rows, out, window)
-        if out is None:
-            out = np.empty(result_shape(self.shape, rows, window), self.dtype)
-        if held is None:
-            for place, row in enumerate(numbers):
-                out[place] = cache._peek(int(row))[rest]
-        elif isinstance(rows, slice):
-            out[...] = held[(slice(0, high + 1 - low, rows.step), *rest)]
-        else:
-            out[...] = held[(slice(None), *rest)][rows - low]
-        return out
-
-
 class ImageCorrCache(ReadAheadCache):
     """Images minus their background.
 
@@ -246,7 +201,8 @@ class ImageCorrCache(ReadAheadCache):
         super().__init__(image.shape, max(1, image.chunk_size), image.cache_size)
         self.image = image
         self.image_bg = image_bg
-        self.reader = self._rows = DifferenceReader(image.reader, image_bg.reader)
+        self.reader = DifferenceReader(image.reader, image_bg.reader)
+        self._rows = CachedDifference(image, image_bg)
         self._reads_ahead = all(
             isinstance(one, ReadAheadCache) and one._reads_ahead
             for one in (image, image_bg)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .concat_records import Source
-from .errors import FileChangedError
 from .problems import Problem
 
 
@@ -64,23 +62,6 @@ class Input:
     series: dict[str, NDArray[Any]]
     frame_rate: Any
     has_texts: bool
-
-    def check_unchanged(self) -> None:
-        """Compare the file with what it was when it was looked at.
-
-        Raises
-        ------
-        FileChangedError
-            If it changed or vanished.
-        """
-        try:
-            status = os.stat(self.path)
-            now = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-        except OSError:
-            now = None
-        then = self.sources[0]
-        if now != (then.device, then.inode, then.size, then.mtime_ns):
-            raise FileChangedError(f"{self.path} changed while it was concatenated")
 
 
 @dataclass(frozen=True, slots=True)

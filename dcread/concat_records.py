@@ -19,9 +19,11 @@ gives fill values. So a concatenated file says what its sources were, in the dat
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 import pathlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -29,7 +31,8 @@ from typing import TYPE_CHECKING, Any
 from .basins.links import subgroup
 from .basins.texts import read_lines
 from .engine import h5_lock
-from .errors import BasinError, ClosedError, FormatError
+from .engine.pool import Pieces, share
+from .errors import BasinError, ClosedError, FileChangedError, FormatError
 from .identifiers import get_measurement_identifier
 from .tolerance import UNREADABLE
 
@@ -59,9 +62,25 @@ class Source:
     events: int | None
     nested: bool
 
+    def check_unchanged(self) -> None:
+        """Compare the file with what it was when it was looked at.
+
+        Raises
+        ------
+        FileChangedError
+            If it changed or vanished.
+        """
+        try:
+            status = os.stat(self.path)
+            now = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        except OSError:
+            now = None
+        if now != (self.device, self.inode, self.size, self.mtime_ns):
+            raise FileChangedError(f"{self.path} changed while it was concatenated")
+
 
 def describe(handle: FileHandle, events: int | None) -> Source:
-    """Return the record of an open file.
+    """Return the record of an open file, without the hash of its content.
 
     Raises
     ------
@@ -74,7 +93,6 @@ def describe(handle: FileHandle, events: int | None) -> Source:
     with handle.using(), h5_lock:
         identifier = get_measurement_identifier(handle.h5)
         nested = has_sources(handle.h5)
-    small = state.size <= MAX_HASHED_BYTES
     source = Source(
         path=str(handle.path),
         size=state.size,
@@ -82,7 +100,7 @@ def describe(handle: FileHandle, events: int | None) -> Source:
         device=state.device,
         inode=state.inode,
         identifier=identifier,
-        sha256=digest_of(handle.path) if small else None,
+        sha256=None,
         events=events,
         nested=nested,
     )
@@ -90,8 +108,34 @@ def describe(handle: FileHandle, events: int | None) -> Source:
     return source
 
 
+def with_digests(sources: Iterable[Source]) -> list[Source]:
+    """Return the records with the hashes of files that are not too large for that.
+
+    The files are read by all threads: it takes longer than all else that is looked at.
+
+    Raises
+    ------
+    FileChangedError
+        If a file is not as its record says.
+    """
+    records = list(sources)
+    small = [n for n, one in enumerate(records) if one.size <= MAX_HASHED_BYTES]
+
+    def digest(numbers: Pieces[int]) -> None:
+        for number in numbers:
+            one = records[number]
+            with contextlib.suppress(OSError):  # told below
+                found = digest_of(pathlib.Path(one.path))
+                records[number] = dataclasses.replace(one, sha256=found)
+
+    share(digest, small)
+    for one in records:
+        one.check_unchanged()
+    return records
+
+
 def write_sources(h5: h5py.File, sources: Iterable[Source]) -> None:
-    """Store the records in a new file."""
+    """Store the records in a new file; the caller holds the h5py lock."""
     import h5py
 
     lines = [json.dumps(dataclasses.asdict(source)) for source in sources]

@@ -10,7 +10,7 @@ import numpy as np
 from .basins import Policy
 from .concat_input import InputFile
 from .concat_parts import Input, Piece, Plan
-from .concat_records import write_sources
+from .concat_records import with_digests, write_sources
 from .engine import h5_lock, open_file
 from .events import COUNT_ATTRIBUTE
 from .logs import member_names, open_member
@@ -43,11 +43,12 @@ def write_plan(h5: h5py.File, plan: Plan, progress: Callable[[float], object]) -
     """
     notes = list(plan.notes)
     _write_attributes(h5, plan, notes)
+    sources = with_digests(one for part in plan.inputs for one in part.sources)
     with h5_lock:
         h5.require_group("events")
         for name, values in plan.series.items():
             h5.create_dataset(f"events/{name}", data=values)
-        write_sources(h5, [one for part in plan.inputs for one in part.sources])
+        write_sources(h5, sources)
     total = len(plan.dtypes) + len(plan.inputs)
     for number, name in enumerate(plan.dtypes):
         _write_column(h5, plan, name)
@@ -55,7 +56,7 @@ def write_plan(h5: h5py.File, plan: Plan, progress: Callable[[float], object]) -
     for number, part in enumerate(plan.inputs):
         if part.has_texts:
             _copy_texts(h5, part, f"src-#{number + 1}_", notes)
-        part.check_unchanged()
+        part.sources[0].check_unchanged()
         progress((len(plan.dtypes) + number + 1) / total)
     _write_log(h5, plan, notes)
 

@@ -172,6 +172,11 @@ class FeatureStore:
         label = self._referrer.handle.label
         feature = self._referrer.events.get(name)
         reasons = [] if feature is None else [str(feature.refusal)]
+        reasons += [
+            str(one)
+            for one in self._referrer.problems
+            if one.kind == "feature" and one.name == "/events"
+        ]
         reasons += self._basins().reasons(name)
         why = "; ".join(reasons) or f"there are {self.names()}"
         return FeatureNotFoundError(

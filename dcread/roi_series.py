@@ -93,8 +93,13 @@ def _images_of(image_data: Any) -> Any:
         )
     image = image_data.image
     if image is None:
+        why = "".join(
+            f"; {problem}"
+            for problem in getattr(image_data, "problems", ())
+            if problem.kind == "feature" and problem.name in ("image", "/events")
+        )
         raise FeatureNotFoundError(
-            f"{_label(image_data)}: there is no feature 'image' to check"
+            f"{_label(image_data)}: there is no feature 'image' to check{why}"
         )
     return image
 

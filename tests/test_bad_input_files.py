@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import pytest
 
-from dcread import HDF5Data
+from dcread import HDF5Data, flicker_report
 from dcread.errors import (
     ClosedError,
     DCReadError,
@@ -116,6 +116,10 @@ def test_events_are_no_group(tmp_path: pathlib.Path) -> None:
         assert len(data) == 3
         assert [problem.name for problem in data.problems] == ["/events"]
         assert "group" in data.problems[0].reason
+        with pytest.raises(KeyError, match="should be a group"):
+            data["image"]
+        with pytest.raises(KeyError, match=r"no feature 'image'.*should be a group"):
+            flicker_report(data)
 
 
 def test_empty_hdf5(tmp_path: pathlib.Path) -> None:

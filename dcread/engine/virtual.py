@@ -119,9 +119,7 @@ class Virtual:
             out[dest] = fill_value(self.owner.h5ds)
         if isinstance(rows, slice) and high - low > 1:
             following = self.segments[high : 2 * high - low]
-            work.ahead.extend(
-                functools.partial(self._open_ahead, one) for one in following
-            )
+            work.ahead.append(functools.partial(self._open_ahead, following))
         for segment, local, where in parts:
             self._collect_from(segment, work, local, where)
 
@@ -144,11 +142,12 @@ class Virtual:
             else:
                 return
 
-    def _open_ahead(self, segment: Segment) -> None:
-        """Open a source that comes next: that takes HDF5 as long as decoding some."""
+    def _open_ahead(self, segments: list[Segment]) -> None:
+        """Open the sources that come next: that takes HDF5 as long as decoding some."""
         # Who reads from such a source tries again, and gets the error then.
         with contextlib.suppress(DCReadError, OSError):
-            self.reader(segment).layout  # noqa: B018
+            for segment in segments:
+                self.reader(segment).layout  # noqa: B018
 
 
 def _length(part: slice) -> int:

@@ -18,7 +18,7 @@ from .concat_parts import Input, Piece
 from .concat_records import describe
 from .concat_sources import check_sources, describe_file
 from .concat_virtual import virtual_files
-from .engine import h5_lock, open_file, reader_for
+from .engine import Opened, h5_lock, open_file, reader_for
 from .errors import (
     FeatureNotFoundError,
     FormatError,
@@ -33,7 +33,7 @@ from .tolerance import noting, telling
 from .views import FeatureView
 
 if TYPE_CHECKING:
-    from .engine import FileHandle
+    from .engine import DatasetReader
 
 FRAME_RATE = "imaging:frame rate"
 
@@ -64,6 +64,7 @@ class InputFile:
         self._basins: BasinSet | None = None
         self._handle = open_file(path)
         self._handed_on = False
+        self._readers: dict[str, DatasetReader] = {}
         try:
             apply_policy(self._handle, self._policy)
             check_sources(self._handle, self._policy)
@@ -88,10 +89,10 @@ class InputFile:
         if not self._handed_on:
             self._handle.close()
 
-    def hand_on(self) -> FileHandle:
+    def hand_on(self) -> Opened:
         """Return the open file: who takes it closes it."""
         self._handed_on = True
-        return self._handle
+        return Opened(self._handle, self._readers)
 
     def _require_events(self) -> None:
         for problem in self._referrer.problems:
@@ -185,6 +186,8 @@ class InputFile:
             return any(group in self._handle.h5 for group in ("logs", "tables"))
 
     def _pieces(self, name: str) -> dict[str, Piece]:
+        import h5py
+
         if not self._has(name):
             return self._basin_pieces(name)
         feature = self._own[name]
@@ -193,8 +196,13 @@ class InputFile:
             return {}
         feature.check()
         if feature.shape is not None and feature.dtype is not None:
-            self._note_virtual(name)
             path = f"events/{name}"
+            if not feature.plain:
+                self._note_virtual(name)
+            elif feature.opened is not None:
+                with h5_lock:
+                    dataset = h5py.Dataset(feature.opened)
+                self._readers[path] = self._handle.dataset(dataset)
             return {name: Piece(self.path, path, feature.shape, feature.dtype)}
         group = self._referrer.own_group(name)
         return {

@@ -18,7 +18,7 @@ from .errors import FormatError, ShapeMismatchError
 from .problems import Problem
 
 if TYPE_CHECKING:
-    from .engine import FileHandle
+    from .engine import Opened
 
 SERIES = ("frame", "time")
 """Features that are computed, since they must go on from file to file."""
@@ -30,7 +30,7 @@ def make_plan(
     *,
     compute_frame: bool,
     progress: Callable[[float], object],
-    opened: dict[str, FileHandle],
+    opened: dict[str, Opened],
 ) -> Plan:
     """Look at all inputs and decide what the output holds.
 

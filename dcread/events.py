@@ -110,8 +110,9 @@ class Events:
     def stored(self, name: str) -> h5py.Dataset | None:
         """Return a dataset that lies in the group itself; None if a link leads away."""
         with self._handle.using(), h5_lock:
-            found = None
-            if self._group is not None and name in self._all:
+            feature = self._seen.get(name)
+            found = None if feature is None else feature.opened
+            if found is None and self._group is not None and name in self._all:
                 found, _ = open_plain(self._group.id, name)
             return Dataset(found) if isinstance(found, h5d.DatasetID) else None
 
@@ -127,6 +128,8 @@ class Events:
     def _looked_at(self, name: str) -> OwnFeature:
         with self._handle.using(), h5_lock:
             feature = look_at(self._group, name, self._policy, self._room)
+        if self.growing:  # opened again, a dataset tells how long it is by then
+            feature.opened = None
         if type(feature.refusal) is FormatError:
             text = f"{self._handle.label}: feature '{name}': {feature.refusal}"
             feature.refusal = FormatError(text)

@@ -25,7 +25,7 @@ from .hdf5_data import HDF5Data
 if TYPE_CHECKING:
     import h5py
 
-    from .engine import FileHandle
+    from .engine import Opened
 
 __all__ = ["check_sources", "concatenated_hdf5_data"]
 
@@ -106,7 +106,7 @@ def concatenated_hdf5_data(
         if path_out is not True:
             _refuse_input(target, files)
         check_target(target, overwrite=overwrite)
-    opened: dict[str, FileHandle] = {}
+    opened: dict[str, Opened] = {}
     try:
         plan = make_plan(
             files,
@@ -126,8 +126,8 @@ def concatenated_hdf5_data(
         # What was opened to look at it is about to be read.
         data.handle.siblings.adopt(opened)
     finally:
-        for handle in opened.values():
-            handle.close()
+        for one in opened.values():
+            one.handle.close()
     report(1.0)
     return data
 

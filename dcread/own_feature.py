@@ -37,6 +37,11 @@ class OwnFeature:
         Why it cannot be used; raised when it is asked for.
     absent : bool
         Whether there is only its name, a link that leads nowhere.
+    plain : bool
+        Whether it lies in the group itself and so do its data.
+    opened : h5py.h5d.DatasetID or None
+        The open dataset of a plain feature with several values an event: who looks at
+        those mostly reads them next, and opening takes as long as looking.
     """
 
     shape: tuple[int, ...] | None
@@ -44,6 +49,8 @@ class OwnFeature:
     chunks: tuple[int, ...] | None = None
     refusal: Exception | None = None
     absent: bool = False
+    plain: bool = False
+    opened: h5d.DatasetID | None = None
 
     def check(self) -> None:
         """Raise an error like `refusal`, if there is one."""
@@ -80,6 +87,7 @@ def look_at(group: h5py.Group, name: str, policy: Policy, room: int) -> OwnFeatu
         )
         absent = is_link and isinstance(exc, KeyError)
         return OwnFeature(None, None, refusal=refusal, absent=absent)
+    plain = plist is not None
     plist = plist or found.get_create_plist()
     layout = plist.get_layout()
     chunks = plist.get_chunk() if layout == h5d.CHUNKED else None
@@ -99,7 +107,12 @@ def look_at(group: h5py.Group, name: str, policy: Policy, room: int) -> OwnFeatu
             f"it claims {math.prod(shape) * dtype.itemsize} bytes (shape {shape}, "
             f"{dtype}), far more than the file can hold"
         )
-    return OwnFeature(shape, dtype, chunks, FormatError(reason) if reason else None)
+    feature = OwnFeature(shape, dtype, chunks, plain=plain)
+    if reason:
+        feature.refusal = FormatError(reason)
+    elif plain and len(shape) > 1:
+        feature.opened = found
+    return feature
 
 
 def open_plain(group: h5g.GroupID, name: str) -> tuple[Any, Any]:

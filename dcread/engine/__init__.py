@@ -11,7 +11,7 @@ from .handle import FileHandle
 from .lock import h5_lock
 from .pool import get_num_threads, set_num_threads
 from .reader import ArrayReader, DatasetReader, Reader, reader_for
-from .siblings import MAX_OPEN
+from .siblings import MAX_OPEN, Opened
 from .source import FileIdentity
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "DatasetReader",
     "FileHandle",
     "FileIdentity",
+    "Opened",
     "Reader",
     "get_num_threads",
     "h5_lock",

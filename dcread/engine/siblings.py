@@ -6,16 +6,24 @@ import os
 import pathlib
 import weakref
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ..errors import ClosedError, DCReadError, PolicyError
 from .lock import PatientLock
 
 if TYPE_CHECKING:
     from .handle import FileHandle
+    from .reader import DatasetReader
 
 MAX_OPEN = 128
 """Source files that one file keeps open; the one used longest ago is closed."""
+
+
+class Opened(NamedTuple):
+    """A file that is open already, and readers of datasets in it, by name."""
+
+    handle: FileHandle
+    readers: dict[str, DatasetReader]
 
 
 class Siblings:
@@ -26,6 +34,7 @@ class Siblings:
         self._owner_reference = weakref.ref(owner)
         self._lock = PatientLock()
         self._open: OrderedDict[str, FileHandle] = OrderedDict()
+        self._readers: dict[str, dict[str, DatasetReader]] = {}  # of adopted files
 
     @property
     def _owner(self) -> FileHandle:
@@ -78,16 +87,39 @@ class Siblings:
             surplus.close()
         return handle
 
-    def adopt(self, handles: dict[str, FileHandle]) -> None:
+    def reader(self, name: str, dataset: str, where: str) -> DatasetReader:
+        """Return a reader of a dataset in a source file.
+
+        Parameters
+        ----------
+        name, where : str
+            As of `get`.
+        dataset : str
+            Its path in the file.
+
+        Raises
+        ------
+        KeyError
+            If there is no such dataset.
+        FileMissingError, NotAFileError, FormatError, PolicyError
+            As `get` does.
+        """
+        reader = self._readers.get(name, {}).pop(dataset, None)
+        if reader is not None and not reader.handle.closed:
+            return reader
+        return self.get(name, where).dataset(dataset)
+
+    def adopt(self, opened: dict[str, Opened]) -> None:
         """Take over files that are open already, by the paths that name them.
 
         The caller has made sure that this file may lead to them, and closes those that
-        remain in `handles`.
+        remain in `opened`.
         """
         with self._lock:
-            for name in list(handles)[: MAX_OPEN - len(self._open)]:
+            for name in list(opened)[: MAX_OPEN - len(self._open)]:
                 if name not in self._open:
-                    handle = self._open[name] = handles.pop(name)
+                    handle, readers = opened.pop(name)
+                    self._open[name], self._readers[name] = handle, readers
                     handle.allow_source = self._owner.allow_source
                     handle.allow_external = self._owner.allow_external
 
@@ -114,6 +146,7 @@ class Siblings:
         with self._lock:
             handles = list(self._open.values())
             self._open.clear()
+            self._readers.clear()
         for handle in handles:
             handle.close()
 

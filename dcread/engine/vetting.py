@@ -56,13 +56,14 @@ def source_reader(owner: DatasetReader, file: str, dataset: str) -> DatasetReade
         If it is not allowed, not there, or nested too deep.
     """
     where = name_of(owner)
-    handle = owner.handle.siblings.get(file, where)
+    siblings = owner.handle.siblings
     try:
-        reader = handle.dataset(dataset)
+        reader = siblings.reader(file, dataset, where)
     except KeyError as exc:
+        label = siblings.get(file, where).label
         raise FormatError(
-            f"{where}: expected a dataset '{dataset}' in {handle.label}, found none; "
-            "restore the source file"
+            f"{where}: expected a dataset '{dataset}' in {label}, found none; restore "
+            "the source file"
         ) from exc
     reader.depth = owner.depth + 1
     if reader.depth > MAX_DEPTH:

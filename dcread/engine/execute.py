@@ -5,7 +5,6 @@ A bad chunk stops everything (see `faults`).
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from typing import TypeAlias
 
@@ -31,6 +30,8 @@ AHEAD = 256
 
 SCAN = 2**20
 """Bytes from which on a range is a scan."""
+
+_WHOLE = ((0, 0),)
 
 KEEP = 2**24
 """Bytes up to which a buffer is kept for the next chunk."""
@@ -58,6 +59,7 @@ def _give_back(decoder: Decoder) -> None:
 def execute_one(job: Job) -> None:
     """Decode the only chunk of a plan: see `execute`."""
     check_sizes(job)
+    job.source.advise(_WHOLE, "NORMAL")
     decoder = _borrow()
     try:
         _decode(decoder, job, 0, 1)
@@ -80,9 +82,6 @@ def execute(work: Work) -> None:
         For the first bad chunk that was found.
     """
     jobs = work.jobs
-    sources = list({id(job.source): job.source for job in jobs}.values())
-    for source in sources:
-        source.check()
     for job in jobs:
         check_sizes(job)
     steps: list[_Step] = list(_runs(jobs))
@@ -91,10 +90,10 @@ def execute(work: Work) -> None:
         # one go: between runs, all that it touches has left the processor's cache.
         steps[1:1] = work.ahead
     if steps:
-        with _advised(jobs):
-            share(_do, steps)
-    for source in sources:
-        source.check()
+        _advise(jobs)
+        share(_do, steps)
+    for source in {id(job.source): job.source for job in jobs}.values():
+        source.check()  # (a bad chunk makes it look, too)
 
 
 def _do(steps: Pieces[_Step]) -> None:
@@ -109,28 +108,20 @@ def _do(steps: Pieces[_Step]) -> None:
         _give_back(decoder)
 
 
-@contextlib.contextmanager
-def _advised(jobs: list[Job]) -> Iterator[None]:
+def _advise(jobs: list[Job]) -> None:
     """Tell the system what will be read of files that it may not hold in memory.
 
     Picked chunks are asked for at once, so that the drive works on several; for
     whole ranges the system reads further ahead than usual.
     """
-    scanned = []
     for job in jobs:
         places = job.plan.tasks[:AHEAD, : STORED + 1]
-        if len(places) < 2:
-            continue
         if len(job.plan.table):
-            job.source.advise(places.tolist(), "WILLNEED")
-        elif places[-1].sum() - places[0, 0] > SCAN:
-            job.source.advise([(0, 0)], "SEQUENTIAL")
-            scanned.append(job.source)
-    try:
-        yield
-    finally:
-        for source in scanned:
-            source.advise([(0, 0)], "NORMAL")
+            job.source.advise(_WHOLE, "NORMAL")
+            if len(places) > 1:
+                job.source.advise(places.tolist(), "WILLNEED")
+        elif len(places) > 1 and places[-1].sum() - places[0, 0] > SCAN:
+            job.source.advise(_WHOLE, "SEQUENTIAL")
 
 
 def _runs(jobs: list[Job]) -> Iterator[_Run]:

@@ -76,6 +76,7 @@ class LocalSource:
         self.fd = -1
         self.label = os.fspath(path)
         self._seeking = BriefLock()  # where there is no pread
+        self._advice = "NORMAL"
         # O_NONBLOCK: opening a FIFO would wait for a writer, for ever.
         flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
         flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -147,8 +148,13 @@ class LocalSource:
     def advise(self, ranges: Iterable[tuple[int, int]], advice: str) -> None:
         """Tell the kernel what comes (``"WILLNEED"``, ``"SEQUENTIAL"``, ``"NORMAL"``).
 
-        A hint only: no error, nothing where the system does not know it.
+        A hint only: no error, nothing where the system does not know it. The latter
+        two hold for the descriptor, and are not told twice.
         """
+        if advice != "WILLNEED":
+            if advice == self._advice:
+                return
+            self._advice = advice
         if hasattr(os, "posix_fadvise"):
             number = getattr(os, f"POSIX_FADV_{advice}")
             with contextlib.suppress(OSError):

@@ -7,6 +7,7 @@ parallel. Mappings other than whole rows after rows are left to h5py.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import functools
 from dataclasses import dataclass
@@ -53,8 +54,8 @@ class Virtual:
     def __init__(self, owner: DatasetReader, segments: list[Segment]) -> None:
         self.owner = owner
         self.segments = segments
-        self.starts = np.array([segment.start for segment in segments], np.int64)
-        self.stops = np.array([segment.stop for segment in segments], np.int64)
+        self._starts = [segment.start for segment in segments]
+        self._stops = [segment.stop for segment in segments]
         self._readers: dict[tuple[str, str], DatasetReader] = {}
 
     @property
@@ -102,11 +103,11 @@ class Virtual:
         """Collect the jobs of all segments (see `DatasetReader.collect`)."""
         out = work.out
         if isinstance(rows, slice):
-            bounds = np.array([rows.start, rows.stop - 1], np.int64)
+            first, last = rows.start, rows.stop - 1
         else:
-            bounds = np.asarray(rows, np.int64)
-        low = int(np.searchsorted(self.stops, bounds.min(), side="right"))
-        high = int(np.searchsorted(self.starts, bounds.max(), side="right"))
+            first, last = int(rows.min()), int(rows.max())
+        low = bisect.bisect_right(self._stops, first)
+        high = bisect.bisect_right(self._starts, last)
         found = 0
         parts = []
         for segment in self.segments[low:high]:

@@ -333,10 +333,10 @@ def reader_for(obj: Any) -> Reader:
             raise ClosedError("the h5py.Dataset that was given is closed")
         return DatasetReader(open_file(obj.file), obj)
     inner = getattr(obj, "reader", None)
-    if isinstance(inner, Reader):
-        return inner
-    if isinstance(obj, Reader):
-        return obj
+    for one in (inner, obj):
+        # (telling a Reader by its methods has it look for its chunks)
+        if isinstance(one, (DatasetReader, Reader)):
+            return one
     if isinstance(obj, np.ndarray):
         return ArrayReader(obj)
     if hasattr(obj, "shape") and hasattr(obj, "dtype") and hasattr(obj, "__getitem__"):

@@ -12,6 +12,10 @@ the output's row, bytes.
 ``table``, for rows that do not follow each other: row in the chunk, row in the
 output; empty if they do.
 
+``runs``, chunks that are decoded after each other: first and one past the last task.
+``turn``, one number that all threads share: the run that is taken next. `most` bounds
+how many one call takes, so that interrupts are seen between calls.
+
 ``steps``, the filters in the order in which they are undone: filter id, bit of the
 filter mask, element width (shuffle).
 """
@@ -40,8 +44,9 @@ class Decoder:
         fd: int,
         blob: Any,
         tasks: _Table,
-        first: int,
-        last: int,
+        runs: _Table,
+        turn: NDArray[np.int64],
+        most: int,
         steps: _Table,
         row_bytes: int,
         lines: _Table,
@@ -49,3 +54,5 @@ class Decoder:
         out: NDArray[np.uint8],
         out_row_bytes: int,
     ) -> tuple[int, str, int] | None: ...
+
+def take_turn(turn: NDArray[np.int64]) -> int: ...

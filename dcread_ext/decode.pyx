@@ -52,6 +52,10 @@ cdef extern from "pread.h" nogil:
     enum: DCREAD_HAS_PREAD
     long long dcread_pread(int fd, void *out, size_t size, long long at)
 
+cdef extern from "turns.h" nogil:
+    int64_t dcread_next_turn(int64_t *turn)
+    void dcread_end_turns(int64_t *turn, int64_t end)
+
 HAS_PREAD = bool(DCREAD_HAS_PREAD)
 
 # What went wrong with a chunk; named for Python at the end of this file.
@@ -291,28 +295,25 @@ cdef class Decoder:
 
     def run(
         self, int fd, const unsigned char[::1] blob, const int64_t[:, ::1] tasks,
-        Py_ssize_t first, Py_ssize_t last, const int64_t[:, ::1] steps,
-        int64_t row_bytes, const int64_t[:, ::1] lines, const int64_t[:, ::1] table,
-        unsigned char[::1] out, int64_t out_row_bytes,
+        const int64_t[:, ::1] runs, int64_t[::1] turn, int64_t most,
+        const int64_t[:, ::1] steps, int64_t row_bytes, const int64_t[:, ::1] lines,
+        const int64_t[:, ::1] table, unsigned char[::1] out, int64_t out_row_bytes,
     ):
-        """Decode the chunks ``tasks[first:last]`` into `out`.
+        """Decode the chunks of runs into `out`, until all are taken or `most` are done.
 
         See ``decode.pyi`` for the tables. Returns ``None``, or for the first bad
-        chunk ``(its task, what went wrong, a detail)``.
+        chunk ``(its task, what went wrong, a detail)``; nobody takes a run then.
         """
-        cdef Py_ssize_t i
-        cdef const int64_t *task
-        cdef const unsigned char *data = NULL
+        cdef int64_t number
+        cdef int64_t task = 0
         cdef const unsigned char *source = NULL
-        cdef unsigned char *direct
-        cdef size_t needed
         cdef dcread_target to
         cdef int status = OK
         cdef int64_t detail = 0
         if tasks.shape[1] != 9 or steps.shape[1] != 3 or lines.shape[1] != 3:
             raise ValueError("a table of the plan has a wrong number of columns")
-        if first < 0 or last > tasks.shape[0] or table.shape[1] != 2:
-            raise ValueError("the plan does not hold these tasks")
+        if runs.shape[1] != 2 or turn.shape[0] != 1 or table.shape[1] != 2:
+            raise ValueError("the plan does not hold these runs")
         if not out.shape[0]:
             raise ValueError("the output is empty")
         if fd < 0:
@@ -325,23 +326,49 @@ cdef class Decoder:
         to.row_bytes, to.out_row_bytes = row_bytes, out_row_bytes
         to.out, to.out_size = &out[0], out.shape[0]
         with nogil:
-            for i in range(first, last):
-                task = &tasks[i, 0]
-                if task[LINE_FIRST] < 0 or task[LINE_LAST] > lines.shape[0] or (
-                    source != NULL and task[ADDRESS] + task[STORED] > blob.shape[0]
-                ) or task[ADDRESS] < 0 or task[STORED] < 0 or task[RAW] < 0:
-                    status = PLAN
+            while status == OK and most > 0:
+                number = dcread_next_turn(&turn[0])
+                if number < 0 or number >= runs.shape[0]:
                     break
-                direct = dcread_direct(&to, task)
-                needed = dcread_needs(&to, task) if direct == NULL else task[RAW]
-                status = self._chunk(
-                    fd, source, task, steps, direct, needed, &data, &detail
-                )
-                if status == OK and direct == NULL and dcread_scatter(&to, task, data):
+                most -= 1
+                task = runs[number, 0]
+                if task < 0 or runs[number, 1] > tasks.shape[0]:
                     status = PLAN
-                if status != OK:
-                    break
-        return None if status == OK else (i, STATUS[status], detail)
+                while status == OK and task < runs[number, 1]:
+                    status = self._task(
+                        fd, source, blob.shape[0] if source != NULL else 0,
+                        &tasks[task, 0], lines.shape[0], steps, &to, &detail
+                    )
+                    task += 1
+            if status != OK:
+                dcread_end_turns(&turn[0], runs.shape[0])
+        return None if status == OK else (task - 1, STATUS[status], detail)
+
+    cdef int _task(
+        self, int fd, const unsigned char *source, Py_ssize_t source_size,
+        const int64_t *task, Py_ssize_t lines, const int64_t[:, ::1] steps,
+        const dcread_target *to, int64_t *detail
+    ) noexcept nogil:
+        """Decode one chunk and put its rows where they belong."""
+        cdef const unsigned char *data = NULL
+        cdef unsigned char *direct
+        cdef size_t needed
+        cdef int status
+        if task[LINE_FIRST] < 0 or task[LINE_LAST] > lines or (
+            source != NULL and task[ADDRESS] + task[STORED] > source_size
+        ) or task[ADDRESS] < 0 or task[STORED] < 0 or task[RAW] < 0:
+            return PLAN
+        direct = dcread_direct(to, task)
+        needed = dcread_needs(to, task) if direct == NULL else task[RAW]
+        status = self._chunk(fd, source, task, steps, direct, needed, &data, detail)
+        if status == OK and direct == NULL and dcread_scatter(to, task, data):
+            return PLAN
+        return status
+
+
+def take_turn(int64_t[::1] turn):
+    """Return the next number of a turn, handed out once to all threads."""
+    return dcread_next_turn(&turn[0])
 
 
 STATUS = ("ok", "short", "io", "checksum", "codec", "size", "memory", "plan")

@@ -5,25 +5,24 @@ A bad chunk stops everything (see `faults`).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TypeAlias
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dcread_ext.decode import HAS_PREAD, Decoder
+from dcread_ext.decode import HAS_PREAD, Decoder, take_turn
 
 from .faults import check_sizes, fail
 from .plan import ADDRESS, RAW, STORED
 from .pool import Pieces, get_num_threads, share
-from .work import Errand, Job, Work
+from .work import Job, Work
 
 INLINE = 2**18
 """Bytes up to which a read is not worth waking another thread."""
 
 MOST = 2**22
 LEAST = 2**17
-"""Bytes that a thread decodes between two looks at the counter."""
+"""Bytes of a run, which one thread decodes."""
 
 AHEAD = 256
 """Picked chunks that the system is asked to read at once."""
@@ -36,8 +35,24 @@ _WHOLE = ((0, 0),)
 KEEP = 2**24
 """Bytes up to which a buffer is kept for the next chunk."""
 
-_Run: TypeAlias = tuple[Job, int, int]
-_Step: TypeAlias = "_Run | Errand"
+RUNS = 16
+"""Runs that a thread decodes at the most before it lets an interrupt through."""
+
+_ALL = np.array([[0, 1]], np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """A job that several threads share: they take runs without Python's lock."""
+
+    job: Job
+    runs: NDArray[np.int64]
+    turn: NDArray[np.int64]
+
+    def end(self) -> None:
+        """Leave no run to take."""
+        self.turn[0] = len(self.runs)
+
 
 _idle: list[Decoder] = []
 
@@ -62,7 +77,7 @@ def execute_one(job: Job) -> None:
     job.source.advise(_WHOLE, "NORMAL")
     decoder = _borrow()
     try:
-        _decode(decoder, job, 0, 1)
+        _decode(decoder, _Shared(job, _ALL, np.zeros(1, np.int64)))
     finally:
         _give_back(decoder)
     job.source.check()
@@ -84,26 +99,34 @@ def execute(work: Work) -> None:
     jobs = work.jobs
     for job in jobs:
         check_sizes(job)
-    steps: list[_Step] = list(_runs(jobs))
-    if len(steps) > 1 and get_num_threads() > 1:
-        # Second: it holds Python's lock, but who has the first run decodes already. In
-        # one go: between runs, all that it touches has left the processor's cache.
-        steps[1:1] = work.ahead
-    if steps:
+    shared = _share_out(jobs)
+    threads = min(get_num_threads(), sum(len(one.runs) for one in shared))
+
+    def decode(parts: Pieces[int]) -> None:
+        for part in parts:
+            if part == 1:
+                # While this errand holds Python's lock, the first thread decodes. All
+                # at once: chunk by chunk, what it touches would leave the cache.
+                for errand in work.ahead:
+                    errand()
+            _decode_all(shared)
+
+    if threads:
         _advise(jobs)
-        share(_do, steps)
+        share(decode, range(threads))
     for source in {id(job.source): job.source for job in jobs}.values():
         source.check()  # (a bad chunk makes it look, too)
 
 
-def _do(steps: Pieces[_Step]) -> None:
+def _decode_all(shared: list[_Shared]) -> None:
     decoder = _borrow()
     try:
-        for step in steps:
-            if callable(step):
-                step()
-            else:
-                _decode(decoder, *step)
+        for one in shared:
+            _decode(decoder, one)
+    except BaseException:
+        for one in shared:
+            one.end()
+        raise
     finally:
         _give_back(decoder)
 
@@ -124,37 +147,74 @@ def _advise(jobs: list[Job]) -> None:
             job.source.advise(_WHOLE, "SEQUENTIAL")
 
 
-def _runs(jobs: list[Job]) -> Iterator[_Run]:
+def _share_out(jobs: list[Job]) -> list[_Shared]:
     """Cut the tasks of all jobs into runs of chunks that follow each other.
 
     The runs become shorter towards the end, so that all threads end together.
     """
+    shared = []
     rest = sum(job.plan.raw_bytes for job in jobs)
     parts = 2 * get_num_threads() if rest > INLINE else 1
     for job in jobs:
         ends = np.cumsum(job.plan.tasks[:, RAW])
-        first, start = 0, 0
+        runs, first, start = [], 0, 0
         while first < len(ends):
             size = min(MOST, max(LEAST, rest // parts))
             last = max(first + 1, int(ends.searchsorted(start + size, "right")))
-            yield job, first, last
+            runs.append((first, last))
             stop = int(ends[last - 1])
             rest -= stop - start
             first, start = last, stop
+        if runs:
+            turn = np.zeros(1, np.int64)
+            shared.append(_Shared(job, np.array(runs, np.int64), turn))
+    return shared
 
 
-def _decode(decoder: Decoder, job: Job, first: int, last: int) -> None:
-    plan, fd, blob = job.plan, job.source.fd, None
-    tasks = plan.tasks
-    if fd < 0 or not HAS_PREAD:
-        fd, (blob, tasks) = -1, _fetch(job, first, last)
-        first, last = 0, len(tasks)
-    failure = decoder.run(
-        fd,
+def _decode(decoder: Decoder, shared: _Shared) -> None:
+    """Decode runs of a job until all are taken."""
+    if shared.job.source.fd < 0 or not HAS_PREAD:
+        _decode_fetched(decoder, shared)
+        return
+    plan = shared.job.plan
+    while shared.turn[0] < len(shared.runs):
+        failure = _run(decoder, shared, plan.tasks, shared.runs, shared.turn)
+        if failure is not None:
+            fail(shared.job, *failure)
+
+
+def _decode_fetched(decoder: Decoder, shared: _Shared) -> None:
+    """Decode runs whose bytes Python reads, where ``pread`` cannot."""
+    job = shared.job
+    while (number := take_turn(shared.turn)) < len(shared.runs):
+        first, last = shared.runs[number].tolist()
+        tasks = job.plan.tasks[first:last].copy()
+        stored = [job.source.read(one[ADDRESS], one[STORED]) for one in tasks.tolist()]
+        tasks[:, ADDRESS] = np.cumsum(tasks[:, STORED]) - tasks[:, STORED]
+        run = np.array([[0, last - first]], np.int64)
+        turn = np.zeros(1, np.int64)
+        failure = _run(decoder, shared, tasks, run, turn, b"".join(stored))
+        if failure is not None:
+            task, status, detail = failure
+            fail(job, first + task, status, detail)
+
+
+def _run(  # noqa: PLR0917
+    decoder: Decoder,
+    shared: _Shared,
+    tasks: NDArray[np.int64],
+    runs: NDArray[np.int64],
+    turn: NDArray[np.int64],
+    blob: bytes | None = None,
+) -> tuple[int, str, int] | None:
+    job, plan = shared.job, shared.job.plan
+    return decoder.run(
+        -1 if blob is not None else job.source.fd,
         blob,
         tasks,
-        first,
-        last,
+        runs,
+        turn,
+        RUNS,
         job.layout.pipeline.steps,
         plan.row_bytes,
         plan.lines,
@@ -162,13 +222,3 @@ def _decode(decoder: Decoder, job: Job, first: int, last: int) -> None:
         job.out,
         plan.out_row_bytes,
     )
-    if failure is not None:
-        fail(job, *failure)
-
-
-def _fetch(job: Job, first: int, last: int) -> tuple[bytes, NDArray[np.int64]]:
-    """Read the chunks of a run, where ``pread`` cannot."""
-    tasks = job.plan.tasks[first:last].copy()
-    parts = [job.source.read(task[ADDRESS], task[STORED]) for task in tasks.tolist()]
-    tasks[:, ADDRESS] = np.cumsum(tasks[:, STORED]) - tasks[:, STORED]
-    return b"".join(parts), tasks

@@ -21,8 +21,8 @@ _Span: TypeAlias = tuple[int, int, NDArray[Any]]
 """First row (of the dataset that is mapped), row after the last, and the rows."""
 
 _FIRST_RUN = 4 << 20  # bytes; later runs are longer
-_RUN_BYTES = 16 << 20
-_RUNS = 4  # how many runs there are at the least within the allowance
+_RUN_BYTES = 32 << 20
+_RUNS = 2  # how many runs there are at the least within the allowance
 _IN_ORDER = 2  # that many steps to the next row mean reading in order
 
 

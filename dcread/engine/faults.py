@@ -67,12 +67,12 @@ def _fits(job: Job, task: list[int]) -> bool:
 
 
 def _name(job: Job, task: int) -> str:
-    cell = np.unravel_index(int(job.plan.cells[task]), job.layout.grid)
-    offset = [int(c) * n for c, n in zip(cell, job.layout.chunk, strict=True)]
     size = int(job.plan.tasks[task, STORED])
     place = int(job.plan.tasks[task, ADDRESS])
     if job.layout.contiguous:
         return f"{job.where}, {size} bytes at byte {place}"
+    cell = np.unravel_index(int(job.plan.cells[task]), job.layout.grid)
+    offset = [int(c) * n for c, n in zip(cell, job.layout.chunk, strict=True)]
     return f"{job.where}, chunk at {tuple(offset)} ({size} bytes at byte {place})"
 
 

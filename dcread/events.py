@@ -112,13 +112,19 @@ class Events:
         with self._handle.using(), h5_lock:
             feature = self._seen.get(name)
             found = None if feature is None else feature.opened
+            if feature is not None and feature.shape and len(feature.shape) == 1:
+                feature.opened = None  # read once, and kept as an array
             if found is None and self._group is not None and name in self._all:
                 found, _ = open_plain(self._group.id, name)
             return Dataset(found) if isinstance(found, h5d.DatasetID) else None
 
     def look_at_all(self) -> dict[str, OwnFeature]:
         """Return all members, links that lead nowhere included, sorted by name."""
-        return {name: feature for name in self._all if (feature := self.get(name))}
+        found = {name: feature for name in self._all if (feature := self.get(name))}
+        for feature in found.values():
+            if feature.shape and len(feature.shape) == 1:
+                feature.opened = None
+        return found
 
     def _look_at(self, name: str) -> OwnFeature:
         if name not in self._seen:

@@ -40,8 +40,9 @@ class OwnFeature:
     plain : bool
         Whether it lies in the group itself and so do its data.
     opened : h5py.h5d.DatasetID or None
-        The open dataset of a plain feature with several values an event: who looks at
-        those mostly reads them next, and opening takes as long as looking.
+        The open dataset of a plain feature: who looks at it mostly reads it next, and
+        opening takes as long as looking. (It is for the owner to let go of those of
+        which there may be hundreds.)
     """
 
     shape: tuple[int, ...] | None
@@ -110,7 +111,7 @@ def look_at(group: h5py.Group, name: str, policy: Policy, room: int) -> OwnFeatu
     feature = OwnFeature(shape, dtype, chunks, plain=plain)
     if reason:
         feature.refusal = FormatError(reason)
-    elif plain and len(shape) > 1:
+    elif plain:
         feature.opened = found
     return feature
 

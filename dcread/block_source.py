@@ -47,6 +47,11 @@ class BlockSource:
         self.block_bytes = self.height * self.row_bytes
 
     @property
+    def is_mapped(self) -> bool:
+        """Whether an index mapping lies between."""
+        return self._indices is not None
+
+    @property
     def stops_early(self) -> bool:
         """Whether the first rows of a block cost less than the whole block."""
         return bool(getattr(self._reader, "stops_early", False))

@@ -55,6 +55,7 @@ class BlockStore:
 
     def __init__(self, reader: Reader, allowance: Callable[[], int]) -> None:
         self._source = BlockSource(reader)
+        self._mapped = self._source.is_mapped
         self._height = self._source.height
         self._block_bytes = self._source.block_bytes
         self._allowance = allowance
@@ -80,10 +81,12 @@ class BlockStore:
         if recent is None:
             return None
         start, stop, stack = recent
-        base_row = self._source.base_row(index)
+        base_row = self._source.base_row(index) if self._mapped else index
         if not start <= base_row < stop:
             return None
-        self._note(index)
+        last, self._last_row = self._last_row, index  # as `_note` does, but in a hurry
+        if not last <= index <= last + 1:
+            self._first_row = index
         image: NDArray[Any] = stack[base_row - start]
         return image
 

@@ -15,7 +15,7 @@ from dcread_ext.decode import HAS_PREAD, Decoder, take_turn
 from .faults import check_sizes, fail
 from .plan import ADDRESS, RAW, STORED
 from .pool import Pieces, get_num_threads, share
-from .work import Job, Work
+from .work import Errand, Job, Work
 
 INLINE = 2**18
 """Bytes up to which a read is not worth waking another thread."""
@@ -104,12 +104,9 @@ def execute(work: Work) -> None:
 
     def decode(parts: Pieces[int]) -> None:
         for part in parts:
-            if part == 1:
-                # While this errand holds Python's lock, the first thread decodes. All
-                # at once: chunk by chunk, what it touches would leave the cache.
-                for errand in work.ahead:
-                    errand()
-            _decode_all(shared)
+            # While an errand holds Python's lock, the first thread decodes. All at
+            # once: chunk by chunk, what they touch would leave the processor's cache.
+            _decode_all(shared, work.ahead if part == 1 else [])
 
     if threads:
         _advise(jobs)
@@ -118,9 +115,11 @@ def execute(work: Work) -> None:
         source.check()  # (a bad chunk makes it look, too)
 
 
-def _decode_all(shared: list[_Shared]) -> None:
+def _decode_all(shared: list[_Shared], errands: list[Errand]) -> None:
     decoder = _borrow()
     try:
+        for errand in errands:
+            errand()
         for one in shared:
             _decode(decoder, one)
     except BaseException:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import ClosedError, DCReadError, ShapeMismatchError
+from ..errors import ClosedError, ShapeMismatchError
 from .columns import Table
 from .layout import LeftToH5py, fill_value
 from .plan import Rows
@@ -146,7 +146,7 @@ class Virtual:
     def _open_ahead(self, segments: list[Segment]) -> None:
         """Open the sources that come next: that takes HDF5 as long as decoding some."""
         # Who reads from such a source tries again, and gets the error then.
-        with contextlib.suppress(DCReadError, OSError):
+        with contextlib.suppress(Exception):
             for segment in segments:
                 self.reader(segment).layout  # noqa: B018
 

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
-import pathlib
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ClosedError, DCReadError
-from .array_reader import ArrayReader
 from .columns import Table
 from .execute import execute, execute_one
 from .fallback import read_by_h5py
-from .files import open_file
 from .handle import FileHandle
 from .layout import Layout, LeftToH5py, describe, fill_value
 from .lock import h5_lock
@@ -36,38 +32,9 @@ from .vetting import vet_sources
 from .virtual import Virtual, resolve
 from .work import Job, Work
 
-__all__ = ["ArrayReader", "DatasetReader", "Reader", "Rows", "Window", "reader_for"]
-
 BLOCK = 2**20
 LEAST = 2**18
 """Bytes that a block of `map_blocks` has: at the most, and at the least."""
-
-
-@runtime_checkable
-class Reader(Protocol):
-    """What views need of a source of rows."""
-
-    @property
-    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
-    @property
-    def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def filename(self) -> str: ...  # noqa: D102
-    @property
-    def block_rows(self) -> int: ...  # noqa: D102
-
-    def read(  # noqa: D102
-        self, rows: Rows, out: NDArray[Any] | None = None, window: Window = None
-    ) -> NDArray[Any]: ...
-
-    def map_blocks(  # noqa: D102
-        self,
-        rows: slice,
-        func: Callable[[int, NDArray[Any]], None],
-        window: Window = None,
-    ) -> None: ...
 
 
 class DatasetReader:
@@ -315,37 +282,3 @@ def _same_file(h5ds: Any, h5: Any) -> bool:
     from h5py import h5o
 
     return bool(h5o.get_info(h5ds.id).fileno == h5o.get_info(h5.id).fileno)
-
-
-def reader_for(obj: Any) -> Reader:
-    """Return a reader of rows for a dataset-like object.
-
-    Parameters
-    ----------
-    obj : Reader, h5py.Dataset, ndarray, or array-like
-        An array-like has ``shape``, ``dtype`` and slices along its first axis.
-        Objects with a ``reader`` attribute (views of dcread) give that.
-    """
-    import h5py
-
-    if isinstance(obj, h5py.Dataset):
-        if not obj.id.valid:
-            raise ClosedError("the h5py.Dataset that was given is closed")
-        return DatasetReader(open_file(obj.file), obj)
-    inner = getattr(obj, "reader", None)
-    for one in (inner, obj):
-        # (telling a Reader by its methods has it look for its chunks)
-        if isinstance(one, (DatasetReader, Reader)):
-            return one
-    if isinstance(obj, np.ndarray):
-        return ArrayReader(obj)
-    if hasattr(obj, "shape") and hasattr(obj, "dtype") and hasattr(obj, "__getitem__"):
-        name = str(getattr(obj, "name", type(obj).__name__))
-        source = getattr(getattr(obj, "file", None), "filename", "memory")
-        if isinstance(source, pathlib.Path):
-            source = os.fspath(source)
-        return ArrayReader(obj, name=name, filename=str(source))
-    raise ValueError(
-        f"No recipe to convert object of type {type(obj)} ({obj}) to rows: expected "
-        "a dataset, an array, or an object with shape, dtype and slicing"
-    )

@@ -47,10 +47,9 @@ def telling(what: str, handle: FileHandle | None = None) -> Iterator[None]:
         if handle is not None:
             handle.check_unchanged()
         if "closed file" in str(exc):
-            raise ClosedError(f"{what} cannot be read: {_text_of(exc)}") from exc
+            raise ClosedError(f"{what} cannot be read: {text_of(exc)}") from exc
         raise FormatError(
-            f"{what} cannot be read: {_text_of(exc)}; the file is damaged: copy it "
-            "again"
+            f"{what} cannot be read: {text_of(exc)}; the file is damaged: copy it again"
         ) from exc
 
 
@@ -66,11 +65,12 @@ def noting(problems: list[Problem], kind: str, name: str) -> Iterator[None]:
         raise
     except UNREADABLE as exc:
         problems.append(
-            Problem(kind, name, f"it cannot be read and is left out: {_text_of(exc)}")
+            Problem(kind, name, f"it cannot be read and is left out: {text_of(exc)}")
         )
 
 
-def _text_of(exc: BaseException) -> str:
+def text_of(exc: BaseException) -> str:
+    """Return the message of an error on one line, or what kind it is."""
     # (a KeyError would put its message in quotes)
     plain = exc.args[0] if type(exc) is KeyError and exc.args else exc
     return " ".join(str(plain).split()) or type(exc).__name__

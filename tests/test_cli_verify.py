@@ -90,6 +90,19 @@ def test_each_damaged_chunk_is_told(recording: pathlib.Path, capsys: Capture) ->
     assert lines[2].startswith(f"{recording}: 2 problems in ")
 
 
+def test_a_dataset_that_cannot_be_opened(
+    recording: pathlib.Path, capsys: Capture
+) -> None:
+    with h5py.File(recording) as h5:
+        header = h5py.h5o.get_info(h5["events/image"].id).addr
+    with recording.open("r+b") as stream:
+        stream.seek(header)
+        stream.write(b"\x77\x77\x77\x77")
+    facts = verify_json(capsys, str(recording))
+    reasons = {one["name"]: one["reason"] for one in facts["problems"]}
+    assert reasons["/events/image"].startswith("Unable to")  # not in quotes
+
+
 def test_many_damaged_chunks_are_counted(
     recording: pathlib.Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..engine import DatasetReader, h5_lock
 from ..errors import ClosedError, FileChangedError
 from ..problems import Problem
-from ..tolerance import UNREADABLE
+from ..tolerance import UNREADABLE, text_of
 from . import output
 
 if TYPE_CHECKING:
@@ -52,8 +52,7 @@ class Findings:
 
     def note(self, path: str, error: BaseException) -> None:
         """Remember that something at a path cannot be read."""
-        text = " ".join(str(error).split()) or type(error).__name__
-        self.problems.append(Problem("dataset", path, text))
+        self.problems.append(Problem("dataset", path, text_of(error)))
         self.damaged.add(path)
 
 

@@ -47,11 +47,6 @@ class BlockSource:
         self.block_bytes = self.height * self.row_bytes
 
     @property
-    def is_mapped(self) -> bool:
-        """Whether an index mapping lies between."""
-        return self._indices is not None
-
-    @property
     def stops_early(self) -> bool:
         """Whether the first rows of a block cost less than the whole block."""
         return bool(getattr(self._reader, "stops_early", False))
@@ -101,6 +96,6 @@ class BlockSource:
         shape = (count, *self._reader.shape[1:])
         return self._reader.read(rows, empty(shape, self._reader.dtype))
 
-    def read_rows(self, base_row: int, count: int) -> NDArray[Any]:
-        """Return rows of the dataset that is mapped."""
-        return self._reader.read(slice(base_row, base_row + count, 1))
+    def read_row(self, base_row: int) -> NDArray[Any]:
+        """Return one row of the dataset that is mapped; the first axis has length 1."""
+        return self._reader.read(slice(base_row, base_row + 1, 1))

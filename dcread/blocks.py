@@ -55,7 +55,6 @@ class BlockStore:
 
     def __init__(self, reader: Reader, allowance: Callable[[], int]) -> None:
         self._source = BlockSource(reader)
-        self._mapped = self._source.is_mapped
         self._height = self._source.height
         self._block_bytes = self._source.block_bytes
         self._allowance = allowance
@@ -81,12 +80,10 @@ class BlockStore:
         if recent is None:
             return None
         start, stop, stack = recent
-        base_row = self._source.base_row(index) if self._mapped else index
+        base_row = self._source.base_row(index)
         if not start <= base_row < stop:
             return None
-        last, self._last_row = self._last_row, index  # as `_note` does, but in a hurry
-        if not last <= index <= last + 1:
-            self._first_row = index
+        self._note(index)
         image: NDArray[Any] = stack[base_row - start]
         return image
 
@@ -168,7 +165,7 @@ class BlockStore:
     def _row_alone(self, base_row: int, block: int) -> NDArray[Any]:
         """Return a row, alone, of a block that is kept once it is asked for again."""
         try:
-            return self._source.read_rows(base_row, 1)
+            return self._source.read_row(base_row)
         finally:
             with self._turn:
                 self._turn.done([block])

@@ -8,7 +8,7 @@ import pathlib
 import warnings
 from collections.abc import Collection, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +18,7 @@ from .concat_parts import Input, Piece
 from .concat_records import describe
 from .concat_sources import check_sources, describe_file
 from .concat_virtual import virtual_files
-from .engine import Opened, h5_lock, open_file, reader_for
+from .engine import DatasetReader, Opened, h5_lock, open_file, reader_for
 from .errors import (
     FeatureNotFoundError,
     FormatError,
@@ -31,9 +31,6 @@ from .problems import Problem
 from .referrer import Referrer
 from .tolerance import noting, telling
 from .views import FeatureView
-
-if TYPE_CHECKING:
-    from .engine import DatasetReader
 
 FRAME_RATE = "imaging:frame rate"
 
@@ -186,8 +183,6 @@ class InputFile:
             return any(group in self._handle.h5 for group in ("logs", "tables"))
 
     def _pieces(self, name: str) -> dict[str, Piece]:
-        import h5py
-
         if not self._has(name):
             return self._basin_pieces(name)
         feature = self._own[name]
@@ -200,9 +195,9 @@ class InputFile:
             if not feature.plain:
                 self._note_virtual(name)
             elif feature.opened is not None:
-                with h5_lock:
-                    dataset = h5py.Dataset(feature.opened)
-                self._readers[path] = self._handle.dataset(dataset)
+                reader = self._referrer.own_feature(name)
+                if isinstance(reader, DatasetReader):
+                    self._readers[path] = reader
             return {name: Piece(self.path, path, feature.shape, feature.dtype)}
         group = self._referrer.own_group(name)
         return {

@@ -19,7 +19,6 @@ gives fill values. So a concatenated file says what its sources were, in the dat
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -121,14 +120,18 @@ def with_digests(sources: Iterable[Source]) -> list[Source]:
     records = list(sources)
     small = [n for n, one in enumerate(records) if one.size <= MAX_HASHED_BYTES]
 
-    def digest(numbers: Pieces[int]) -> None:
-        for number in numbers:
+    def digest(pieces: Pieces) -> None:
+        for piece in pieces:
+            number = small[piece]
             one = records[number]
-            with contextlib.suppress(OSError):  # told below
+            try:
                 found = digest_of(pathlib.Path(one.path))
-                records[number] = dataclasses.replace(one, sha256=found)
+            except OSError:
+                one.check_unchanged()
+                raise
+            records[number] = dataclasses.replace(one, sha256=found)
 
-    share(digest, small)
+    share(digest, len(small))
     for one in records:
         one.check_unchanged()
     return records

@@ -111,9 +111,10 @@ class Events:
         """Return a dataset that lies in the group itself; None if a link leads away."""
         with self._handle.using(), h5_lock:
             feature = self._seen.get(name)
-            found = None if feature is None else feature.opened
-            if feature is not None and feature.shape and len(feature.shape) == 1:
-                feature.opened = None  # read once, and kept as an array
+            found = None
+            if feature is not None:
+                found = feature.opened
+                feature.let_go_of_scalars()  # read once, and kept as arrays
             if found is None and self._group is not None and name in self._all:
                 found, _ = open_plain(self._group.id, name)
             return Dataset(found) if isinstance(found, h5d.DatasetID) else None
@@ -122,8 +123,7 @@ class Events:
         """Return all members, links that lead nowhere included, sorted by name."""
         found = {name: feature for name in self._all if (feature := self.get(name))}
         for feature in found.values():
-            if feature.shape and len(feature.shape) == 1:
-                feature.opened = None
+            feature.let_go_of_scalars()
         return found
 
     def _look_at(self, name: str) -> OwnFeature:

@@ -41,8 +41,7 @@ class OwnFeature:
         Whether it lies in the group itself and so do its data.
     opened : h5py.h5d.DatasetID or None
         The open dataset of a plain feature: who looks at it mostly reads it next, and
-        opening takes as long as looking. (It is for the owner to let go of those of
-        which there may be hundreds.)
+        opening takes as long as looking.
     """
 
     shape: tuple[int, ...] | None
@@ -52,6 +51,11 @@ class OwnFeature:
     absent: bool = False
     plain: bool = False
     opened: h5d.DatasetID | None = None
+
+    def let_go_of_scalars(self) -> None:
+        """Close the dataset of a scalar feature: there may be hundreds of those."""
+        if self.shape and len(self.shape) == 1:
+            self.opened = None
 
     def check(self) -> None:
         """Raise an error like `refusal`, if there is one."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import FeatureNotFoundError
+from .tolerance import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,15 +94,20 @@ def _images_of(image_data: Any) -> Any:
         )
     image = image_data.image
     if image is None:
-        why = "".join(
-            f"; {problem}"
-            for problem in getattr(image_data, "problems", ())
-            if problem.kind == "feature" and problem.name in ("image", "/events")
-        )
         raise FeatureNotFoundError(
-            f"{_label(image_data)}: there is no feature 'image' to check{why}"
+            f"{_label(image_data)}: there is no feature 'image' to check"
+            f"{_why_missing(image_data)}"
         )
     return image
+
+
+def _why_missing(image_data: Any) -> str:
+    """Return what a measurement without images says when it is asked for them."""
+    try:
+        image_data["image"]
+    except KeyError as exc:
+        return f": {text_of(exc)}"
+    return ""
 
 
 def _read_medians(stack: Any, count: int, roi_height: int) -> NDArray[np.float64]:

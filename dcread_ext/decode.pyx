@@ -368,6 +368,8 @@ cdef class Decoder:
 
 def take_turn(int64_t[::1] turn):
     """Return the next number of a turn, handed out once to all threads."""
+    if turn.shape[0] != 1:
+        raise ValueError("a turn is one number")
     return dcread_next_turn(&turn[0])
 
 

@@ -140,6 +140,17 @@ def test_flicker_json(
         assert facts[name] == getattr(report, name), name
 
 
+def test_flicker_tells_which_file_of_images_is_missing(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = generate.make_measurement(tmp_path, frames=40)
+    made.recording.unlink()
+    assert cli.main(["flicker", str(made.events)]) == 1
+    err = capsys.readouterr().err
+    assert "no feature 'image' to check" in err
+    assert f"no file at {made.recording}" in err
+
+
 def test_flicker(made: generate.DemoFiles, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["flicker", "--max-frames", "0", str(made.recording)]) == 0
     out = capsys.readouterr().out

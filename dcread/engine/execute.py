@@ -102,7 +102,7 @@ def execute(work: Work) -> None:
     shared = _share_out(jobs)
     threads = min(get_num_threads(), sum(len(one.runs) for one in shared))
 
-    def decode(parts: Pieces[int]) -> None:
+    def decode(parts: Pieces) -> None:
         for part in parts:
             # While an errand holds Python's lock, the first thread decodes. All at
             # once: chunk by chunk, what they touch would leave the processor's cache.
@@ -110,7 +110,7 @@ def execute(work: Work) -> None:
 
     if threads:
         _advise(jobs)
-        share(decode, range(threads))
+        share(decode, threads)
     for source in {id(job.source): job.source for job in jobs}.values():
         source.check()  # (a bad chunk makes it look, too)
 

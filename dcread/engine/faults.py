@@ -11,6 +11,7 @@ import os
 from typing import Any, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import ChecksumError, FormatError
 from .layout import MAX_CHUNK
@@ -25,9 +26,8 @@ def check_sizes(job: Job) -> None:
     if len(tasks) == 1 and _fits(job, tasks[0].tolist()):
         return
     ends = tasks[:, ADDRESS] + tasks[:, STORED]
-    bad = ends > job.source.size
-    if bad.any():
-        task = int(bad.argmax())
+    task = _first(ends > job.source.size)
+    if task is not None:
         raise FormatError(
             f"{_name(job, task)}: expected it to end within the file's "
             f"{job.source.size} bytes, found its end at {ends[task]}; the "
@@ -35,22 +35,26 @@ def check_sizes(job: Job) -> None:
         )
     if not pipeline.filtered:
         return
-    bad = tasks[:, MASK] & pipeline.checksum_bits != 0
-    if bad.any():
+    task = _first(tasks[:, MASK] & pipeline.checksum_bits != 0)
+    if task is not None:
         raise ChecksumError(
-            f"{_name(job, int(bad.argmax()))}: expected a checksum as for the whole "
+            f"{_name(job, task)}: expected a checksum as for the whole "
             "dataset, found that it was left out; the file is damaged: copy it again"
         )
-    bad = (tasks[:, STORED] > 2 * MAX_CHUNK) | (
-        tasks[:, RAW] > tasks[:, STORED] * pipeline.expansion
+    task = _first(
+        (tasks[:, STORED] > 2 * MAX_CHUNK)
+        | (tasks[:, RAW] > tasks[:, STORED] * pipeline.expansion)
     )
-    if bad.any():
-        task = int(bad.argmax())
+    if task is not None:
         raise FormatError(
             f"{_name(job, task)}: expected {tasks[task, RAW]} bytes once decoded, "
             f"found {tasks[task, STORED]} stored bytes, which cannot become as many; "
             "the file is damaged: copy it again"
         )
+
+
+def _first(bad: NDArray[np.bool_]) -> int | None:
+    return int(bad.argmax()) if bad.any() else None
 
 
 def _fits(job: Job, task: list[int]) -> bool:

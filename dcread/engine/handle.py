@@ -80,7 +80,6 @@ class FileHandle:
         # (to free an object): methods of dict and list are atomic.
         self._users: dict[int, None] = {}
         self._owed = [None]  # taken by the one who releases the file
-        self._user_block: int | None = None
         self._closed = False
         self.siblings = Siblings(self)
         _handles.add(self)
@@ -177,11 +176,15 @@ class FileHandle:
             )
 
     @property
-    def user_block(self) -> int:
-        """Bytes before the HDF5 data; the caller holds the h5py lock."""
-        if self._user_block is None:
-            self._user_block = int(self._id.get_create_plist().get_userblock())
-        return self._user_block
+    def shifts_addresses(self) -> bool:
+        """Whether HDF5 tells addresses without the user block that lies before them.
+
+        The caller holds the h5py lock.
+        """
+        import h5py
+
+        older = h5py.version.hdf5_version_tuple < (2,)
+        return older and bool(self._id.get_create_plist().get_userblock())
 
     @property
     def is_file_object(self) -> bool:

@@ -91,8 +91,6 @@ def describe(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     where: str,
-    *,
-    user_block: int,
 ) -> Layout:
     """Describe a dataset; the caller holds the h5py lock.
 
@@ -106,8 +104,6 @@ def describe(
         What the caller takes the dataset for.
     where : str
         What error messages call the dataset.
-    user_block : int
-        Bytes before the HDF5 data in the file.
 
     Raises
     ------
@@ -122,8 +118,6 @@ def describe(
         raise LeftToH5py("a single value, not rows")
     _require_plain_type(h5ds, dtype)
     kind = plist.get_layout()
-    if user_block and h5py.version.hdf5_version_tuple < (2,):
-        raise LeftToH5py("this HDF5 library tells addresses without the user block")
     if kind == h5py.h5d.CONTIGUOUS:
         return _contiguous(h5ds, plist, shape, dtype)
     if kind != h5py.h5d.CHUNKED:

@@ -197,12 +197,12 @@ def roi_medians(stack: NDArray[Any], roi_height: int) -> NDArray[np.float64]:
     # Two parts for each thread: one that is held up leaves work to the others.
     frames = -(-len(roi) // (2 * get_num_threads()))
 
-    def work(pieces: Pieces[int]) -> None:
+    def work(pieces: Pieces) -> None:
         for piece in pieces:
             part = slice(piece * frames, (piece + 1) * frames)
             _medians(roi[part], out[part])
 
-    share(work, range(-(-len(roi) // frames)))
+    share(work, -(-len(roi) // frames))
     return out
 
 

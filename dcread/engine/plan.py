@@ -6,7 +6,6 @@ Only the index of chunks is asked where they lie. A plan is what
 
 from __future__ import annotations
 
-import functools
 import math
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -127,12 +126,9 @@ def make_plan(layout: Layout, rows: Rows, window: Window = None) -> Plan:
     LeftToH5py
         If a chunk that is needed turns out to be h5py's.
     """
-    if window is None and isinstance(rows, slice):
-        if layout.contiguous:
-            return _plan_contiguous(layout, rows)
-        if layout.whole_rows:
-            return plan_whole(layout, rows)
     if window is None:
+        if isinstance(rows, slice) and layout.index is not None and layout.whole_rows:
+            return plan_whole(layout, rows)
         window = tuple(slice(0, length) for length in layout.shape[1:])
     if layout.contiguous:
         layout = _cut(layout, rows)
@@ -186,32 +182,6 @@ def plan_whole(layout: Layout, rows: slice) -> Plan:
     tasks[-1, ROWS] -= high * height - rows.stop
     size = math.prod(layout.shape[1:]) * itemsize
     return _present(Plan(tasks, lines, _NO_TABLE, cells, row_bytes, size, False))
-
-
-def _plan_contiguous(layout: Layout, rows: slice) -> Plan:
-    """Plan whole rows of contiguous data: always the same, but for where they lie."""
-    row_bytes = layout.row_bytes
-    tasks = _bands(rows.stop - rows.start, row_bytes).copy()
-    tasks[:, ADDRESS] += layout.address + rows.start * row_bytes
-    itemsize = layout.dtype.itemsize
-    lines, _ = whole_lines(layout.chunk[1:], layout.shape[1:], itemsize)
-    tasks[:, LINE_LAST] = len(lines)
-    cells = np.arange(len(tasks))
-    return Plan(tasks, lines, _NO_TABLE, cells, row_bytes, row_bytes, False)
-
-
-@functools.lru_cache(maxsize=32)
-def _bands(count: int, row_bytes: int) -> Table:
-    """Return the tasks of rows that lie at the start of a file."""
-    height = min(max(1, CONTIGUOUS_BAND // max(row_bytes, 1)), count)
-    first = np.arange(0, count, height)
-    tasks = np.zeros((len(first), 9), np.int64)
-    tasks[:, ADDRESS] = first * row_bytes
-    tasks[:, OUT_ROW] = first
-    tasks[:, ROWS] = np.minimum(height, count - first)
-    tasks[:, RAW] = tasks[:, STORED] = tasks[:, ROWS] * row_bytes
-    tasks.flags.writeable = False
-    return tasks
 
 
 def _present(plan: Plan) -> Plan:

@@ -16,13 +16,10 @@ import pathlib
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, Generic, TypeAlias, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from .lock import letting_go
-
-T = TypeVar("T")
-Work: TypeAlias = "Callable[[Pieces[Any]], None]"
 
 _lock: Any = threading.RLock()  # never waited for
 _local = threading.local()
@@ -120,22 +117,19 @@ def _quota(folder: pathlib.Path, names: tuple[str, ...]) -> float | None:
     return None
 
 
-class Pieces(Generic[T]):
-    """Pieces of work, each handed out once, until `stop`."""
+class Pieces:
+    """Numbers ``0 .. count - 1``, each handed out once, until `stop`."""
 
-    def __init__(self, pieces: Iterable[T]) -> None:
-        self._left = deque(pieces)  # its methods are atomic
+    def __init__(self, count: int) -> None:
+        self._left = deque(range(count))  # its methods are atomic
 
-    def __iter__(self) -> Iterator[T]:
+    def __iter__(self) -> Iterator[int]:
         while True:
             try:
                 piece = self._left.popleft()
             except IndexError:
                 return
             yield piece
-
-    def __len__(self) -> int:
-        return len(self._left)
 
     def stop(self) -> None:
         """Hand out nothing more."""
@@ -150,8 +144,8 @@ class _Ticket:
     can leave a lock taken for ever.)
     """
 
-    def __init__(self, work: Work, pieces: Pieces[Any]) -> None:
-        self.work: Work | None = work
+    def __init__(self, work: Callable[[Pieces], None], pieces: Pieces) -> None:
+        self.work: Callable[[Pieces], None] | None = work
         self.pieces = pieces
         self.owner: dict[str, str] = {}
         self.finished = False
@@ -182,19 +176,19 @@ class _Ticket:
                 self._rest.acquire(timeout=1)
 
 
-def share(work: Callable[[Pieces[T]], None], todo: Iterable[T]) -> None:
-    """Run `work` in the caller and in idle helpers until all pieces are done.
+def share(work: Callable[[Pieces], None], count: int) -> None:
+    """Run `work` in the caller and in idle helpers until `count` pieces are done.
 
     Parameters
     ----------
     work : callable
         Takes `Pieces`, iterates over them and does each. An exception stops the
         handing out; the first one is raised here once all helpers are at rest.
-    todo : iterable
-        The pieces.
+    count : int
+        How many pieces there are.
     """
-    pieces = Pieces(todo)
-    helpers = min(get_num_threads(), len(pieces)) - 1
+    pieces = Pieces(count)
+    helpers = min(get_num_threads(), count) - 1
     if helpers < 1 or getattr(_local, "working", False):
         work(pieces)
         return
@@ -212,7 +206,7 @@ def share(work: Callable[[Pieces[T]], None], todo: Iterable[T]) -> None:
             raise ticket.error
 
 
-def _guarded(work: Work | None, pieces: Pieces[Any]) -> None:
+def _guarded(work: Callable[[Pieces], None] | None, pieces: Pieces) -> None:
     _local.working = True
     try:
         if work is not None:

@@ -112,14 +112,9 @@ class DatasetReader:
             self.handle.require_internal(self.h5ds, self._plist)
             if self.handle.source is None:
                 raise LeftToH5py(self.handle.reason)
-            return describe(
-                self.h5ds,
-                self._plist,
-                self.shape,
-                self.dtype,
-                self._where,
-                user_block=self.handle.user_block,
-            )
+            if self.handle.shifts_addresses:
+                raise LeftToH5py("this HDF5 library passes over the user block")
+            return describe(self.h5ds, self._plist, self.shape, self.dtype, self._where)
         except LeftToH5py as reason:
             return reason
 
@@ -254,7 +249,7 @@ class DatasetReader:
         blocks = self._blocks(rows)
         most = max((block.stop - block.start for block in blocks), default=0)
 
-        def work(pieces: Pieces[int]) -> None:
+        def work(pieces: Pieces) -> None:
             buffer = empty((most, *shape), self.dtype)
             for piece in pieces:
                 block = blocks[piece]
@@ -262,7 +257,7 @@ class DatasetReader:
                 func(block.start, self.read(block, part, window))
 
         with self.handle.using():
-            share(work, range(len(blocks)))
+            share(work, len(blocks))
 
     def _blocks(self, rows: slice) -> list[slice]:
         """Cut rows into blocks of whole chunks, shorter ones towards the end."""

@@ -82,7 +82,8 @@ class Siblings:
             else:
                 self._open[name] = handle
                 if len(self._open) > MAX_OPEN:
-                    surplus = self._open.popitem(last=False)[1]
+                    oldest, surplus = self._open.popitem(last=False)
+                    self._readers.pop(oldest, None)
         if surplus is not None:
             surplus.close()
         return handle

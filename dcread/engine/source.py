@@ -113,17 +113,8 @@ class LocalSource:
         FileChangedError
             If its size or modification time differ.
         """
-        status, known = os.fstat(self.fd), self.identity
-        # (field by field: twice for each joined file that a read looks into)
-        if (
-            status.st_size == known.size
-            and status.st_mtime_ns == known.mtime_ns
-            and status.st_ino == known.inode
-            and status.st_dev == known.device
-        ):
-            return
-        now = identity_of(status)
-        if now != known:
+        now = identity_of(os.fstat(self.fd))
+        if now != self.identity:
             raise FileChangedError(
                 f"{self.label} changed after it was opened: expected {self.identity}, "
                 f"found {now}; open it again"

@@ -221,8 +221,6 @@ def _box(space: Any) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
     if kind != h5py.h5s.SEL_HYPERSLABS or not space.is_regular_hyperslab():
         raise LeftToH5py("a virtual dataset of irregular selections")
     start, stride, count, block = space.get_regular_hyperslab()
-    if count == (1,) * len(count) and max(block, default=0) < 2**63:
-        return start, block
     unlimited = h5py.h5s.UNLIMITED
     if unlimited in (*count, *block) or any(n >= 2**63 for n in (*count, *block)):
         raise LeftToH5py("a virtual dataset that grows")

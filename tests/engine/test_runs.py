@@ -68,6 +68,12 @@ def test_a_turn_hands_out_each_number_once():
     assert sorted(n for numbers in seen for n in numbers) == list(range(4000))
 
 
+@pytest.mark.parametrize("length", [0, 2])
+def test_a_turn_is_one_number(length):
+    with pytest.raises(ValueError, match="one number"):
+        take_turn(np.zeros(length, np.int64))
+
+
 @pytest.mark.parametrize("runs", [1, 3, 100])
 @pytest.mark.parametrize("count", [1, 2, 8])
 def test_short_runs_and_short_calls(reader, monkeypatch, runs, count):

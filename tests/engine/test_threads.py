@@ -31,7 +31,7 @@ def test_share_hands_out_each_piece_once(threads):
             seen.append(piece)
             time.sleep(0.001)
 
-    pool.share(work, range(200))
+    pool.share(work, 200)
     assert sorted(seen) == list(range(200))
     assert threading.get_ident() in workers
     assert 1 < len(workers) <= 4
@@ -46,10 +46,10 @@ def test_share_within_share_runs_inline(threads):
     def work(pieces):
         for _ in pieces:
             before = len(inner)
-            pool.share(nested, range(5))
+            pool.share(nested, 5)
             assert len(inner) >= before + 5
 
-    pool.share(work, range(40))
+    pool.share(work, 40)
     assert len(inner) == 200
 
 
@@ -64,9 +64,9 @@ def test_first_error_is_raised_and_stops_the_rest(threads):
             time.sleep(0.002)
 
     with pytest.raises(FormatError, match="the third"):
-        pool.share(work, range(500))
+        pool.share(work, 500)
     assert len(done) < 50
-    pool.share(done.extend, range(4))  # and goes on working
+    pool.share(done.extend, 4)  # and goes on working
 
 
 def test_errors_in_blocks(path, opened, threads):

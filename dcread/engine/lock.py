@@ -4,33 +4,41 @@ It is h5py's own lock, so that there is no second one to be taken in another ord
 Callers may hold it without knowing: ``for name, item in group.items()`` of h5py does
 so between two items. Whoever waits for another thread therefore lets go of it
 meanwhile: the other thread may need it, if only to free an h5py object.
+
+An interrupt comes between two instructions of Python, never within a call of what
+is written in C. So a lock is taken or released, and that is noted in a list, within
+one call of ``list.extend``.
 """
 
 from __future__ import annotations
 
 import contextlib
+import operator
+import os
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from h5py._objects import phil
+import h5py.h5
 
-h5_lock: Any = phil
+h5_lock: Any = getattr(h5py.h5, "phil", None) or threading.RLock()
 """Held by whoever calls h5py; reentrant. h5py takes and frees it around a fork."""
+
+_NEVER = object()
 
 
 @contextlib.contextmanager
 def letting_go() -> Iterator[None]:
     """Let go of `h5_lock` for the length of a ``with`` block, held or not."""
-    depth = 0
+    released: list[bool] = []  # True for each time, for `acquire` to wait
+    again = map(h5_lock.acquire, released)
     try:
-        while h5_lock._is_owned():
-            h5_lock.release()
-            depth += 1
+        with contextlib.suppress(RuntimeError):  # raised by one release too many
+            released.extend(map(operator.not_, iter(h5_lock.release, _NEVER)))
         yield
     finally:
-        for _ in range(depth):
-            h5_lock.acquire()
+        list(again)
 
 
 class BriefLock:
@@ -40,31 +48,32 @@ class BriefLock:
     ``threading.Lock`` stays locked for ever (gh-148874). Here it comes within
     ``__enter__``, which gives the lock back; its return lets none in. What is called
     at the end is the lock's own ``__exit__``, written in C: it lets none in either.
-    Reentrant.
+    Reentrant. A forked child finds it free: the threads that held it are not there.
     """
 
-    __slots__ = ("__exit__", "_lock")
+    __slots__ = ("__exit__", "__weakref__", "_lock")
 
     def __init__(self) -> None:
         self._renew()
+        _locks.add(weakref.ref(self, _locks.discard))
 
     def _renew(self) -> None:
-        """Be a new lock (in a forked child, where nobody is who held the old one)."""
+        """Be a new lock."""
         self._lock = threading.RLock()
         self.__exit__ = self._lock.__exit__
 
     def __enter__(self) -> None:
-        lock: Any = self._lock
-        before = lock._recursion_count()
+        taken: list[bool] = []
         try:
-            self._take()
+            self._take(taken)
         except BaseException:
-            if lock._recursion_count() > before:
-                lock.release()
+            if any(taken):
+                self._lock.release()
             raise
 
-    def _take(self) -> None:
-        self._lock.acquire()
+    def _take(self, taken: list[bool]) -> None:
+        """Take the lock and note that."""
+        taken.extend(map(self._lock.acquire, _WAITING))
 
 
 class PatientLock(BriefLock):
@@ -75,7 +84,23 @@ class PatientLock(BriefLock):
 
     __slots__ = ()
 
-    def _take(self) -> None:
-        if not self._lock.acquire(blocking=False):
+    def _take(self, taken: list[bool]) -> None:
+        taken.extend(map(self._lock.acquire, _AT_ONCE))
+        if not any(taken):
             with letting_go():
-                self._lock.acquire()
+                taken.extend(map(self._lock.acquire, _WAITING))
+
+
+_WAITING, _AT_ONCE = (True,), (False,)
+_locks: set[weakref.ref[BriefLock]] = set()
+
+
+def _renew_all() -> None:
+    for reference in list(_locks):
+        lock = reference()
+        if lock is not None:
+            lock._renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_all)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
 import pathlib
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import h5py
 import hdf5plugin
@@ -74,23 +76,76 @@ def test_reading_while_h5py_iterates(files: list[pathlib.Path]) -> None:
     assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
 
 
+def _others_may_take(lock: Any) -> bool:
+    """Tell whether another thread may take a lock, which gives it back at once."""
+
+    def take() -> bool:
+        taken = bool(lock.acquire(blocking=False))
+        if taken:
+            lock.release()
+        return taken
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(take).result()
+
+
 def test_letting_go_gives_back_what_was_held() -> None:
     with h5_lock, h5_lock:
         with letting_go():
-            assert not h5_lock._is_owned()
-        assert h5_lock._is_owned()
-    assert not h5_lock._is_owned()
+            assert _others_may_take(h5_lock)
+        h5_lock.release()  # both times were given back, so one is left
+        assert not _others_may_take(h5_lock)
+        h5_lock.acquire()
+    assert _others_may_take(h5_lock)
     with letting_go():
-        assert not h5_lock._is_owned()
-    assert not h5_lock._is_owned()
+        assert _others_may_take(h5_lock)
+    assert _others_may_take(h5_lock)
 
 
 def test_letting_go_survives_errors() -> None:
     with h5_lock:
         with pytest.raises(KeyError), letting_go():
             raise KeyError
-        assert h5_lock._is_owned()
-    assert not h5_lock._is_owned()
+        assert not _others_may_take(h5_lock)
+    assert _others_may_take(h5_lock)
+
+
+# Interrupts while the lock is let go of, and before and after.
+LET_GO = """
+import signal, sys
+from dcread.engine.lock import h5_lock, letting_go
+
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+hits = 0
+for turn in range(300):
+    h5_lock.acquire(), h5_lock.acquire()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.0005 + turn * 1e-6)
+        while True:
+            with letting_go():
+                pass
+    except KeyboardInterrupt:
+        hits += 1
+    h5_lock.release(), h5_lock.release()
+    try:
+        h5_lock.release()
+    except RuntimeError:
+        continue
+    sys.exit("held once more than it was taken")
+print(hits)
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers here")
+def test_no_interrupt_keeps_h5py_lock_let_go_of() -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", LET_GO],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (result.stdout, result.stderr) == ("300\n", "")
 
 
 LOCKS = ["engine.lock.BriefLock", "engine.lock.PatientLock", "once.ObjectLock"]
@@ -102,15 +157,11 @@ def test_locks_can_be_taken_again(name: str) -> None:
     module, _, kind = name.rpartition(".")
     lock = getattr(importlib.import_module(f"dcread.{module}"), kind)()
 
-    def others_may_take_it() -> bool:
-        with ThreadPoolExecutor() as pool:
-            return pool.submit(lock._lock.acquire, blocking=False).result()
-
     with lock, lock:
-        assert not others_may_take_it()
+        assert not _others_may_take(lock._lock)
     with pytest.raises(KeyError), lock, lock:
         raise KeyError
-    assert others_may_take_it()
+    assert _others_may_take(lock._lock)
 
 
 # Interrupts that hit a tight loop over a lock come at its every instruction.
@@ -155,3 +206,42 @@ def test_no_interrupt_leaves_a_lock_taken(name: str) -> None:
         check=False,
     )
     assert (result.stdout, result.stderr) == ("300 0\n", "")
+
+
+FORKED = """
+import importlib, os, sys, threading
+
+module, _, kind = sys.argv[1].rpartition(".")
+lock = getattr(importlib.import_module(f"dcread.{module}"), kind)()
+held, done = threading.Event(), threading.Event()
+
+def hold():
+    with lock:
+        held.set()
+        done.wait()
+
+thread = threading.Thread(target=hold)
+thread.start()
+held.wait()
+child = os.fork()
+if child == 0:
+    with lock:
+        os._exit(0)
+done.set()
+thread.join()
+with lock:
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@pytest.mark.parametrize("name", LOCKS)
+def test_a_forked_child_finds_locks_free(name: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED, name],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert (result.stdout, result.stderr) == ("0\n", "")

@@ -9,16 +9,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .basins import Basin, BasinDefinition, Policy, hookimpl
-    from .cache import (
-        BaseImageChunkCache,
-        EmptyDatasetWarning,
-        HDF5ImageCache,
-        ImageCorrCache,
-        md5sum,
+    from .arrays.mapped_dataset import (
+        MappedHDF5Dataset,
+        get_mapped_object,
+        get_mapping_indices,
     )
+    from .basins import Basin, BasinDefinition, hookimpl
+    from .concat.concatenate import concatenated_hdf5_data
     from .const import PROTECTED_FEATURES
-    from .detect_flicker import FlickerReport, detect_flickering, flicker_report
     from .engine import set_num_threads
     from .errors import (
         BasinError,
@@ -35,25 +33,33 @@ if TYPE_CHECKING:
         PolicyError,
         ShapeMismatchError,
     )
-    from .hdf5_concat import concatenated_hdf5_data
-    from .hdf5_data import HDF5Data, get_measurement_identifier
-    from .mapped import MappedHDF5Dataset, get_mapped_object, get_mapping_indices
+    from .file.identifier import get_measurement_identifier
+    from .file.policy import Policy
+    from .flicker.report import FlickerReport, detect_flickering, flicker_report
+    from .images.image_cache import (
+        BaseImageChunkCache,
+        EmptyDatasetWarning,
+        HDF5ImageCache,
+        ImageCorrCache,
+        md5sum,
+    )
+    from .measurement.data import HDF5Data
     from .problems import Problem
 
 _HOME = {
     "Basin": "basins",
     "BasinDefinition": "basins",
-    "Policy": "basins",
+    "Policy": "file.policy",
     "hookimpl": "basins",
-    "BaseImageChunkCache": "cache",
-    "EmptyDatasetWarning": "cache",
-    "HDF5ImageCache": "cache",
-    "ImageCorrCache": "cache",
-    "md5sum": "cache",
+    "BaseImageChunkCache": "images.base_cache",
+    "EmptyDatasetWarning": "images.image_cache",
+    "HDF5ImageCache": "images.image_cache",
+    "ImageCorrCache": "images.image_cache",
+    "md5sum": "file.md5",
     "PROTECTED_FEATURES": "const",
-    "FlickerReport": "detect_flicker",
-    "detect_flickering": "detect_flicker",
-    "flicker_report": "detect_flicker",
+    "FlickerReport": "flicker.report",
+    "detect_flickering": "flicker.report",
+    "flicker_report": "flicker.report",
     "set_num_threads": "engine",
     "BasinError": "errors",
     "BasinIdentifierMismatchError": "errors",
@@ -68,15 +74,16 @@ _HOME = {
     "NotAFileError": "errors",
     "PolicyError": "errors",
     "ShapeMismatchError": "errors",
-    "concatenated_hdf5_data": "hdf5_concat",
-    "HDF5Data": "hdf5_data",
-    "get_measurement_identifier": "hdf5_data",
-    "MappedHDF5Dataset": "mapped",
-    "get_mapped_object": "mapped",
-    "get_mapping_indices": "mapped",
+    "concatenated_hdf5_data": "concat.concatenate",
+    "HDF5Data": "measurement.data",
+    "get_measurement_identifier": "file.identifier",
+    "MappedHDF5Dataset": "arrays.mapped_dataset",
+    "get_mapped_object": "arrays.mapped_dataset",
+    "get_mapping_indices": "arrays.index_mapping",
     "Problem": "problems",
 }
-_ROOMS = frozenset(_HOME.values()) | {"cli", "indexing"}
+_ROOMS = frozenset({"cache", "detect_flicker", "hdf5_concat", "hdf5_data", "mapped"})
+_ROOMS |= {"basins", "cli", "const", "engine", "errors", "problems"}
 
 __version__ = "0.1.0"
 

@@ -1,8 +1,14 @@
-"""What could not be used of a file, and why; imports nothing of dcread."""
+"""Parts of a file that cannot be used: how they are recorded, and what is raised."""
 
 from __future__ import annotations
 
+import contextlib
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
+
+from .errors import ClosedError, DCReadError, FileChangedError, FormatError
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +38,96 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.kind} '{self.name}': {self.reason}"
+
+
+class CanChange(Protocol):
+    """A file that may change while it is open."""
+
+    def check_unchanged(self) -> None:
+        """Raise `FileChangedError` if the file is no longer the one opened."""
+
+
+_QUERY = re.compile(r"(\w+://[^\s?#'\"]*)[?#][^\s'\"]*")
+
+UNREADABLE = (
+    DCReadError,
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RecursionError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What reading a damaged part of a file raises, h5py's own errors included."""
+
+
+def as_name(raw: str | bytes) -> str:
+    """Return a name in a file as text; h5py gives bytes where it is not UTF-8."""
+    return raw if isinstance(raw, str) else raw.decode("utf-8", "surrogateescape")
+
+
+@contextlib.contextmanager
+def as_format_error(what: str, handle: CanChange | None = None) -> Iterator[None]:
+    """Turn what h5py raises for a damaged part into a `FormatError` that names it.
+
+    Errors of dcread say enough themselves. What looks like damage is not, if the
+    file of `handle` changed meanwhile, or its file object was closed.
+    """
+    try:
+        yield
+    except (DCReadError, MemoryError):
+        raise
+    except UNREADABLE as exc:
+        if handle is not None:
+            handle.check_unchanged()
+        if "closed file" in str(exc):
+            raise ClosedError(f"{what} cannot be read: {text_of(exc)}") from exc
+        raise FormatError(
+            f"{what} cannot be read: {text_of(exc)}; the file is damaged: copy it again"
+        ) from exc
+
+
+@contextlib.contextmanager
+def recorded_as_problem(
+    problems: list[Problem], kind: str, name: str
+) -> Iterator[None]:
+    """Turn an error about one part of a file into an entry of `problems`.
+
+    A file that was closed or changed concerns all parts: those errors pass.
+    """
+    try:
+        yield
+    except (ClosedError, FileChangedError):
+        raise
+    except UNREADABLE as exc:
+        problems.append(
+            Problem(kind, name, f"it cannot be read and is left out: {text_of(exc)}")
+        )
+
+
+def text_of(exc: BaseException) -> str:
+    """Return the message of an error on one line, or what kind it is."""
+    # (a KeyError would put its message in quotes)
+    plain = exc.args[0] if type(exc) is KeyError and exc.args else exc
+    return " ".join(str(plain).split()) or type(exc).__name__
+
+
+def placed(place: str, what: object) -> str:
+    """Return a message on one line that names the place, but only once."""
+    text = one_line(what)
+    return text if place in text else f"{place}: {text}"
+
+
+def one_line(what: object, limit: int = 400) -> str:
+    """Return a message on one line, not too long, without the queries of URLs.
+
+    A query may hold a signature that opens a private resource.
+    """
+    text = " ".join(str(what).split())
+    if not text:
+        text = "(empty)" if isinstance(what, str) else type(what).__name__
+    text = _QUERY.sub(r"\1", text)
+    return text if len(text) <= limit else text[: limit - 3] + "..."

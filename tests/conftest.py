@@ -5,10 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import pathlib
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import h5py
+import hdf5plugin
+import numpy as np
 import pytest
 from hypothesis import settings
+from hypothesis import strategies as st
+
+from dcread.engine import ArrayReader
+from dcread.errors import FormatError
 
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("dcread", deadline=None)
@@ -58,3 +68,179 @@ def _open_files() -> set[pathlib.Path]:
 def open_files() -> Callable[[], set[pathlib.Path]]:
     """A function that returns the paths of all files that this process has open."""
     return _open_files
+
+
+BAD = [
+    1.5,
+    "a",
+    b"x",
+    [1.0],
+    np.array([]),
+    {1},
+    2**70,
+    object(),
+    [[1, 2], [3]],
+    slice(1.5, None),
+    slice(None, None, 0),
+    np.float64(1),
+]
+
+
+def _one(length: int) -> st.SearchStrategy[Any]:
+    inside = st.integers(-length, max(length - 1, 0))
+    near = st.integers(-length - 1, length)
+    bound = st.none() | st.integers(-length - 2, length + 2)
+    step = st.sampled_from([None, None, 1, 2, 3, -1, -2])
+    several = st.lists(inside, max_size=5)
+    return st.one_of(
+        st.builds(slice, bound, bound, step),
+        inside,
+        near,
+        several,
+        st.lists(near, max_size=3),
+        several.map(lambda items: np.array(items, dtype=np.int16)),
+        several.map(lambda items: np.array(items, dtype=np.int64)[:, np.newaxis]),
+        st.lists(st.booleans(), min_size=length, max_size=length).map(np.array),
+        st.lists(st.booleans(), min_size=length, max_size=length),
+        inside.map(np.array),
+        st.sampled_from([None, Ellipsis, slice(None), True, False, np.True_]),
+        st.sampled_from([range(2), (0, 1), [[]], np.uint64(0), np.uint8(200)]),
+        st.sampled_from(BAD),
+    )
+
+
+@st.composite
+def _expressions(draw: st.DrawFn, shape: tuple[int, ...]) -> Any:
+    count = draw(st.integers(1, len(shape)))
+    items = tuple(draw(_one(shape[axis])) for axis in range(count))
+    if count == 1 and draw(st.booleans()):
+        return items[0]
+    if len(shape) > 1 and draw(st.integers(0, 9)) == 0:
+        seed = draw(st.integers(0, 99))
+        axes = draw(st.integers(2, len(shape)))
+        return np.random.default_rng(seed).random(shape[:axes]) < 0.5
+    return items
+
+
+@pytest.fixture(scope="session")
+def expressions() -> Callable[[tuple[int, ...]], st.SearchStrategy[Any]]:
+    """Index expressions for a shape, right and wrong ones."""
+    return _expressions
+
+
+def _outcome(array: Any, expr: Any) -> tuple[Any, Exception | None]:
+    try:
+        return array[expr], None
+    except Exception as exc:
+        return None, exc
+
+
+def _judge(view: Any, array: np.ndarray, expr: Any) -> None:
+    expected, wrong = _outcome(array, expr)
+    found, found_wrong = _outcome(view, expr)
+    assert type(found_wrong) is type(wrong), (expr, found_wrong)
+    if wrong is not None:
+        return
+    assert type(found) is type(expected), expr
+    assert found.dtype == expected.dtype, expr
+    assert found.shape == expected.shape, expr
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.fixture(scope="session")
+def judge() -> Callable[[Any, np.ndarray, Any], None]:
+    """Assert that a view answers like an array, or raises the same."""
+    return _judge
+
+
+@pytest.fixture(scope="session")
+def images() -> np.ndarray:
+    """Forty images of 6 x 5 pixels, all different."""
+    return np.random.default_rng(4).integers(0, 256, (40, 6, 5)).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def image_path(
+    tmp_path_factory: pytest.TempPathFactory, images: np.ndarray
+) -> pathlib.Path:
+    """A file with the images in chunks of 8, a background and masks."""
+    path = tmp_path_factory.mktemp("views") / "images.rtdc"
+    background = np.roll(images, 1, axis=0)
+    with h5py.File(path, "w") as h5:
+        for name, data in (
+            ("image", images),
+            ("image_bg", background),
+            ("mask", (images > 100) * np.uint8(255)),
+            ("wide", images.astype(np.uint16) * 257),
+        ):
+            h5.create_dataset(
+                f"events/{name}",
+                data=data,
+                chunks=(8, 6, 5),
+                fletcher32=True,
+                **hdf5plugin.Zstd(clevel=3),
+            )
+        h5["events/plain"] = images
+        h5["events/deform"] = np.linspace(0, 1, 40)
+        h5.create_dataset("events/none", (0, 6, 5), "u1", maxshape=(None, 6, 5))
+        h5["events/single"] = 3
+        h5["events/image"].attrs["CLASS"] = "IMAGE"
+    return path
+
+
+@pytest.fixture
+def h5(image_path: pathlib.Path) -> Iterator[h5py.File]:
+    """The file with the images, open."""
+    with h5py.File(image_path, "r") as h5:
+        yield h5
+
+
+_BLOCK = 8
+
+
+class Slow:
+    """A reader that keeps book of what is read, and may fail or be slow."""
+
+    def __init__(self, array, delay=0.0, block_rows=_BLOCK):
+        self.inner = ArrayReader(array)
+        self.shape, self.dtype = self.inner.shape, self.inner.dtype
+        self.name, self.filename, self.block_rows = "image", "a file", block_rows
+        self.delay = delay
+        self.asked = []
+        self.threads = set()
+        self.bad = None
+        self.reading = self.most = 0
+        self._lock = threading.Lock()
+
+    def read(self, rows, out=None, window=None):
+        numbers = np.arange(self.shape[0])[rows]
+        with self._lock:
+            self.asked.append(numbers)
+            self.threads.add(threading.current_thread().name)
+            self.reading += len(numbers)
+            self.most = max(self.most, self.reading)
+        time.sleep(self.delay)
+        try:
+            if self.bad is not None and self.bad in numbers:
+                raise FormatError(f"row {self.bad} is damaged")
+            return self.inner.read(rows, out, window)
+        finally:
+            with self._lock:
+                self.reading -= len(numbers)
+
+    def map_blocks(self, rows, func, window=None):
+        func(rows.start, self.read(rows, window=window))
+
+    @property
+    def rows_read(self):
+        return sum(map(len, self.asked))
+
+    @property
+    def ahead(self):
+        return any(name.startswith("dcread-ahead") for name in self.threads)
+
+
+@pytest.fixture(scope="session")
+def slow() -> type[Slow]:
+    """A class of readers (test folders are not packages)."""
+    return Slow

@@ -6,21 +6,21 @@ that it does not store itself. Every format is a plugin, ours included.
 
 from __future__ import annotations
 
+from ..file.policy import Policy
 from .base import Basin
-from .context import BasinContext
+from .basin_set import BasinSet
 from .definition import BasinDefinition, sort_definitions
-from .hookspecs import hookimpl
-from .manager import BasinManager, get_manager
-from .policy import Policy
-from .referrer import Referrer
-from .resolve import BasinSet
-from .status import BasinStatus
-from .stored import (
+from .definitions import (
     DroppedBasin,
     StoredBasins,
     extract_basin_dicts,
     load_definitions,
 )
+from .hookspecs import hookimpl
+from .plugins import BasinManager, get_manager
+from .referrer import Referrer
+from .scope import BasinContext
+from .status import BasinStatus
 
 __all__ = [
     "Basin",

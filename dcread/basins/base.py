@@ -11,7 +11,7 @@ from .definition import BasinDefinition
 if TYPE_CHECKING:
     import h5py
 
-    from .context import BasinContext
+    from .scope import BasinContext
 
 Features: TypeAlias = "Mapping[str, Any] | h5py.Group"
 """Features by name. Each is array-like (``shape``, ``dtype``, slicing along the

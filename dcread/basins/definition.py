@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import BasinError
-from .status import one_line
+from ..problems import one_line
 
 _TYPE_ORDER = {"internal": 0, "file": 1, "remote": 2}
 _TYPE_OF_FORMAT = {
@@ -186,7 +186,7 @@ def _sort_key(raw: Mapping[str, Any]) -> tuple[int, int, str, bool, str, str]:
     order = _TYPE_ORDER.get(type_, len(_TYPE_ORDER))
     priority = 0
     if order == len(_TYPE_ORDER) and isinstance(format_, str):
-        from .manager import get_manager
+        from .plugins import get_manager
 
         basin_class = get_manager().basin_class(type_, format_)
         priority = basin_class.priority if basin_class is not None else 2**31

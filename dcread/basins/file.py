@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import TYPE_CHECKING, Any
 
-from ..engine import FileHandle, h5_lock
+from ..engine import FileHandle
+from ..file.links import subgroup
+from ..sync.locks import h5_lock
 from .base import Basin
 from .hookspecs import hookimpl
-from .links import subgroup
 
 if TYPE_CHECKING:
     import h5py
@@ -35,7 +36,7 @@ class HDF5FileBasin(Basin):
 
     def identifier(self) -> str | None:
         """Return the measurement identifier in the file's attributes."""
-        from ..identifiers import get_measurement_identifier
+        from ..file.identifier import get_measurement_identifier
 
         handle = self._opened()
         with handle.using():
@@ -48,7 +49,7 @@ class HDF5FileBasin(Basin):
 
     def length(self) -> int | None:
         """Return the number of events, by the same rule as for any file."""
-        from ..events import Events
+        from ..file.events import Events
 
         return Events(self._opened(), self.context.policy, []).length
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..problems import Problem
-from .status import one_line, placed
+from ..problems import Problem, one_line, placed
 
 _SHOWN = 6
 _MAX_PROBLEMS = 1000

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING
 
-from ..engine import h5_lock
 from ..errors import BasinError
+from ..file.links import is_member_name, subgroup
+from ..sync.locks import h5_lock
 from .base import Basin
-from .context import BasinContext
 from .definition import BasinDefinition
 from .hookspecs import hookimpl
-from .links import is_member_name, subgroup
+from .scope import BasinContext
 
 if TYPE_CHECKING:
     import h5py

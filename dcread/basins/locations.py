@@ -6,10 +6,10 @@ import itertools
 from collections.abc import Iterator
 
 from .base import Basin
-from .context import BasinContext
 from .definition import BasinDefinition
-from .manager import get_manager
 from .paths import as_locations
+from .plugins import get_manager
+from .scope import BasinContext
 
 
 class Locations:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from ..engine import FileHandle, Reader, h5_lock
+from ..engine import FileHandle, Reader
 from ..errors import BasinError
-from .usable import check_kind, usable_member
+from ..file.usable import check_kind, usable_member
+from ..sync.locks import h5_lock
 
 if TYPE_CHECKING:
     import h5py
 
-    from .policy import Policy
+    from ..file.policy import Policy
 
 
 class GroupView(Mapping[str, Reader]):

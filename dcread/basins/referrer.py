@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from ..engine import FileHandle
-from .candidate import Candidate
-from .indexmap import IntArray
+from .index_map import IntArray
+from .open_basin import Candidate
 
 
 class Referrer(Protocol):

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from ..errors import BasinError
 from .definition import BasinDefinition
+from .entry import Source
 from .findings import ProblemLog
-from .source import Source
 
 
 class Unparsed(NamedTuple):

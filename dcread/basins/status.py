@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-
-_QUERY = re.compile(r"(\w+://[^\s?#'\"]*)[?#][^\s'\"]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +32,3 @@ class BasinStatus:
     available: bool | None
     reason: str
     features: tuple[str, ...] | None
-
-
-def placed(place: str, what: object) -> str:
-    """Return a message on one line that names the place, but only once."""
-    text = one_line(what)
-    return text if place in text else f"{place}: {text}"
-
-
-def one_line(what: object, limit: int = 400) -> str:
-    """Return a message on one line, not too long, without the queries of URLs.
-
-    A query may hold a signature that opens a private resource.
-    """
-    text = " ".join(str(what).split())
-    if not text:
-        text = "(empty)" if isinstance(what, str) else type(what).__name__
-    text = _QUERY.sub(r"\1", text)
-    return text if len(text) <= limit else text[: limit - 3] + "..."

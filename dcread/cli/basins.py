@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print one paragraph a basin, or JSON."""
-    from ..hdf5_data import HDF5Data
+    from ..measurement.data import HDF5Data
 
     with HDF5Data(args.file) as hd:
         records = hd.basin_status()

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file and tell its length."""
-    from ..hdf5_concat import concatenated_hdf5_data
+    from ..concat.concatenate import concatenated_hdf5_data
 
     with (
         output.bar("joining", 100, "%") as tick,

@@ -9,7 +9,7 @@ from . import output
 if TYPE_CHECKING:
     import argparse
 
-    from ..detect_flicker import FlickerReport
+    from ..flicker.report import FlickerReport
 
 NAME = "flicker"
 HELP = "Tell whether the light of a measurement flickers, and whether it drifts."
@@ -37,8 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the numbers of the flicker check."""
-    from ..detect_flicker import flicker_report
-    from ..hdf5_data import HDF5Data
+    from ..flicker.report import flicker_report
+    from ..measurement.data import HDF5Data
 
     with HDF5Data(args.file) as hd:
         report = flicker_report(

@@ -9,7 +9,7 @@ from . import output
 if TYPE_CHECKING:
     import argparse
 
-    from ..hdf5_data import HDF5Data
+    from ..measurement.data import HDF5Data
 
 NAME = "info"
 HELP = "Show what a measurement holds: features, metadata, logs, tables, problems."
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print what the measurement holds."""
-    from ..hdf5_data import HDF5Data
+    from ..measurement.data import HDF5Data
 
     with HDF5Data(args.file) as hd:
         facts = collect(hd)

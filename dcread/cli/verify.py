@@ -10,7 +10,7 @@ from . import output
 if TYPE_CHECKING:
     import argparse
 
-    from ..hdf5_data import HDF5Data
+    from ..measurement.data import HDF5Data
     from ..problems import Problem
     from .verify_file import Findings
 
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Read all there is; return 1 if anything is wrong."""
-    from ..hdf5_data import HDF5Data
+    from ..measurement.data import HDF5Data
     from .verify_file import read_datasets
 
     with HDF5Data(args.file, basins=[] if args.no_basins else None) as hd:

@@ -8,16 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..engine import DatasetReader, h5_lock
+from ..engine import DatasetReader
 from ..errors import ClosedError, FileChangedError
-from ..problems import Problem
-from ..tolerance import UNREADABLE, text_of
+from ..problems import UNREADABLE, Problem, text_of
+from ..sync.locks import h5_lock
 from . import output
 
 if TYPE_CHECKING:
     import h5py
 
-    from ..hdf5_data import HDF5Data
+    from ..measurement.data import HDF5Data
 
 AT_ONCE = 2**25
 """Bytes that are decoded together."""

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..arrays.mapped_dataset import get_mapping_indices
+from ..concat.concatenate import concatenated_hdf5_data
 from ..const import IMAGE_FEATURES
-from ..detect_flicker import FlickerReport, flicker_report
 from ..errors import DCReadError, FeatureNotFoundError
-from ..hdf5_concat import concatenated_hdf5_data
-from ..hdf5_data import HDF5Data
-from ..mapped import get_mapping_indices
-from ..tolerance import UNREADABLE
+from ..flicker.report import FlickerReport, flicker_report
+from ..measurement.data import HDF5Data
+from ..problems import UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..basins.status import BasinStatus
-    from ..cache import HDF5ImageCache
+    from ..images.image_cache import HDF5ImageCache
     from ..problems import Problem
 
     Tick = Callable[[int], None]

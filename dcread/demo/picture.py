@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import FeatureNotFoundError
-from ..hdf5_data import HDF5Data
+from ..measurement.data import HDF5Data
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,15 +6,15 @@ into a reader of rows, `set_num_threads` bounds the decoding threads.
 
 from __future__ import annotations
 
+from ..sync.locks import h5_lock
 from .array_reader import ArrayReader
-from .files import open_file
-from .handle import FileHandle
-from .lock import h5_lock
-from .pool import get_num_threads, set_num_threads
-from .reader import DatasetReader
-from .readers import Reader, reader_for
-from .siblings import MAX_OPEN, Opened
+from .dataset_reader import DatasetReader
+from .datasets import Reader, reader_for
+from .file_handle import FileHandle
+from .linked_files import MAX_OPEN, Opened
+from .open_file import open_file
 from .source import FileIdentity
+from .thread_pool import get_num_threads, set_num_threads
 
 __all__ = [
     "MAX_OPEN",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .plan import Rows, Window, out_shape
+from .read_plan import Rows, Window, out_shape
 
 
 class ArrayReader:

@@ -17,7 +17,7 @@ from dcread_ext import fletcher32 as _fletcher32
 from dcread_ext import gather as _gather
 from dcread_ext import unshuffle as _unshuffle
 
-from .pixels import difference_dtype, roi_medians, subtract_images
+from ..images.pixels import difference_dtype, roi_medians, subtract_images
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

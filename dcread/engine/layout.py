@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import FormatError
-from .index import ChunkIndex, LeftToH5py
-from .lock import h5_lock
-from .pipeline import Pipeline, pipeline_of
+from ..sync.locks import h5_lock
+from .chunk_index import ChunkIndex, LeftToH5py
+from .filters import Pipeline, pipeline_of
 
 __all__ = ["Layout", "LeftToH5py", "describe", "fill_value"]
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from ..errors import FileChangedError, FileMissingError, FormatError, NotAFileError
-from .lock import BriefLock, h5_lock
+from ..sync.locks import BriefLock, h5_lock
 
 
 class FileIdentity(NamedTuple):

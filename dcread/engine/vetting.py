@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from ..errors import FileMissingError, FormatError, PolicyError, ShapeMismatchError
 
 if TYPE_CHECKING:
-    from .handle import FileHandle
-    from .reader import DatasetReader
+    from .dataset_reader import DatasetReader
+    from .file_handle import FileHandle
 
 MAX_DEPTH = 8
 """Virtual datasets of virtual datasets that are followed."""

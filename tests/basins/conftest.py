@@ -23,9 +23,9 @@ from dcread.basins import (
     hookimpl,
     load_definitions,
 )
-from dcread.basins import manager as manager_module
+from dcread.basins import plugins as manager_module
 from dcread.engine import FileHandle, open_file, reader_for
-from dcread.identifiers import get_measurement_identifier
+from dcread.file.identifier import get_measurement_identifier
 from dcread.problems import Problem
 
 

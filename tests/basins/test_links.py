@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from dcread.basins import Policy
-from dcread.basins.links import member, subgroup
 from dcread.errors import BasinError, PolicyError
+from dcread.file.links import member, subgroup
 
 Write = Callable[..., pathlib.Path]
 Open = Callable[..., Any]

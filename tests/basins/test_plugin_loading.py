@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from dcread.basins import BasinManager, hookimpl
-from dcread.basins import manager as manager_module
+from dcread.basins import plugins as manager_module
 
 GOOD = """\
 import dcread

@@ -15,7 +15,7 @@ import pytest
 
 import dcread
 from dcread.basins import Policy, get_manager
-from dcread.basins import manager as manager_module
+from dcread.basins import plugins as manager_module
 from dcread.errors import BasinIdentifierMismatchError
 
 PACKAGE = pathlib.Path(__file__).parent.parent / "plugins" / "dcread-npyfolder"

@@ -14,9 +14,9 @@ import h5py
 import numpy as np
 import pytest
 
-import dcread.atomic
+import dcread.concat.new_file
 from dcread import HDF5Data, concatenated_hdf5_data, errors
-from dcread.atomic import new_file
+from dcread.concat.new_file import new_file
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX limits and signals")
 
@@ -148,7 +148,7 @@ def test_without_hard_links(inputs, out, join, monkeypatch):
     def refuse(*args):
         raise PermissionError(1, "not here")
 
-    monkeypatch.setattr(dcread.atomic.os, "link", refuse)
+    monkeypatch.setattr(dcread.concat.new_file.os, "link", refuse)
     assert len(join(inputs, path_out=out)) == 20
     assert os.listdir(out.parent) == ["o.rtdc"]
     with pytest.raises(FileExistsError), new_file(out.with_name("n"), overwrite=False):
@@ -234,19 +234,19 @@ def test_disk_not_full(inputs, out):
 
 
 KILLED = """
-import os, signal, dcread, dcread.atomic
+import os, signal, dcread, dcread.concat.new_file
 *paths, out, moment = args
 
 def die(*args, **kwargs):
     os.kill(os.getpid(), signal.SIGKILL)
 
 if moment == "sync":
-    dcread.atomic.os.fsync = die
+    dcread.concat.new_file.os.fsync = die
 elif moment == "rename":
-    dcread.atomic._publish = die
+    dcread.concat.new_file._publish = die
 elif moment == "after":
-    publish = dcread.atomic._publish
-    dcread.atomic._publish = lambda *a, **k: (publish(*a, **k), die())
+    publish = dcread.concat.new_file._publish
+    dcread.concat.new_file._publish = lambda *a, **k: (publish(*a, **k), die())
 
 def progress(done):
     if moment[0] == "0" and done >= float(moment):

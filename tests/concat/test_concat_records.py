@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dcread import HDF5Data, Policy, errors
-from dcread.concat_records import SOURCES
+from dcread.file.source_records import SOURCES
 
 RECORD = {
     "path": "/gone/source.rtdc",

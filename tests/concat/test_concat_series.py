@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dcread.concat_series import continue_frames, continue_times, frame_interval
+from dcread.concat.frame_time import continue_frames, continue_times, frame_interval
 from dcread.errors import FormatError
 
 

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 from dcread import HDF5Data, Policy, concatenated_hdf5_data, errors
-from dcread.concat_sources import MAX_HASHED_BYTES, SOURCES
-from dcread.hdf5_concat import check_sources
+from dcread.file.source_check import MAX_HASHED_BYTES, SOURCES, check_sources
 
 
 @pytest.fixture
@@ -292,7 +291,7 @@ def test_inputs_stay_open_for_who_reads_them_next(
 def test_no_more_inputs_stay_open_than_there_is_room(
     measurement, join, opened, monkeypatch
 ):
-    monkeypatch.setattr("dcread.concat_plan.MAX_OPEN", 2)
+    monkeypatch.setattr("dcread.concat.plan.MAX_OPEN", 2)
     paths = [measurement(f"{name}.rtdc", seed=n) for n, name in enumerate("abcd")]
     data = join(paths)
     assert opened() == {"a.rtdc", "b.rtdc"}

@@ -203,7 +203,7 @@ def test_output_is_checked(tools, tmp_path, opened):
 @pytest.fixture
 def many(monkeypatch):
     """Take five hundred chunks for many."""
-    monkeypatch.setattr("dcread.engine.index.MANY", 500)
+    monkeypatch.setattr("dcread.engine.chunk_index.MANY", 500)
 
 
 @pytest.mark.usefixtures("many")
@@ -240,7 +240,7 @@ def test_missing_and_unfiltered_chunks_among_many(tools, tmp_path, opened):
 
 @pytest.mark.parametrize("chunks", [(6, 50), None])
 def test_h5py_reads_in_blocks(tools, tmp_path, opened, chunks, monkeypatch):
-    monkeypatch.setattr("dcread.engine.fallback.BLOCK", 1000)
+    monkeypatch.setattr("dcread.engine.h5py_fallback.BLOCK", 1000)
     data = np.random.default_rng(0).integers(0, 99, (100, 50)).astype("u1")
     path = tools.make_dataset(tmp_path / "h.h5", data, chunks)
     with h5py.File(path, "r+") as h5:

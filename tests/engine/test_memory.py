@@ -8,7 +8,7 @@ import threading
 import numpy as np
 import pytest
 
-from dcread.engine import memory
+from dcread.engine import buffer_pool as memory
 
 SHAPE = (5, 2**20)
 U1 = np.dtype("u1")

@@ -10,7 +10,7 @@ import pytest
 from h5py import h5f
 
 from dcread.engine import open_file
-from dcread.engine.handle import count_opened_here
+from dcread.engine.file_handle import count_opened_here
 
 
 def test_a_file_that_closes_while_it_is_looked_at(

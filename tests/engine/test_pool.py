@@ -7,7 +7,7 @@ import os
 import pytest
 
 from dcread import engine
-from dcread.engine import pool
+from dcread.engine import thread_pool as pool
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dcread import engine
-from dcread.engine import execute
+from dcread.engine import decode as execute
 from dcread.errors import ChecksumError
 from dcread_ext.decode import Decoder, take_turn
 

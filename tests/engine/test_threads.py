@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from dcread.engine import pool
+from dcread.engine import thread_pool as pool
 from dcread.errors import FormatError
 
 DATA = np.random.default_rng(0).integers(0, 50, (640, 40, 50)).astype("u1")
@@ -80,7 +80,7 @@ def test_errors_in_blocks(path, opened, threads):
 
 
 def test_map_blocks(path, opened, threads, monkeypatch):
-    monkeypatch.setattr("dcread.engine.reader.BLOCK", 40000)
+    monkeypatch.setattr("dcread.engine.dataset_reader.BLOCK", 40000)
     reader = opened(path).dataset("x")
     for rows in (slice(0, 640), slice(5, 633), slice(17, 18), slice(0, 0)):
         found = np.zeros_like(DATA)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from dcread.engine.layout import LeftToH5py
-from dcread.engine.virtual import Virtual
+from dcread.engine.virtual_reader import Virtual
 from dcread.errors import (
     ClosedError,
     FileChangedError,
@@ -209,7 +209,7 @@ def test_close_closes_sources(tmp_path, parts):
 
 
 def test_more_sources_than_are_kept_open(tools, tmp_path, opened, monkeypatch):
-    monkeypatch.setattr("dcread.engine.siblings.MAX_OPEN", 3)
+    monkeypatch.setattr("dcread.engine.linked_files.MAX_OPEN", 3)
     data = np.arange(4, dtype="u2").reshape(4, 1)
     layout = h5py.VirtualLayout((40, 1), "u2")
     for number in range(10):
@@ -228,7 +228,7 @@ def test_sources_that_others_close_are_opened_again(
     tools, tmp_path, opened, monkeypatch
 ):
     """Each thread needs another source than the one that is kept open."""
-    monkeypatch.setattr("dcread.engine.siblings.MAX_OPEN", 1)
+    monkeypatch.setattr("dcread.engine.linked_files.MAX_OPEN", 1)
     data = np.arange(4, dtype="u2").reshape(4, 1)
     layout = h5py.VirtualLayout((24, 1), "u2")
     for number in range(6):

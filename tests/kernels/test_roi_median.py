@@ -85,7 +85,7 @@ def test_two_middle_values_are_averaged() -> None:
 
 @pytest.mark.parametrize("dtype", ["f2", ">u2", "g"])
 def test_types_that_go_block_by_block(dtype: str, monkeypatch: Any) -> None:
-    monkeypatch.setattr("dcread.engine.pixels._BLOCK_BYTES", 1000)
+    monkeypatch.setattr("dcread.images.pixels._BLOCK_BYTES", 1000)
     stack = np.random.default_rng(2).normal(90, 9, (53, 4, 9)).astype(dtype)
     np.testing.assert_array_equal(roi_medians(stack, 3), _expected(stack, 3))
 

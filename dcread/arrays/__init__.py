@@ -1,0 +1,1 @@
+"""Array-like views of rows: index expressions, mappings, mapped datasets."""

@@ -1,0 +1,126 @@
+"""Features that are groups of datasets: fluorescence traces and contours."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import FeatureNotFoundError
+
+
+class Traces(Mapping[str, Any]):
+    """Traces by name, each of shape (events, samples).
+
+    Parameters
+    ----------
+    names : sequence of str
+        What there is.
+    open_one : callable
+        Returns the view of one trace, by its name.
+    label : str
+        What messages call the feature and its file.
+    """
+
+    def __init__(
+        self, names: Sequence[str], open_one: Callable[[str], Any], label: str
+    ) -> None:
+        self._names = sorted(names)
+        self._open_one = open_one
+        self._label = label
+
+    def __getitem__(self, name: str) -> Any:
+        """Return the view of one trace: shape (events, samples), any NumPy index.
+
+        Raises
+        ------
+        FeatureNotFoundError
+            If there is no such trace.
+        """
+        if name not in self._names:
+            raise FeatureNotFoundError(
+                f"{self._label} has no trace {name!r}; there are {self._names}"
+            )
+        return self._open_one(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def __repr__(self) -> str:
+        return f"<Traces of {self._label}: {', '.join(self._names) or 'none'}>"
+
+
+class Contours(Sequence[NDArray[Any]]):
+    """One contour an event: integer pixel positions (x, y) of shape (points, 2).
+
+    Parameters
+    ----------
+    length : int
+        Number of events.
+    read_one : callable
+        Returns the contour at a row of the file.
+    rows : ndarray of int, optional
+        The row of each event; None where event and row are the same.
+    label : str
+        What messages call the feature and its file.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        read_one: Callable[[int], NDArray[Any]],
+        rows: NDArray[Any] | None,
+        label: str,
+    ) -> None:
+        self._length = length
+        self._read_one = read_one
+        self._rows = rows
+        self._label = label
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> NDArray[Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[NDArray[Any]]: ...
+    def __getitem__(self, index: Any) -> Any:
+        """Return the contour of an event, or a list of contours.
+
+        Parameters
+        ----------
+        index : int, slice, or sequence of int or bool
+            As for a NumPy array of one object an event.
+
+        Raises
+        ------
+        IndexError
+            If there is no such event.
+        """
+        try:
+            event = operator.index(index)
+        except TypeError:
+            chosen = np.arange(self._length)[index]
+            if chosen.ndim != 1:
+                raise IndexError(
+                    f"{self._label}: expected an index of one dimension"
+                ) from None
+            return [self._read(event) for event in chosen.tolist()]
+        if not -self._length <= event < self._length:
+            raise IndexError(
+                f"{self._label}: index {event} is out of bounds for {self._length} "
+                "events"
+            )
+        return self._read(event % self._length)
+
+    def _read(self, event: int) -> NDArray[Any]:
+        return self._read_one(event if self._rows is None else int(self._rows[event]))
+
+    def __repr__(self) -> str:
+        return f"<Contours of {self._label}: {self._length} events>"

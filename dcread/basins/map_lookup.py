@@ -1,0 +1,128 @@
+"""Where index maps come from: the file itself, or one of its basins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..engine import reader_for
+from ..errors import BasinError, FormatError, PolicyError
+from ..file.links import member, subgroup
+from ..file.policy import Policy
+from ..file.usable import usable_member
+from ..sync.locks import h5_lock
+from .index_map import IndexMap, as_map, check_map_shape, compose, read_map
+from .open_basin import Ask, Found
+from .referrer import Referrer
+
+_STRICT = Policy()
+
+
+class MapSource:
+    """The index maps of one file, each read and checked once.
+
+    Parameters
+    ----------
+    referrer : Referrer
+        The file that is mapped.
+    search : callable
+        Asks the basins of the file.
+    """
+
+    def __init__(
+        self, referrer: Referrer, search: Callable[[Ask], Found | None]
+    ) -> None:
+        self._referrer = referrer
+        self._search = search
+        self._known: dict[str, IndexMap] = {}
+
+    def get(self, name: str | None, ask: Ask) -> IndexMap | None:
+        """Return a map; None for an unmapped basin.
+
+        Parameters
+        ----------
+        name : str or None
+            The feature that holds the map.
+        ask : Ask
+            The question that it is needed for.
+
+        Raises
+        ------
+        BasinError
+            If it is missing or not a map.
+        """
+        if name is None:
+            return None
+        if name not in self._known:
+            self._known[name] = self._read(name, ask)
+        return self._known[name]
+
+    def check(self, name: str | None) -> None:
+        """Raise BasinError if a stored map has a wrong shape; reads no rows."""
+        if name is None or name in self._known:
+            return
+        own = self._own(name)
+        if own is None:
+            self.get(name, Ask(""))
+        elif self._referrer.handle is None:
+            length = self._referrer.raw_length
+            check_map_shape(name, tuple(own.shape), own.dtype, length)
+
+    def _own(self, name: str) -> Any:
+        handle = self._referrer.handle
+        if handle is None:
+            return self._referrer.own_feature(name)
+        with handle.using(), h5_lock:
+            try:
+                group = subgroup(handle.h5, "events")
+                found = member(group, name)
+            except PolicyError:
+                raise
+            except (KeyError, BasinError):
+                return None
+            if getattr(found, "shape", None) is not None:
+                length = self._referrer.raw_length
+                check_map_shape(name, tuple(found.shape), found.dtype, length)
+            try:
+                usable_member(handle, group, name, _STRICT)
+            except FormatError as exc:
+                raise BasinError(f"its map '{name}' cannot be used: {exc}") from exc
+            return handle.dataset(found)
+
+    def _read(self, name: str, ask: Ask) -> IndexMap:
+        events = self._referrer.raw_length
+        own = self._own(name)
+        if own is not None:
+            return read_map(name, reader_for(own), events)
+        # A basin that needs this very map cannot be the one to give it.
+        inner = Ask(name, ask.remote, pending=ask.pending | {name})
+        found = self._search(inner)
+        if found is None:
+            raise BasinError(
+                f"its map '{name}' is neither stored in the file nor in a basin"
+            )
+        index_map = read_map(name, reader_for(found.obj), None)
+        values = compose(found.mapping, index_map.values)
+        assert values is not None
+        check_map_shape(name, values.shape, values.dtype, events)
+        return as_map(name, values)
+
+    def fit(self, found: Found, index_map: IndexMap | None) -> Found:
+        """Return a feature of a basin in terms of the file.
+
+        Raises
+        ------
+        BasinError
+            If lengths do not fit.
+        """
+        if index_map is not None:
+            index_map.check_rows(found.rows)
+            mapping = compose(index_map.values, found.mapping)
+            return Found(found.obj, mapping, len(index_map.values))
+        events = self._referrer.raw_length
+        if events is not None and found.rows != events:
+            raise BasinError(
+                f"an unmapped basin should have the {events} events of the file, "
+                f"found {found.rows}"
+            )
+        return found

@@ -1,0 +1,1 @@
+"""Several measurements joined into one virtual file."""

@@ -1,0 +1,292 @@
+"""One measurement out of several: a file that refers to its inputs."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pathlib
+import secrets
+import tempfile
+import warnings
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..file.policy import Policy
+from ..file.source_check import check_sources
+from ..measurement.data import HDF5Data
+from ..sync.locks import h5_lock
+from .new_file import check_target, new_file
+from .plan import make_plan
+from .records import Plan
+from .write import LIBVER, write_plan
+
+if TYPE_CHECKING:
+    import h5py
+
+    from ..engine import Opened
+
+__all__ = ["check_sources", "concatenated_hdf5_data"]
+
+PathLike = str | os.PathLike[str]
+Progress = Callable[[float], object]
+
+
+def concatenated_hdf5_data(
+    paths: Iterable[PathLike],
+    path_out: bool | PathLike | None = True,
+    compute_frame: bool = True,
+    features: Iterable[str] | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> HDF5Data:
+    """Return a measurement that concatenates others without copying their data.
+
+    The features are virtual datasets: the inputs stay where they are and must not
+    change. What they were is stored, and checked whenever the concatenated file is
+    opened: a missing or changed input is an error, never zeros. An input that moved
+    together with the concatenated file is found beside it.
+
+    Parameters
+    ----------
+    paths : iterable of path
+        The inputs, in order; the same file may occur several times. Metadata are
+        those of the first. Their logs and tables are copied as ``src-#1_<name>``,
+        ``src-#2_<name>``, ...; the log ``dcread-concat`` tells which file is which.
+    path_out : True, None, or path
+        True for a temporary file that ends with the returned object, None to keep
+        all in memory (such an object cannot be pickled), or the file to write.
+    compute_frame : bool
+        Whether to compute the feature "frame" (uint64): numbers start at 1 and go
+        on from file to file, order and gaps within a file stay. If False, there is
+        no such feature. It is left out with a warning if only some inputs have it.
+    features : iterable of str, optional
+        The features to take; those that the first input stores by default. Only
+        features that are named here are taken from basins (rows of a mapped basin
+        are copied), and ``"trace"`` is taken only if it is named.
+    overwrite : bool
+        Whether an existing file at `path_out` may be replaced; never an input.
+    progress : callable, optional
+        Called with the part that is done, from 0 to 1.
+
+    Returns
+    -------
+    HDF5Data
+        The feature "time" is float64 in seconds and goes on from file to file, one
+        frame interval after the file before; numbers promote to a common type.
+
+    Raises
+    ------
+    ValueError
+        If there are no inputs, an input lacks a feature, shapes do not agree, or
+        the output is one of the inputs.
+    FileExistsError
+        If `path_out` exists and `overwrite` is False.
+    FileMissingError, NotAFileError, FormatError, FileChangedError
+        If an input cannot be read.
+    PolicyError
+        If the default policy does not allow a file that leads to the inputs.
+
+    Warns
+    -----
+    UserWarning
+        For a single input, and for features that cannot be concatenated.
+
+    Notes
+    -----
+    After an error there is no new file and `path_out` is as it was.
+    """
+    target = _target(path_out)
+    files = _inputs(paths)
+    wanted = _names(features)
+    report = progress or (lambda _done: None)
+    if target is not None:
+        if path_out is not True:
+            _refuse_input(target, files)
+        check_target(target, overwrite=overwrite)
+    opened: dict[str, Opened] = {}
+    try:
+        plan = make_plan(
+            files,
+            wanted,
+            compute_frame=bool(compute_frame),
+            progress=lambda done: report(done / 2),
+            opened=opened,
+        )
+        used = {one.path for part in plan.inputs for one in part.sources}
+        _require_allowed(used, None if target is None else target.parent)
+        if target is None:
+            data = _in_memory(plan, lambda done: report((1 + done) / 2))
+        else:
+            _refuse_input(target, [pathlib.Path(path) for path in used])
+            _write(plan, target, report, overwrite, temporary=path_out is True)
+            data = _open_written(target, temporary=path_out is True)
+        # What was opened to look at it is about to be read.
+        data.handle.siblings.adopt(opened)
+    finally:
+        for one in opened.values():
+            one.handle.close()
+    report(1.0)
+    return data
+
+
+def _write(
+    plan: Plan,
+    target: pathlib.Path,
+    report: Callable[[float], object],
+    overwrite: bool,
+    *,
+    temporary: bool,
+) -> None:
+    import h5py
+
+    mode = 0o600 if temporary else 0o666
+    with new_file(target, overwrite=overwrite, mode=mode) as file:
+        with h5_lock:
+            h5 = h5py.File(file, "w", libver=LIBVER)
+        try:
+            write_plan(h5, plan, lambda done: report((1 + 0.99 * done) / 2))
+        finally:
+            with h5_lock:
+                h5.close()
+
+
+def _target(path_out: bool | PathLike | None) -> pathlib.Path | None:
+    """Return the file to write; None for memory."""
+    if path_out is None:
+        return None
+    if path_out is True:
+        name = f"dcread_concat_{secrets.token_hex(8)}.hdf5"
+        return pathlib.Path(tempfile.gettempdir()).absolute() / name
+    if isinstance(path_out, (str, os.PathLike)):
+        return _absolute(path_out)
+    raise ValueError(
+        f"Invalid type for `path_out`: {type(path_out)} ({path_out}); expected True "
+        "for a temporary file, None for memory, or a path"
+    )
+
+
+def _absolute(path: PathLike) -> pathlib.Path:
+    return pathlib.Path(os.fsdecode(path)).expanduser().absolute()
+
+
+def _inputs(paths: Iterable[PathLike]) -> list[pathlib.Path]:
+    if isinstance(paths, (str, bytes, os.PathLike)):
+        raise TypeError(f"`paths` must be a list of paths, got one path: {paths!r}")
+    files = [_absolute(path) for path in paths]
+    if not files:
+        raise ValueError("Please specify at least one file in `paths`!")
+    if len(files) == 1:
+        warnings.warn(
+            "Only one file passed to `concatenated_hdf5_data`; this is equivalent to "
+            "using `HDF5Data`, but slower.",
+            stacklevel=3,
+        )
+    for file in files:
+        try:
+            str(file).encode("utf-8")
+        except UnicodeEncodeError as exc:
+            raise ValueError(
+                f"{str(file)!r} is not UTF-8, so HDF5 files cannot refer to it; rename "
+                "it"
+            ) from exc
+    return files
+
+
+def _names(features: Iterable[str] | None) -> list[str] | None:
+    if features is None:
+        return None
+    if isinstance(features, (str, bytes)):
+        raise TypeError(f"features must be a list of names, got the text {features!r}")
+    names = list(features)
+    for name in names:
+        if not isinstance(name, str):
+            raise TypeError(
+                f"features must be names as text, found {name!r} of type "
+                f"{type(name).__name__} among them"
+            )
+    return names
+
+
+def _require_allowed(used: Iterable[str], folder: pathlib.Path | None) -> None:
+    """Raise PolicyError if the new file could not be opened afterwards."""
+    policy = Policy.default()
+    for path in sorted(used):
+        policy.check_path(path, folder)
+
+
+def _refuse_input(target: pathlib.Path, files: Sequence[pathlib.Path]) -> None:
+    """Raise an error if the output is one of the inputs, by whatever name."""
+    for file in files:
+        with contextlib.suppress(OSError):
+            if os.path.samefile(target, file):
+                raise ValueError(
+                    f"{target} is the same file as the input {file}; choose another "
+                    "`path_out`"
+                )
+
+
+def _in_memory(plan: Plan, progress: Callable[[float], object]) -> HDF5Data:
+    import h5py
+
+    name = f"concatenation in memory {secrets.token_hex(4)}"
+    with h5_lock:
+        h5 = h5py.File(name, "w", driver="core", backing_store=False, libver=LIBVER)
+    try:
+        write_plan(h5, plan, progress)
+        with h5_lock:
+            h5.flush()
+            image = h5.id.get_file_image()
+    finally:
+        with h5_lock:
+            h5.close()
+    return _open_image(image, name)
+
+
+def _open_image(image: bytes, name: str) -> HDF5Data:
+    """Open the bytes of an HDF5 file without a file.
+
+    HDF5 takes open files in memory of one name for the same file: no other may have
+    this name.
+    """
+    import h5py
+    from h5py import h5f, h5p
+
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_fapl_core(backing_store=False)
+    access.set_file_image(image)
+    with h5_lock:
+        h5 = h5py.File(h5f.open(name.encode(), h5f.ACC_RDONLY, access))
+    data = HDF5Data(h5)
+    # There is no path; as for measurements from a file object, it is the bytes.
+    data.path = io.BytesIO(image)
+    weakref.finalize(data, _close, h5)
+    return data
+
+
+def _close(h5: h5py.File) -> None:
+    with h5_lock:
+        h5.close()
+
+
+def _open_written(target: pathlib.Path, *, temporary: bool) -> HDF5Data:
+    try:
+        data = HDF5Data(target)
+    except BaseException:
+        if temporary:
+            target.unlink(missing_ok=True)
+        raise
+    if temporary:
+        weakref.finalize(data, _remove, data.handle, target, os.getpid())
+    return data
+
+
+def _remove(handle: Any, path: pathlib.Path, process: int) -> None:
+    """Remove a temporary file; not from a forked process that inherited it."""
+    if os.getpid() != process:
+        return
+    handle.close()
+    with contextlib.suppress(OSError):
+        path.unlink()

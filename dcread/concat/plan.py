@@ -1,0 +1,148 @@
+"""What a concatenation will hold: decided, and checked, before anything is written."""
+
+from __future__ import annotations
+
+import pathlib
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..engine import MAX_OPEN
+from ..errors import FormatError, ShapeMismatchError
+from ..problems import Problem
+from .frame_time import continue_frames, continue_times, frame_interval
+from .input_file import InputFile
+from .records import Input, Piece, Plan
+
+if TYPE_CHECKING:
+    from ..engine import Opened
+
+SERIES = ("frame", "time")
+"""Features that are computed, since they must go on from file to file."""
+
+
+def make_plan(
+    paths: Sequence[pathlib.Path],
+    features: Iterable[str] | None,
+    *,
+    compute_frame: bool,
+    progress: Callable[[float], object],
+    opened: dict[str, Opened],
+) -> Plan:
+    """Look at all inputs and decide what the output holds.
+
+    The first inputs stay open, for who reads from them next: they are in `opened`, by
+    path, after an error, too; the caller closes them.
+
+    Raises
+    ------
+    FileMissingError, NotAFileError, FormatError, FileChangedError
+        If an input cannot be read.
+    ValueError
+        If a file lacks a feature, or shapes or types do not fit.
+    """
+    wanted = list(dict.fromkeys(features or ()))
+    notes: list[Problem] = []
+    inputs: list[Input] = []
+    attributes: dict[str, Any] = {}
+    chosen: list[str] = []
+    for number, path in enumerate(paths):
+        with InputFile(path, notes, wanted) as file:
+            if number == 0:
+                attributes = file.attributes()
+                chosen = wanted or file.default_features()
+            columns = [name for name in chosen if name not in SERIES]
+            series = {name for name in SERIES if name in chosen}
+            series = series | {"frame"} if compute_frame else series - {"frame"}
+            missing = file.missing({*columns, *series} - {"frame"})
+            if missing:
+                larger = "The list `features`" if wanted else f"File {paths[0]}"
+                raise ValueError(
+                    f"{larger} contains more features than {path}, which lacks "
+                    f"{', '.join(missing)}; pass the features that all files have as "
+                    "`features`"
+                )
+            inputs.append(file.take(columns, sorted(series)))
+            if len(opened) < MAX_OPEN and str(path) not in opened:
+                opened[str(path)] = file.hand_on()
+        progress((number + 1) / len(paths))
+    dtypes = {name: _common_dtype(inputs, name) for name in _all_columns(inputs)}
+    computed = _series(inputs, frame_wanted=compute_frame and "frame" in wanted)
+    plan = Plan(inputs, dtypes, computed, attributes, notes)
+    if not plan.dtypes and not plan.series:
+        left = " without 'frame' (compute_frame=False)" * (chosen == ["frame"])
+        raise ValueError(f"{paths[0]} has no features that could be concatenated{left}")
+    return plan
+
+
+def _all_columns(inputs: Sequence[Input]) -> list[str]:
+    """Return the features, each trace counted as one; all inputs must have them."""
+    # An input without events may lack traces; what later ones have more is left out.
+    first = next((part for part in inputs if part.length), inputs[0])
+    for name in first.pieces:
+        for part in inputs:
+            if name not in part.pieces and part.length:
+                raise ValueError(
+                    f"File {first.path} contains more features than {part.path}, which "
+                    f"lacks {name}; leave it out of `features`"
+                )
+    return list(first.pieces)
+
+
+def _common_dtype(inputs: Sequence[Input], name: str) -> np.dtype[Any]:
+    """Return the type that holds the values of all inputs; check the shapes."""
+    pieces = [part.pieces[name] for part in inputs if name in part.pieces]
+    # Inputs without events give nothing that could have another shape or type.
+    filled = [piece for piece in pieces if piece.shape[0]] or pieces[:1]
+    dtype = filled[0].dtype
+    for piece in filled[1:]:
+        if piece.shape[1:] != filled[0].shape[1:]:
+            raise ShapeMismatchError(
+                f"{piece.path}: feature '{name}' has shape {piece.shape}, expected "
+                f"(events, *{filled[0].shape[1:]}) as in {filled[0].path}; leave it "
+                "out of `features`"
+            )
+        dtype = _promote(dtype, piece, name)
+    return dtype
+
+
+def _promote(dtype: np.dtype[Any], piece: Piece, name: str) -> np.dtype[Any]:
+    if piece.dtype == dtype:
+        return dtype
+    numbers = "biuf"
+    if (dtype.kind in numbers) == (piece.dtype.kind in numbers):
+        try:
+            return np.promote_types(dtype, piece.dtype)
+        except TypeError:
+            pass
+    raise FormatError(
+        f"{piece.path}: feature '{name}' has values of type {piece.dtype}, which do "
+        f"not fit {dtype} in the files before it; leave it out of `features`"
+    )
+
+
+def _series(inputs: Sequence[Input], *, frame_wanted: bool) -> dict[str, NDArray[Any]]:
+    series: dict[str, NDArray[Any]] = {}
+    empty = np.empty(0, np.uint64)
+    lacking = [p.path for p in inputs if p.length and "frame" not in p.series]
+    some = any("frame" in part.series for part in inputs)
+    if some and not lacking:
+        frames = [part.series.get("frame", empty) for part in inputs]
+        series["frame"] = continue_frames(frames, [str(part.path) for part in inputs])
+    elif some or frame_wanted:
+        warnings.warn(
+            f"Ignoring frame; {lacking[0] if lacking else inputs[0].path} does not "
+            "have it",
+            stacklevel=4,
+        )
+    if any("time" in part.series for part in inputs):
+        times = [part.series.get("time", empty) for part in inputs]
+        intervals = [
+            frame_interval(part.frame_rate, part.series.get("frame"), time)
+            for part, time in zip(inputs, times, strict=True)
+        ]
+        series["time"] = continue_times(times, intervals)
+    return series

@@ -1,0 +1,295 @@
+"""An open measurement that many threads share and that closes safely."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import weakref
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ClosedError, FileChangedError, FormatError, PolicyError
+from ..sync.locks import h5_lock
+from .linked_files import Siblings
+from .source import FileIdentity, FileObjectSource, Source, identity_of
+
+if TYPE_CHECKING:
+    import h5py
+
+    from .dataset_reader import DatasetReader
+
+_handles: weakref.WeakSet[FileHandle] = weakref.WeakSet()
+
+
+class FileHandle:
+    """An open HDF5 file that many threads share and that closes safely.
+
+    Attributes
+    ----------
+    path : pathlib.Path or None
+        Absolute path; None for file objects and in-memory files.
+    label : str
+        What error messages call the file.
+    owned : bool
+        Whether `close` closes the h5py file (False for a caller's own).
+    identity : FileIdentity or None
+        State of the file when it was opened; None where there is no path.
+    source : Source or None
+        The bytes of the file, if the engine may read them itself.
+    reason : str
+        Why `source` is None.
+    allow_external : bool
+        Whether datasets may store their data in other files ("external storage").
+    allow_source : callable or None
+        Called with the path of each source of a virtual dataset before it is
+        opened; raises `PolicyError` to refuse. None: every path is allowed, but
+        file objects may not name any.
+    siblings : Siblings
+        The source files of virtual datasets.
+    """
+
+    def __init__(
+        self,
+        h5: h5py.File,
+        path: pathlib.Path | None,
+        label: str,
+        *,
+        owned: bool,
+        identity: FileIdentity | None,
+        source: Source | None = None,
+        reason: str = "",
+    ) -> None:
+        self._h5 = h5
+        self._id = h5.id  # looked at for each image: h5py takes a lock to give it
+        self.path = path
+        self.label = label
+        self.owned = owned
+        self.identity = identity
+        self.source = source
+        self.reason = reason
+        self.allow_external = False
+        self.allow_source: Callable[[pathlib.Path], None] | None = None
+        # Without a lock, which another thread might hold while it waits for h5py's
+        # (to free an object): methods of dict and list are atomic.
+        self._users: dict[int, None] = {}
+        self._owed = [None]  # taken by the one who releases the file
+        self._closed = False
+        self.siblings = Siblings(self)
+        _handles.add(self)
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called or the h5py file was closed by its owner."""
+        return self._closed or not self._id.valid
+
+    @property
+    def h5(self) -> h5py.File:
+        """The open h5py file.
+
+        Raises
+        ------
+        ClosedError
+            After `close`.
+        """
+        self._raise_if_closed()
+        return self._h5
+
+    def _raise_if_closed(self) -> None:
+        if self.closed:
+            raise ClosedError(f"{self.label} is closed; open it again to read from it")
+
+    def using(self) -> AbstractContextManager[None]:
+        """Keep the file open for the length of a ``with`` block.
+
+        Raises
+        ------
+        ClosedError
+            If the file is closed already.
+        """
+        return _Use(self)
+
+    def _begin_use(self, use: _Use) -> None:
+        self._raise_if_closed()
+        self._users[id(use)] = None
+        if self._closed:  # `close` looks for users after it says so
+            self._raise_if_closed()
+
+    def _end_use(self, use: _Use) -> None:
+        self._users.pop(id(use), None)
+        self._release_if_last()
+
+    def _release_if_last(self) -> None:
+        if self._closed and not self._users and self._owed:
+            try:
+                self._owed.pop()
+            except IndexError:  # another thread was quicker
+                return
+            self._release()
+
+    def dataset(self, name: str | h5py.Dataset) -> DatasetReader:
+        """Return the reader of a dataset, by its name or the h5py object.
+
+        Raises
+        ------
+        KeyError
+            If there is no such object.
+        FormatError
+            If it is not a dataset.
+        """
+        import h5py
+
+        from .dataset_reader import DatasetReader
+
+        with self.using(), h5_lock:
+            h5ds = self._h5[name] if isinstance(name, str) else name
+            if not isinstance(h5ds, h5py.Dataset):
+                raise FormatError(f"{self.label}: expected '{name}' to be a dataset")
+        return DatasetReader(self, h5ds)
+
+    def require_internal(self, h5ds: Any, plist: Any) -> None:
+        """Refuse a dataset whose bytes lie in other files ("external storage").
+
+        Parameters
+        ----------
+        h5ds : h5py.Dataset
+            The dataset.
+        plist : h5py.h5p.PropDCID
+            How it was created.
+
+        Raises
+        ------
+        PolicyError
+            Unless `allow_external` is set.
+        """
+        if plist.get_external_count() and not self.allow_external:
+            raise PolicyError(
+                f"{self.label}: dataset '{h5ds.name}' is stored in another file "
+                f"({os.fsdecode(plist.get_external(0)[0])}), which is not followed "
+                "unless the policy allows it"
+            )
+
+    @property
+    def shifts_addresses(self) -> bool:
+        """Whether HDF5 tells addresses without the user block that lies before them.
+
+        The caller holds the h5py lock.
+        """
+        import h5py
+
+        older = h5py.version.hdf5_version_tuple < (2,)
+        return older and bool(self._id.get_create_plist().get_userblock())
+
+    @property
+    def is_file_object(self) -> bool:
+        """Whether the bytes come from a Python file object."""
+        return isinstance(self.source, FileObjectSource)
+
+    def check_unchanged(self) -> None:
+        """Compare the file on disk with its state at opening.
+
+        Raises
+        ------
+        FileChangedError
+            If device, inode, size or modification time differ.
+        """
+        if self.identity is None or self.path is None:
+            return
+        try:
+            now = identity_of(os.stat(self.path))
+        except OSError as exc:
+            raise FileChangedError(
+                f"{self.label} vanished after it was opened"
+            ) from exc
+        if now != self.identity:
+            raise FileChangedError(
+                f"{self.label} changed after it was opened: expected "
+                f"{self.identity}, found {now}; open it again"
+            )
+
+    def close(self) -> None:
+        """Close the file as soon as nobody reads from it; twice is fine."""
+        self._closed = True
+        self._release_if_last()
+
+    def _release(self) -> None:
+        self.siblings.close()
+        source, self.source = self.source, None
+        if source is not None:
+            source.close()
+        if self.owned:
+            with h5_lock:
+                self._h5.close()
+        _handles.discard(self)
+
+    def _renew(self) -> None:
+        """Forget, in a forked child, the threads that were reading."""
+        self._users = {}
+        self.siblings.renew()
+
+
+class _Use:
+    """What `FileHandle.using` gives; a class, since it comes dozens of times a file."""
+
+    __slots__ = ("_handle",)
+
+    def __init__(self, handle: FileHandle) -> None:
+        self._handle = handle
+
+    def __enter__(self) -> None:
+        try:
+            self._handle._begin_use(self)
+        except BaseException:
+            self._handle._end_use(self)
+            raise
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._handle._end_use(self)
+
+
+def _all_handles() -> list[FileHandle]:
+    """Return all handles that are not closed.
+
+    Without a lock: callers hold that of h5py, which freeing an object may need.
+    """
+    while True:
+        try:
+            return list(_handles)
+        except RuntimeError:  # another thread opened a file meanwhile
+            continue
+
+
+def opened_before_change(identity: FileIdentity) -> bool:
+    """Tell whether a handle of our own holds this file open as it was before."""
+    for handle in _all_handles():
+        known = handle.identity
+        if (
+            known is not None
+            and known.inode == identity.inode
+            and known.device == identity.device
+            and known != identity
+            and handle.owned
+            and not handle.closed
+        ):
+            return True
+    return False
+
+
+def count_opened_here() -> int:
+    """Return how many files our own handles hold open, each by an id of its own."""
+    return sum(handle.owned and handle._h5.id.valid for handle in _all_handles())
+
+
+def _renew_handles() -> None:
+    for handle in _all_handles():
+        handle._renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_handles)

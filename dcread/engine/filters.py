@@ -1,0 +1,209 @@
+"""Filter ids become the steps by which chunks are decoded.
+
+Only filters that are safe to run without the HDF5 library are known here: none,
+deflate, shuffle, fletcher32, lzf and zstd, in any order. Everything else is h5py's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..sync.locks import PatientLock
+
+DEFLATE, SHUFFLE, FLETCHER32, LZF, ZSTD = 1, 2, 3, 32000, 32015
+NAMES = {
+    DEFLATE: "gzip",
+    SHUFFLE: "shuffle",
+    FLETCHER32: "fletcher32",
+    LZF: "lzf",
+    ZSTD: "zstd",
+}
+
+# Most bytes that one stored byte can become, by the formats themselves: a deflate
+# symbol of 258 bytes takes 2 bits; an lzf match of 264 bytes takes 3 bytes; a zstd
+# block of 128 KiB takes 4 bytes (3 of header and 1 that is repeated).
+_EXPANSION = {DEFLATE: 1032, LZF: 88, ZSTD: 32768}
+
+# zstd calls these deprecated, but has kept them in all versions since 1.0: nothing
+# else decodes a frame by its blocks straight into the output.
+_ZSTD_STEPS = (
+    "ZSTD_getFrameContentSize",
+    "ZSTD_decompressBegin",
+    "ZSTD_nextSrcSizeToDecompress",
+    "ZSTD_decompressContinue",
+)
+
+_lock = PatientLock()
+_ready: dict[int, bool] = {}
+_stepwise = False
+_libraries: list[Any] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """How the stored bytes of a chunk become its values.
+
+    Attributes
+    ----------
+    steps : ndarray of int64, shape (N, 3)
+        Filter id, bit in the filter mask, element width; in undoing order.
+    checksum_bits : int
+        Bits of the filter mask that belong to fletcher32.
+    overhead : int
+        Most bytes that checksums add to a stored chunk.
+    expansion : int
+        Most bytes that one stored byte can become.
+    """
+
+    steps: NDArray[np.int64]
+    checksum_bits: int
+    overhead: int
+    expansion: int
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether the first rows of a chunk cost less than the whole chunk.
+
+        Compressed bytes must be vouched for by a checksum: a decoder that ends early
+        does not see damage behind.
+        """
+        numbers = self.steps[:, 0].tolist()
+        if not numbers:
+            return True
+        return numbers[-1:] == [ZSTD] and FLETCHER32 in numbers and _stepwise
+
+    @property
+    def filtered(self) -> bool:
+        """Whether there is any filter at all."""
+        return len(self.steps) > 0
+
+
+@functools.lru_cache(maxsize=32)
+def pipeline_of(
+    filters: tuple[tuple[int, tuple[int, ...]], ...], width: int
+) -> Pipeline:
+    """Return the pipeline of filters given in the order in which they were applied.
+
+    Parameters
+    ----------
+    filters : tuple of (int, tuple of int)
+        Filter id and its parameters.
+    width : int
+        Bytes of an element.
+
+    Raises
+    ------
+    NotImplementedError
+        With the reason why h5py has to decode this.
+    """
+    steps = []
+    checksum_bits = overhead = 0
+    expansion = 1
+    for bit, (number, values) in enumerate(filters):
+        if number not in NAMES:
+            raise NotImplementedError(f"filter {number} is left to h5py")
+        if number == FLETCHER32:
+            checksum_bits |= 1 << bit
+            overhead += 4
+        if number in _EXPANSION:
+            if expansion > 1:
+                raise NotImplementedError("two compressions in one pipeline")
+            if not available(number):
+                raise NotImplementedError(f"no own decoder for {NAMES[number]} here")
+            expansion = _EXPANSION[number]
+        element = values[0] if number == SHUFFLE and values else width
+        if element < 1:
+            raise NotImplementedError("a shuffle without an element width")
+        steps.append((number, bit, element))
+    table = np.array(steps[::-1], np.int64).reshape(-1, 3)
+    table.flags.writeable = False
+    return Pipeline(table, checksum_bits, overhead, expansion)
+
+
+def available(number: int) -> bool:
+    """Tell whether a compression can be undone here without h5py."""
+    with _lock:
+        if number not in _ready:
+            _ready[number] = number == LZF or _LOADERS[number]()
+        return _ready[number]
+
+
+def _load_native(number: int, path: str, names: tuple[str, str, str]) -> bool:
+    """Give the kernel the addresses of a library's create, free and decompress."""
+    from dcread_ext.decode import set_native
+
+    addresses = _addresses(path, names)
+    if addresses is None:
+        return False
+    set_native(number, *addresses)
+    return True
+
+
+def _addresses(path: str, names: tuple[str, ...]) -> list[int] | None:
+    """Return where functions of a library lie, or None if it has not got them all."""
+    try:
+        library = ctypes.CDLL(path)
+        functions = [getattr(library, name) for name in names]
+    except (OSError, AttributeError):  # not exported there (Windows)
+        return None
+    _libraries.append(library)  # an unloaded library would leave dangling addresses
+    return [ctypes.cast(one, ctypes.c_void_p).value or 0 for one in functions]
+
+
+def _load_zstd() -> bool:
+    import hdf5plugin
+
+    path = str(hdf5plugin.get_config().registered_filters.get("zstd", "unknown"))
+    names = ("ZSTD_createDCtx", "ZSTD_freeDCtx", "ZSTD_decompressDCtx")
+    if path == "unknown" or not _load_native(ZSTD, path, names):
+        return False
+    _load_zstd_steps(path)
+    return True
+
+
+def _load_zstd_steps(path: str) -> None:
+    """Let the kernel end a frame early, where the library offers that."""
+    from dcread_ext.decode import set_zstd_steps
+
+    global _stepwise  # noqa: PLW0603
+    steps = _addresses(path, _ZSTD_STEPS)
+    if steps is not None:
+        set_zstd_steps(*steps)
+        _stepwise = True
+
+
+def _load_deflate() -> bool:
+    from dcread_ext.decode import set_python
+
+    try:
+        import deflate
+    except ImportError:
+        set_python(DEFLATE, _inflate)
+        return True
+    names = (
+        "libdeflate_alloc_decompressor",
+        "libdeflate_free_decompressor",
+        "libdeflate_zlib_decompress",
+    )
+    if not _load_native(DEFLATE, deflate._deflate.__file__, names):
+        set_python(DEFLATE, deflate.zlib_decompress)
+    return True
+
+
+def _inflate(data: memoryview, size: int) -> bytes:
+    """Decompress with the standard library, never to more than `size` + 1 bytes."""
+    stream = zlib.decompressobj()
+    result = stream.decompress(data, size + 1)
+    if not stream.eof:
+        raise ValueError("the zlib stream does not end with the chunk")
+    return result
+
+
+_LOADERS = {DEFLATE: _load_deflate, ZSTD: _load_zstd}

@@ -1,0 +1,84 @@
+"""Rows by h5py, under the lock: for all that the engine leaves to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import ChecksumError, ClosedError, FormatError
+from ..sync.locks import h5_lock
+from .columns import Table
+from .read_plan import Rows, Window
+
+BLOCK = 2**24
+"""Bytes that are read while the lock is held."""
+
+
+def read_by_h5py(
+    h5ds: Any, where: str, rows: Rows, window: Window, out: NDArray[Any]
+) -> None:
+    """Fill `out` with rows of an h5py dataset.
+
+    Parameters
+    ----------
+    h5ds : h5py.Dataset
+        Any dataset with at least one axis.
+    where : str
+        What error messages call it.
+    rows, window
+        As of `simplify`, within the dataset.
+    out : ndarray
+        Of the result's shape.
+
+    Raises
+    ------
+    FormatError, ChecksumError
+        If HDF5 cannot read the data.
+    """
+    rest = window or ()
+    try:
+        for dest, block, part in _groups(h5ds, rows, out):
+            with h5_lock:
+                if not h5ds.id.valid:
+                    raise ClosedError(f"{where} is closed; open the file again")
+                found = h5ds[(block, *rest)]
+            out[dest] = found if part is None else found[part]
+    except (OSError, RuntimeError, ValueError) as exc:
+        if isinstance(exc, ClosedError):
+            raise
+        if not h5ds.id.valid:  # closed by its owner meanwhile
+            raise ClosedError(f"{where} is closed; open the file again") from exc
+        kind = ChecksumError if "checksum" in str(exc) else FormatError
+        raise kind(
+            f"{where}: expected readable data, found that HDF5 says: {exc}; the file "
+            "may be damaged: copy it again"
+        ) from exc
+
+
+def _groups(
+    h5ds: Any, rows: Rows, out: NDArray[Any]
+) -> Iterator[tuple[slice | Table, slice, Table | None]]:
+    """Yield output rows, a block to read, and the rows of it (None: all of them).
+
+    Others can use HDF5 between two blocks.
+    """
+    height = h5ds.chunks[0] if h5ds.chunks else 1
+    if isinstance(rows, slice):
+        row_bytes = max(1, out.nbytes // max(1, len(out)))
+        step = max(height, BLOCK // row_bytes // height * height)
+        start, cut = rows.start, rows.start - rows.start % step + step
+        while start < rows.stop:
+            stop = min(cut, rows.stop)
+            yield slice(start - rows.start, stop - rows.start), slice(start, stop), None
+            start, cut = stop, cut + step
+        return
+    order: Table = np.argsort(rows, kind="stable").astype(np.int64)
+    ordered: Table = rows[order].astype(np.int64)
+    cuts = [0, *(np.flatnonzero(np.diff(ordered // height)) + 1).tolist(), len(rows)]
+    for first, last in pairwise(cuts):
+        start, stop = int(ordered[first]), int(ordered[last - 1]) + 1
+        yield order[first:last], slice(start, stop), ordered[first:last] - start

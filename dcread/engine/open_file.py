@@ -1,0 +1,262 @@
+"""Opening measurements: one place that opens and identifies files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from ..errors import ClosedError, DCReadError, FormatError
+from ..sync.locks import h5_lock
+from .file_handle import FileHandle, count_opened_here, opened_before_change
+from .source import (
+    FileIdentity,
+    FileObjectSource,
+    LocalSource,
+    SourceStream,
+    identity_of,
+)
+
+if TYPE_CHECKING:
+    import h5py
+
+__all__ = ["FileHandle", "FileIdentity", "identity_of", "open_file"]
+
+_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+def open_file(target: str | os.PathLike[str] | BinaryIO | h5py.File) -> FileHandle:
+    """Open a measurement read-only.
+
+    Parameters
+    ----------
+    target : str, path, binary file object or h5py.File
+        A caller's ``h5py.File`` is used as it is and never closed.
+
+    Raises
+    ------
+    FileMissingError, NotAFileError, FormatError
+        If there is no file, not a regular file, or no HDF5 in it.
+    """
+    import h5py
+    import hdf5plugin  # noqa: F401  (registers the compression filters)
+
+    if isinstance(target, h5py.File):
+        return _wrap_h5(target)
+    if isinstance(target, (str, os.PathLike)):
+        return _open_path(pathlib.Path(target).expanduser().absolute())
+    return _open_file_object(target)
+
+
+def _open_file_object(target: BinaryIO) -> FileHandle:
+    import h5py
+
+    label = f"file object {target!r}"
+    with h5_lock:
+        try:
+            h5 = h5py.File(target, "r")
+        except (OSError, ValueError, RuntimeError, AttributeError, TypeError) as exc:
+            raise FormatError(
+                f"{label}: expected a binary file object of an HDF5 file, found: {exc}"
+            ) from exc
+        source = FileObjectSource(target, label)
+    return FileHandle(h5, None, label, owned=True, identity=None, source=source)
+
+
+def _wrap_h5(h5: Any) -> FileHandle:
+    if not h5.id.valid:
+        raise ClosedError("the h5py.File that was given is closed")
+    name = os.fsdecode(h5.filename)
+    path = pathlib.Path(name).absolute()
+    driver = _driver(h5)
+    if driver not in ("log", "sec2", "stdio") or not path.exists():
+        reason = f"opened by the driver '{driver}'"
+        return FileHandle(h5, None, name, owned=False, identity=None, reason=reason)
+    source, reason = _own_source(h5, path)
+    identity = identity_of(os.stat(path)) if source is None else source.identity
+    return FileHandle(
+        h5,
+        path,
+        str(path),
+        owned=False,
+        identity=identity,
+        source=source,
+        reason=reason,
+    )
+
+
+def _driver(h5: Any) -> str:
+    """Return the name of the driver; h5py does not know that of "log"."""
+    from h5py import h5fd
+
+    with h5_lock:
+        is_log = h5.id.get_access_plist().get_driver() == h5fd.LOG
+        return "log" if is_log else str(h5.driver)
+
+
+def _own_source(
+    h5: Any, path: pathlib.Path, source: LocalSource | None = None
+) -> tuple[LocalSource | None, str]:
+    """Return a descriptor that is sure to see what HDF5 sees, or why there is none."""
+    reason = ""
+    import h5py
+
+    with h5_lock:
+        driver = _driver(h5)
+        if h5.id.get_intent() != h5py.h5f.ACC_RDONLY:
+            reason = "open for writing"
+        elif driver in ("log", "sec2"):
+            expected = identity_of(os.fstat(h5.id.get_vfd_handle()))
+        else:
+            reason = f"opened by the driver '{driver}'"
+    if not reason:
+        try:
+            source = source or LocalSource(path)
+            if source.identity == expected:
+                return source, ""
+            reason = "another file lies at its path now"
+        except (DCReadError, OSError) as exc:
+            reason = str(exc)
+    if source is not None:
+        source.close()
+    return None, reason
+
+
+def _open_path(path: pathlib.Path) -> FileHandle:
+    source = LocalSource(path)
+    identity = source.identity
+    try:
+        _require_signature(source)
+        if not opened_before_change(identity):
+            h5 = _open_h5(path)
+            own, reason = _own_source(h5, path, source)
+        else:
+            # HDF5 would go on with what it knows of the file as it was.
+            h5 = _open_stream(source)
+            own, reason = source, ""
+    except BaseException:
+        source.close()
+        raise
+    return FileHandle(
+        h5, path, str(path), owned=True, identity=identity, source=own, reason=reason
+    )
+
+
+def _open_stream(source: LocalSource) -> Any:
+    """Open a file as a Python file object: HDF5 knows nothing of it yet."""
+    import h5py
+
+    try:
+        with h5_lock:
+            return h5py.File(SourceStream(source), "r")
+    except (OSError, ValueError, RuntimeError) as exc:
+        raise FormatError(
+            f"{source.label}: expected a readable HDF5 file, found: {exc}; it may be "
+            "damaged, or not be written completely yet"
+        ) from exc
+
+
+def _require_signature(source: LocalSource) -> None:
+    """Look for HDF5's signature, at 0, 512, 1024, 2048, ..."""
+    size = source.identity.size
+    if size == 0:
+        raise FormatError(
+            f"{source.label}: expected an HDF5 file, found an empty file; copy it again"
+        )
+    offset = 0
+    while offset + len(_SIGNATURE) <= size:
+        if source.read(offset, len(_SIGNATURE)) == _SIGNATURE:
+            return
+        offset = 2 * offset or 512
+    start = source.read(0, min(16, size))
+    raise FormatError(
+        f"{source.label}: expected an HDF5 file, found one that begins with {start!r} "
+        "and has no HDF5 signature; check that it is a measurement (.rtdc)"
+    )
+
+
+def _open_h5(path: pathlib.Path) -> Any:
+    """Open without locking and without getting in anybody's way.
+
+    HDF5 refuses a second opening in one process with other locking flags than the
+    first (dclab opens without locks, dcnum and plain h5py with them), but only
+    within one driver: with a driver that others hardly ever use, all of them can
+    open the file before and after us. A file that this process is writing is
+    shared with the writer instead, whose data need not be on disk yet. A plain
+    opening cannot read what a SWMR writer has open.
+    """
+    import h5py
+
+    first: OSError | None = None
+    ways: tuple[dict[str, Any], ...] = (
+        {"locking": False},
+        {},
+        {"locking": "best-effort"},
+        {"locking": True},
+        {"locking": False, "swmr": True, "libver": "latest"},
+        {"swmr": True, "libver": "latest"},
+    )
+    with h5_lock:
+        if not _written_here(path):
+            for swmr in (False, True):
+                try:
+                    return _open_by_log_driver(path, swmr=swmr)
+                except (OSError, ValueError, RuntimeError) as exc:
+                    if not _in_the_way(exc):
+                        break
+        for way in ways:
+            try:
+                return h5py.File(path, "r", **way)
+            except (OSError, ValueError, RuntimeError) as exc:
+                first = first or OSError(str(exc))
+                if not _in_the_way(exc):
+                    break
+    raise FormatError(
+        f"{path}: expected a readable HDF5 file, found: {first}; the file may be "
+        "truncated, damaged or open for writing elsewhere"
+    ) from first
+
+
+def _in_the_way(exc: Exception) -> bool:
+    """Tell whether HDF5 refused a file since somebody else has it open or locked.
+
+    Only then is another way worth a try: as a reader beside a SWMR writer, HDF5 takes
+    a file that is cut short for one that grows, and waits for the rest, for ever.
+    (Not "lock" alone: HDF5 names the "sblock" of a truncated file.)
+    """
+    return " lock" in str(exc) or "already open" in str(exc)
+
+
+def _open_by_log_driver(path: pathlib.Path, *, swmr: bool) -> Any:
+    """Open by the driver "log", which is the usual one as long as it logs nothing.
+
+    Unlike "stdio", it reads without moving a position that forked processes share.
+    """
+    import h5py
+    from h5py import h5f, h5p
+
+    plist = h5p.create(h5p.FILE_ACCESS)
+    plist.set_file_locking(False, True)
+    plist.set_fapl_log(b"", 0, 0)
+    intent = h5f.ACC_RDONLY
+    if swmr:
+        plist.set_libver_bounds(h5f.LIBVER_LATEST, h5f.LIBVER_LATEST)
+        intent |= h5f.ACC_SWMR_READ
+    return h5py.File(h5f.open(os.fsencode(path), intent, fapl=plist))
+
+
+def _written_here(path: pathlib.Path) -> bool:
+    """Tell whether this process has the file open for writing."""
+    from h5py import h5f
+
+    # Listing takes longer the more files are open, as the sources of a virtual dataset.
+    if h5f.get_obj_count(h5f.OBJ_ALL, h5f.OBJ_FILE) == count_opened_here():
+        return False
+    for found in h5f.get_obj_ids(h5f.OBJ_ALL, h5f.OBJ_FILE):
+        # ValueError, RuntimeError: somebody closed it after it was listed
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
+            writable = found.get_intent() & h5f.ACC_RDWR
+            if writable and os.path.samefile(os.fsdecode(h5f.get_name(found)), path):
+                return True
+    return False

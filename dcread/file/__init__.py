@@ -1,0 +1,1 @@
+"""What one open, untrusted HDF5 file stores; no basins."""

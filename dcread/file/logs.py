@@ -1,0 +1,149 @@
+"""Logs: named lists of lines, one text dataset each in the group ``/logs``."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from ..errors import FormatError
+from ..problems import Problem, as_name, recorded_as_problem
+from ..sync.locks import h5_lock
+from .attributes import clean_text
+from .dataset_group import reader_of
+from .links import member, subgroup
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ..engine import FileHandle
+    from .policy import Policy
+
+MAX_LOG_BYTES = 64 << 20
+"""All logs of a file together; what is beyond is left out: a file could claim any
+size, and lead to one log by many names."""
+MAX_LOG_LINES = 1 << 20
+"""Likewise: an empty line takes no bytes of the file, but memory all the same."""
+_LINES_AT_ONCE = 4096
+
+
+def read_logs(
+    handle: FileHandle, policy: Policy, problems: list[Problem]
+) -> dict[str, list[str]]:
+    """Return all logs of a file by name, sorted; empty ones are left out.
+
+    So are those that would take more than `MAX_LOG_BYTES` or `MAX_LOG_LINES`.
+
+    Lines that are not UTF-8 get replacement characters; that, and logs that
+    cannot be read, are told in `problems`.
+    """
+    logs: dict[str, list[str]] = {}
+    room = _Room()
+    for name in member_names(handle, "logs", "log", policy, problems):
+        with recorded_as_problem(problems, "log", name):
+            lines = _read_lines(handle, name, policy, room)
+            cleaned = [clean_text(line) for line in lines]
+            if cleaned:
+                logs[name] = [line for line, _ in cleaned]
+            damaged = [row for row, (_, intact) in enumerate(cleaned) if not intact]
+            if damaged:
+                reason = (
+                    f"expected text in UTF-8, found other bytes in {len(damaged)} "
+                    f"lines (the first is line {damaged[0]}); they were replaced by "
+                    "'\N{REPLACEMENT CHARACTER}'"
+                )
+                problems.append(Problem("log", name, reason))
+    return logs
+
+
+def member_names(
+    handle: FileHandle, group: str, kind: str, policy: Policy, problems: list[Problem]
+) -> list[str]:
+    """Return the sorted names in a group of a file; [] where there is none."""
+    names: list[str] = []
+    with recorded_as_problem(problems, kind, f"/{group}"), handle.using(), h5_lock:
+        if handle.h5.get(group, getlink=True) is not None:
+            names = sorted(map(as_name, subgroup(handle.h5, group, policy)))
+    return names
+
+
+def open_member(handle: FileHandle, group: str, name: str, policy: Policy) -> Any:
+    """Return the h5py dataset at ``/group/name``.
+
+    Raises
+    ------
+    FormatError
+        If it is no dataset, or has no array in it.
+    PolicyError
+        If it lies in another file and `policy` does not allow that.
+    """
+    import h5py
+
+    with handle.using(), h5_lock:
+        h5ds = member(subgroup(handle.h5, group, policy), name, policy)
+        if not isinstance(h5ds, h5py.Dataset):
+            raise FormatError("expected a dataset, found a group")
+        if h5ds.shape is None:
+            raise FormatError("expected an array, found an empty dataspace")
+    return h5ds
+
+
+class _Room:
+    """How much more of logs may be read."""
+
+    def __init__(self) -> None:
+        self.lines = MAX_LOG_LINES
+        self.nbytes = MAX_LOG_BYTES
+
+    def check(self, lines: int, nbytes: int) -> None:
+        """Raise if a log has too much, claimed or read so far."""
+        for found, room, noun in (
+            (nbytes, self.nbytes, "bytes"),
+            (lines, self.lines, "lines"),
+        ):
+            if found > room:
+                limit = MAX_LOG_LINES if noun == "lines" else MAX_LOG_BYTES
+                raise FormatError(
+                    f"it has at least {found} {noun}, and all logs together may have "
+                    f"{limit}; read it with h5py if it is wanted"
+                )
+
+    def take(self, lines: int, nbytes: int) -> None:
+        """Count a log that was read."""
+        self.lines -= lines
+        self.nbytes -= nbytes
+
+
+def _read_lines(
+    handle: FileHandle, name: str, policy: Policy, room: _Room
+) -> list[bytes | str]:
+    h5ds = open_member(handle, "logs", name, policy)
+    with handle.using(), h5_lock:
+        shape, dtype = h5ds.shape, h5ds.dtype
+        count, variable = math.prod(shape), dtype.kind == "O"
+        if not count:
+            return []
+        if dtype.kind not in "SUO" or (variable and not _is_text(dtype)):
+            raise FormatError(f"expected lines of text, found values of type {dtype}")
+        room.check(count, 0 if variable else count * dtype.itemsize)
+        text = h5ds[()] if shape == () else None
+    lines: list[bytes | str] = []
+    nbytes = 0
+    if text is not None:
+        lines, nbytes = list(text.splitlines()), len(text)
+        room.check(len(lines), nbytes)
+    else:
+        reader = reader_of(handle, h5ds)
+        for start in range(0, shape[0], _LINES_AT_ONCE):
+            part = slice(start, min(start + _LINES_AT_ONCE, shape[0]), 1)
+            items = reader.read(part).reshape(-1).tolist()
+            nbytes += sum(map(len, items))
+            room.check(0, nbytes)
+            lines += items
+    room.take(len(lines), nbytes)
+    return lines
+
+
+def _is_text(dtype: np.dtype[Any]) -> bool:
+    import h5py
+
+    return h5py.check_string_dtype(dtype) is not None

@@ -1,0 +1,129 @@
+"""The open file itself, without its basins: what it stores, and which rows of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays.mapped_dataset import get_mapping_indices
+from ..errors import FormatError
+from ..problems import Problem
+from ..sync.once import Once
+from .dataset_group import OwnGroup, reader_of
+from .events import Events
+from .identifier import get_measurement_identifier
+
+if TYPE_CHECKING:
+    from ..engine import FileHandle, Reader
+    from .policy import Policy
+
+
+class Referrer:
+    """An open file as its basins see it.
+
+    It is an object of its own, so that basins do not keep the `HDF5Data` alive
+    that holds them.
+
+    Attributes
+    ----------
+    handle : FileHandle
+        The open file.
+    index_mapping : int, slice, list, ndarray, ... or None
+        Which events the user chose, as given.
+    policy : Policy
+        What the file may make us open.
+    problems : list of Problem
+        What could not be used.
+    length_elsewhere : callable or None
+        Returns the number of events where the file itself does not tell it.
+    """
+
+    def __init__(
+        self,
+        handle: FileHandle,
+        index_mapping: Any,
+        policy: Policy,
+        problems: list[Problem],
+    ) -> None:
+        self.handle = handle
+        self.index_mapping = index_mapping
+        self.policy = policy
+        self.problems = problems
+        self.length_elsewhere: Callable[[], int] | None = None
+        self._once = Once()
+
+    @property
+    def events(self) -> Events:
+        """The members of ``/events``."""
+        return self._once.get(
+            "events", lambda: Events(self.handle, self.policy, self.problems)
+        )
+
+    @property
+    def raw_length(self) -> int | None:
+        """Number of events in the file, before index mapping; None if unknown."""
+        return self.events.length
+
+    def mapping_indices(self) -> NDArray[np.integer[Any]] | None:
+        """Return the rows that the user chose; None for all of them.
+
+        Raises
+        ------
+        IndexError, ValueError
+            If the index mapping does not fit the file, or is none.
+        """
+        if self.index_mapping is None:
+            return None
+        return self._once.get("indices", self._resolve)
+
+    def _resolve(self) -> NDArray[np.integer[Any]]:
+        length = self.raw_length
+        if length is None and self.length_elsewhere is not None:
+            length = self.length_elsewhere()
+        try:
+            return get_mapping_indices(self.index_mapping, size=length or 0)
+        except MemoryError as exc:
+            raise FormatError(
+                f"{self.handle.label}: there is no memory for the index mapping of "
+                f"{length} events; does the file really have as many?"
+            ) from exc
+        except (IndexError, ValueError) as exc:
+            kind = IndexError if isinstance(exc, IndexError) else ValueError
+            raise kind(f"{self.handle.label}: {exc}") from None
+
+    def own_feature(self, name: str) -> Reader | None:
+        """Return a reader of a dataset in ``/events``; None if there is none.
+
+        Raises
+        ------
+        DCReadError
+            If there is one, but it cannot be used.
+        """
+        feature = self.events.get(name)
+        if feature is None or feature.absent:
+            return None
+        feature.check()
+        if feature.shape is None:
+            raise FormatError(
+                f"{self.handle.label}: '{name}' is a group, expected one dataset"
+            )
+        stored = self.events.stored(name)
+        if stored is not None:
+            return reader_of(self.handle, stored)
+        return self.own_group().reader(name)
+
+    def own_group(self, *names: str) -> OwnGroup:
+        """Return the datasets in ``/events``, or of a group in it (``trace``)."""
+        return OwnGroup(self.handle, ("events", *names), self.policy)
+
+    def identifier(self) -> str | None:
+        """Return the measurement identifier of the file."""
+        with self.handle.using():
+            return get_measurement_identifier(self.handle.h5)
+
+    def refresh(self) -> None:
+        """Forget what is known of the file's content, to look again."""
+        self._once.clear()

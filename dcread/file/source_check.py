@@ -1,0 +1,241 @@
+"""Whether the sources of a concatenated file are there and still fit.
+
+A source is looked for at its path, else by its name in the folder of the
+concatenated file. It is the same if size and modification time (to the microsecond)
+agree, and for another file (moved, copied) the identifier; or if the content does.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+import stat
+from typing import TYPE_CHECKING
+
+from ..engine import open_file
+from ..errors import (
+    DCReadError,
+    FileChangedError,
+    FileMissingError,
+    FormatError,
+    NotAFileError,
+    PolicyError,
+)
+from ..problems import Problem
+from ..sync.locks import h5_lock
+from .identifier import get_measurement_identifier
+from .source_records import (
+    MAX_HASHED_BYTES,
+    SOURCES,
+    Source,
+    describe,
+    digest_of,
+    read_sources,
+)
+
+if TYPE_CHECKING:
+    from ..engine import FileHandle
+    from .policy import Policy
+
+_MAX_NESTING = 8
+
+
+def describe_file(path: pathlib.Path, policy: Policy) -> Source:
+    """Return the record of a file that is no input, but that one depends on."""
+    handle = open_file(path)
+    try:
+        check_sources(handle, policy)
+        return describe(handle, None)
+    finally:
+        handle.close()
+
+
+def locate(stored: str, file: pathlib.Path | None) -> pathlib.Path | None:
+    """Return where a source is: at its stored path, else by its name beside `file`.
+
+    Beside is also where `file` is a symbolic link to.
+    """
+    path = pathlib.Path(stored)
+    # (os.path.exists, since a path that cannot exist raises otherwise)
+    if path.is_absolute() and os.path.exists(path):
+        return path
+    # Both separators: a file may have been written on another system.
+    name = re.split(r"[\\/]", stored)[-1]
+    if file is None or name in ("", ".", ".."):
+        return None
+    for owner in (file, pathlib.Path(os.path.realpath(file))):
+        if os.path.exists(owner.parent / name):
+            return owner.parent / name
+    return None
+
+
+def check_sources(
+    handle: FileHandle,
+    policy: Policy | None = None,
+    problems: list[Problem] | None = None,
+    *,
+    folder: pathlib.Path | None = None,
+) -> list[pathlib.Path]:
+    """Check that the sources of a concatenated file are there and unchanged.
+
+    Costs next to nothing for other files, and one ``stat`` a source for a
+    concatenated file.
+
+    Parameters
+    ----------
+    handle : FileHandle
+        The open file.
+    policy : Policy, optional
+        Which paths the file may lead to; the default allows regular files.
+    problems : list of Problem, optional
+        Where to put records that cannot be understood, instead of raising.
+    folder : pathlib.Path, optional
+        What "beside" means to the policy; the folder of the file by default.
+
+    Returns
+    -------
+    list of pathlib.Path
+        Where the sources are.
+
+    Raises
+    ------
+    FileMissingError
+        If a source is neither at its path nor beside the concatenated file.
+    FileChangedError
+        If a source is not the one that was concatenated.
+    NotAFileError, PolicyError, FormatError
+        If a source is not a regular file, not allowed, or not understood.
+    """
+    try:
+        sources = read_sources(handle)
+    except FormatError as exc:
+        if problems is None:
+            raise
+        problems.append(Problem("source", SOURCES, str(exc)))
+        return []
+    if not sources:
+        return []
+    if folder is None and handle.path is not None:
+        folder = handle.path.parent
+    check = _Check(policy, folder)
+    found = [check.source(source, handle, _MAX_NESTING) for source in sources]
+    _watch(handle, check, dict(zip(map(_real, found), sources, strict=True)))
+    return found
+
+
+def _real(path: pathlib.Path) -> str:
+    return os.path.realpath(path)
+
+
+def _watch(handle: FileHandle, check: _Check, sources: dict[str, Source]) -> None:
+    """Have each source compared again when the engine opens it to read from it."""
+    before, label = handle.allow_source, handle.label
+    is_file_object = handle.is_file_object
+
+    def allow(path: pathlib.Path) -> None:
+        if before is not None:
+            before(path)
+        elif is_file_object:
+            raise PolicyError(
+                f"{label}: a file object may not name other files, such as "
+                f"{path}; open it from a path"
+            )
+        source = sources.get(_real(path))
+        if source is not None and os.path.exists(path):
+            check.same(source, path, label)
+
+    handle.allow_source = allow
+
+
+class _Check:
+    """Checks sources, and the sources of sources, each file once.
+
+    Parameters
+    ----------
+    policy : Policy or None
+        Which paths may be followed.
+    folder : pathlib.Path or None
+        Folder of the file that the caller opened.
+    """
+
+    def __init__(self, policy: Policy | None, folder: pathlib.Path | None) -> None:
+        self._policy = policy
+        self._folder = folder
+        self._looked_into: set[tuple[int, int]] = set()
+
+    def source(self, source: Source, owner: FileHandle, nesting: int) -> pathlib.Path:
+        """Return where a source is; raise an error if it is not what it was."""
+        path = locate(source.path, owner.path)
+        if path is None:
+            beside = f" nor beside it in {owner.path.parent}" if owner.path else ""
+            raise FileMissingError(
+                f"{owner.label}: its source {source.path} is missing: it is neither "
+                f"there{beside}; bring it back, or concatenate again"
+            )
+        if self._policy is not None:
+            path = self._policy.check_path(path, self._folder)
+        key = self.same(source, path, owner.label)
+        # Files can name each other in a circle.
+        if source.nested and nesting and key not in self._looked_into:
+            self._looked_into.add(key)
+            inner = open_file(path)
+            try:
+                for one in read_sources(inner):
+                    self.source(one, inner, nesting - 1)
+            finally:
+                inner.close()
+        return path
+
+    def same(self, source: Source, path: pathlib.Path, label: str) -> tuple[int, int]:
+        """Raise an error unless a file is the source; return device and inode."""
+        try:
+            return _compare(source, path, label)
+        except DCReadError:
+            raise
+        except OSError as exc:
+            raise FileMissingError(
+                f"{label}: its source {path} cannot be read: {exc.strerror}; make it "
+                "readable, or concatenate again"
+            ) from exc
+
+
+def _compare(source: Source, path: pathlib.Path, label: str) -> tuple[int, int]:
+    status = os.stat(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise NotAFileError(f"{label}: its source {path} is not a regular file")
+    if status.st_size != source.size:
+        raise _changed(
+            label, path, f"expected {source.size} bytes, found {status.st_size}"
+        )
+    same_time = status.st_mtime_ns // 1000 == source.mtime_ns // 1000
+    if not same_time and not _same_content(source, path):
+        raise _changed(label, path, "it was written after it was concatenated")
+    key = (status.st_dev, status.st_ino)
+    if key != (source.device, source.inode):
+        _check_identifier(source, path, label)
+    return key
+
+
+def _check_identifier(source: Source, path: pathlib.Path, label: str) -> None:
+    handle = open_file(path)
+    try:
+        with handle.using(), h5_lock:
+            found = get_measurement_identifier(handle.h5)
+    finally:
+        handle.close()
+    if found != source.identifier:
+        what = f"expected measurement {source.identifier}, found {found}"
+        raise _changed(label, path, what)
+
+
+def _same_content(source: Source, path: pathlib.Path) -> bool:
+    small = source.size <= MAX_HASHED_BYTES
+    return small and source.sha256 is not None and source.sha256 == digest_of(path)
+
+
+def _changed(label: str, path: pathlib.Path, what: str) -> FileChangedError:
+    return FileChangedError(
+        f"{label}: its source {path} is not the file that was concatenated: {what}; "
+        "bring that file back, or concatenate again"
+    )

@@ -1,0 +1,103 @@
+"""Lines of text that describe other files: read from this file only, and not too many.
+
+With the low-level functions of h5py, since there may be thousands of datasets.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..errors import BasinError, PolicyError
+from ..sync.locks import h5_lock
+from .links import member
+
+_ROWS_AT_ONCE = 256
+
+
+def read_lines(group: Any, name: str, limit: int, what: str) -> list[str]:
+    """Return the items of a dataset of text.
+
+    Parameters
+    ----------
+    group : h5py.Group
+        The group that holds it.
+    name : str
+        Name of a direct member.
+    limit : int
+        How many bytes there may be.
+    what : str
+        What messages call the text, such as ``"the definition"``.
+
+    Raises
+    ------
+    KeyError
+        If there is no such member.
+    PolicyError
+        If the text is kept in another dataset or file.
+    BasinError
+        If it is no text, or too long.
+    """
+    with h5_lock:
+        rows = _rows_of(_text_dataset(group, name, what), limit, what)
+    try:
+        return [row.decode("utf-8") if isinstance(row, bytes) else row for row in rows]
+    except UnicodeDecodeError as exc:
+        raise BasinError(f"{what} should be UTF-8 text: {exc}") from exc
+
+
+def _text_dataset(group: Any, name: str, what: str) -> Any:
+    from h5py import h5d, h5l, h5o
+
+    key = name.encode("utf-8", "surrogateescape")
+    if group.id.links.get_info(key).type == h5l.TYPE_HARD:
+        found = h5o.open(group.id, key)
+    else:
+        found = member(group, name).id
+    if not isinstance(found, h5d.DatasetID):
+        raise BasinError(f"{what} should be a dataset of text lines")
+    plist = found.get_create_plist()
+    if plist.get_layout() == h5d.VIRTUAL or plist.get_external_count():
+        # HDF5 would open whatever file it names.
+        raise PolicyError(
+            f"{what} is kept in another dataset or file, which is not followed; "
+            "store it in the file itself"
+        )
+    return found
+
+
+def _rows_of(found: Any, limit: int, what: str) -> list[Any]:
+    from h5py import check_string_dtype, h5d, h5s
+
+    too_long = f"{what} should have at most {limit} bytes"
+    space = found.get_space()
+    if space.get_simple_extent_type() == h5s.NULL:
+        raise BasinError(f"{what} should be a dataset of text lines")
+    shape, dtype = found.shape, found.dtype
+    if len(shape) > 1 or dtype.kind not in "SO":
+        raise BasinError(
+            f"{what} should be lines of text, found shape {shape}, dtype {dtype}"
+        )
+    if dtype.kind == "O" and check_string_dtype(dtype) is None:
+        raise BasinError(f"{what} should be text, found other objects")
+    # A chunk can be larger than what the dataset shows of it.
+    plist = found.get_create_plist()
+    chunks = plist.get_chunk() if plist.get_layout() == h5d.CHUNKED else ()
+    room = max(math.prod(shape), math.prod(chunks)) * dtype.itemsize
+    if room > 16 * limit:
+        raise BasinError(f"{too_long}, it has room for {room}")
+    count = math.prod(shape)
+    rows: list[Any] = []
+    used = 0
+    for start in range(0, count, _ROWS_AT_ONCE):
+        part = np.empty(min(_ROWS_AT_ONCE, count - start), dtype)
+        if shape:
+            space.select_hyperslab((start,), (len(part),))
+        found.read(h5s.create_simple((len(part),)), space, part)
+        rows += part.tolist()
+        used += sum(map(len, rows[start:]))
+        if used > limit:
+            raise BasinError(too_long)
+    return rows

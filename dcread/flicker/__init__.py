@@ -1,0 +1,1 @@
+"""The check whether a light source flickers."""

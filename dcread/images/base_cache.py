@@ -1,0 +1,264 @@
+"""A cache of image chunks: the least recently used one leaves first."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import operator
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from ..arrays.index_expression import select
+from ..errors import ClosedError
+from .chunk_keeper import ChunkKeeper
+from .pixel_readers import ChunkRows
+
+__all__ = ["BaseImageChunkCache"]
+
+
+class BaseImageChunkCache(ChunkKeeper, abc.ABC):
+    """Images in chunks, of which the last used ones are kept in memory.
+
+    Subclasses implement `_get_chunk_data`. Many threads may share one cache: a
+    chunk is made by one of them while the others wait, and there are never more
+    than `cache_size` chunks, those in the making included.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        (events, ...); usually (events, height, width).
+    chunk_size : int
+        Images in a chunk; not more than there are images are taken.
+    cache_size : int
+        Chunks to keep.
+
+    Attributes
+    ----------
+    cache : ChunkMap
+        Chunk index to chunk, at the most `cache_size`; the one that was used
+        least recently stands first.
+    shape, image_shape, chunk_shape : tuple of int
+        Of all images, of one image, of a full chunk.
+    chunk_size, cache_size, num_chunks : int
+        Images in a full chunk, chunks to keep, chunks that there are.
+    reader : Reader
+        Rows for other views; see `dcread.engine.reader_for`.
+
+    Raises
+    ------
+    ValueError
+        If `chunk_size` or `cache_size` is below 1.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], chunk_size: int = 1000, cache_size: int = 2
+    ) -> None:
+        for name, value in (("chunk_size", chunk_size), ("cache_size", cache_size)):
+            if operator.index(value) < 1:
+                raise ValueError(f"`{name}` must be at least 1, got {value}")
+        super().__init__(operator.index(cache_size))
+        self.shape = tuple(shape)
+        self._dtype: np.dtype[Any] | None = None
+        self._len = int(self.shape[0])
+        self.chunk_size = min(self._len, operator.index(chunk_size))
+        self.image_shape = self.shape[1:]
+        self.chunk_shape = (self.chunk_size, *self.image_shape)
+        self.num_chunks = -(-self._len // (self.chunk_size or 1))
+        self.reader: Any = ChunkRows(self)
+        self._rows: Any = self.reader
+
+    @abc.abstractmethod
+    def _get_chunk_data(self, chunk_slice: slice) -> NDArray[Any]:
+        """Return new images of a slice (to be implemented by subclasses).
+
+        Parameters
+        ----------
+        chunk_slice : slice
+            ``slice(start, stop)``; `stop` may lie beyond the last image.
+        """
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of the images."""
+        if self._dtype is None:
+            if self._len:
+                self._dtype = self.get_chunk(0).dtype
+            else:
+                self._dtype = np.asarray(self._get_chunk_data(slice(0, 0))).dtype
+        return self._dtype
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of pixels of all images."""
+        return int(np.prod(self.shape, dtype=object))
+
+    def __len__(self) -> int:
+        return self._len
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        """Iterate over the images; each is a new array."""
+        return (self[index] for index in range(self._len))
+
+    def __getitem__(self, index: Any) -> Any:
+        """Return what NumPy would return for an array of the same images.
+
+        Parameters
+        ----------
+        index : object
+            Whatever NumPy takes between brackets.
+
+        Returns
+        -------
+        ndarray or scalar
+            New memory: writing into it changes nothing here.
+
+        Raises
+        ------
+        IndexError, TypeError, ValueError
+            Where NumPy raises them.
+        ClosedError
+            After `close`, or when the file is closed.
+        """
+        if type(index) is int:
+            image = self._glance(index)
+            if image is not None:
+                return image.copy() if image.base is not None else image
+        self._raise_if_closed()
+        if isinstance(index, (int, np.integer)) and not isinstance(index, bool):
+            with contextlib.suppress(TypeError):  # numpy.timedelta64 is no index
+                index = operator.index(index)
+                image = self._peek(self._check_image(index))
+                return image.copy() if image.base is not None else image
+        try:
+            return select(self._rows, index)
+        except IndexError as exc:
+            if "out of bounds" in str(exc):
+                raise IndexError(
+                    f"{exc} (out of bounds for HDF5ImageCache of size {self._len})"
+                ) from None
+            raise
+
+    def _peek(self, index: int) -> NDArray[Any]:
+        """Return an image, either new or as a view that is not to be written."""
+        chunk_index, sub_index = divmod(index, self.chunk_size)
+        image: NDArray[Any] = self.get_chunk(chunk_index)[sub_index]
+        return image
+
+    def _glance(self, index: int) -> NDArray[Any] | None:
+        """Return an image as `_peek` does, if that takes no lock and no work.
+
+        None also says that the image does not exist, or that all is closed.
+        """
+        return None
+
+    def _held(self, start: int, stop: int) -> NDArray[Any] | None:
+        """Return images if their chunk is in memory."""
+        if stop <= start:
+            return None
+        chunk_index, offset = divmod(start, self.chunk_size)
+        with self._turn:
+            chunk = self.cache.held(chunk_index)
+        if chunk is None or offset + stop - start > len(chunk):
+            return None
+        return chunk[offset : offset + stop - start]
+
+    def __array__(
+        self, dtype: DTypeLike | None = None, copy: bool | None = None
+    ) -> NDArray[Any]:
+        if copy is False:
+            raise ValueError(f"{self} has to be read: there is no array without a copy")
+        data: NDArray[Any] = self[:]
+        return data if dtype is None else data.astype(dtype, copy=False)
+
+    def _check_image(self, index: int) -> int:
+        if not -self._len <= index < self._len:
+            raise IndexError(
+                f"Index {index} out of bounds for HDF5ImageCache of size {self._len}: "
+                f"{self!r}"
+            )
+        return index % self._len
+
+    def _get_chunk_index_for_index(self, index: int) -> tuple[int, int]:
+        """Return the chunk of an image, and its place there."""
+        return divmod(self._check_image(operator.index(index)), self.chunk_size)
+
+    def get_chunk_size(self, chunk_index: int) -> int:
+        """Return the number of images in a chunk.
+
+        Raises
+        ------
+        IndexError
+            If there is no such chunk.
+        """
+        chunk_slice = self.get_chunk_slice(self._check_chunk(chunk_index))
+        return int(min(chunk_slice.stop, self._len) - chunk_slice.start)
+
+    def get_chunk_slice(self, chunk_index: int) -> slice:
+        """Return the slice of the images of a full chunk."""
+        start = self.chunk_size * chunk_index
+        return slice(start, start + self.chunk_size)
+
+    def iter_chunks(self) -> Iterator[int]:
+        """Iterate over the chunk indices."""
+        return iter(range(self.num_chunks))
+
+    def _check_chunk(self, chunk_index: int) -> int:
+        index = operator.index(chunk_index)
+        if not 0 <= index < self.num_chunks:
+            raise IndexError(
+                f"Chunk index {index} out of bounds for HDF5ImageCache: {self!r} only "
+                f"has {self.num_chunks} chunks!"
+            )
+        return index
+
+    def get_chunk(self, chunk_index: int) -> NDArray[Any]:
+        """Return one chunk of images.
+
+        Parameters
+        ----------
+        chunk_index : int
+            0 to `num_chunks` - 1.
+
+        Returns
+        -------
+        ndarray
+            The cached array itself, read-only: copy it to change it.
+
+        Raises
+        ------
+        IndexError
+            If there is no such chunk.
+        ClosedError
+            After `close`, or when the file is closed.
+        """
+        index = self._check_chunk(chunk_index)
+        self._raise_if_closed()
+        return self._get(index)
+
+    def _load(self, index: int) -> NDArray[Any]:
+        chunk_slice = self.get_chunk_slice(index)
+        chunk_slice = slice(chunk_slice.start, min(chunk_slice.stop, self._len))
+        data = np.asarray(self._get_chunk_data(chunk_slice)).view()
+        data.flags.writeable = False
+        return data
+
+    def _raise_if_closed(self) -> None:
+        if self._closed:
+            raise ClosedError(f"{self!r} is closed; open the measurement again")
+
+    def close(self) -> None:
+        """Drop all chunks; twice is fine."""
+        with self._turn:
+            self._closed = True
+            self.cache.clear()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: shape {self.shape}>"

@@ -1,0 +1,1 @@
+"""A measurement: the features of a file and of the basins it refers to."""

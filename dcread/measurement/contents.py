@@ -1,0 +1,111 @@
+"""Metadata, logs, tables and basin definitions: the caller's, or read when asked."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+from ..basins import load_definitions
+from ..file.attributes import apply_changes, changes, read_metadata
+from ..file.logs import read_logs
+from ..file.measurement_file import Referrer
+from ..file.tables import read_tables
+from ..sync.locks import h5_lock
+from ..sync.once import Once
+from .arguments import as_content, as_pixel_size
+from .fingerprint import fingerprint
+
+NAMES = ("meta", "logs", "tables", "basins")
+PIXEL_SIZE = "imaging:pixel size"
+
+
+class Contents:
+    """The four dictionaries (basins: a list of them) that go with the features.
+
+    Each is read from the file when it is asked for the first time, unless the
+    caller gave it; what the caller gave is copied.
+
+    Parameters
+    ----------
+    referrer : Referrer
+        The open file.
+    state : mapping
+        ``meta``, ``logs``, ``tables`` and ``basins`` as the caller gave them, None
+        for those of the file; ``pixel_size`` in µm; ``meta_changes`` (see
+        `metadata.changes`).
+    """
+
+    def __init__(self, referrer: Referrer, state: Mapping[str, Any]) -> None:
+        self._referrer = referrer
+        self._values = Once()
+        self._as_read: dict[str, Any] = {}
+        self._meta_changes = state.get("meta_changes") or {}
+        self._given: set[str] = set()
+        if state.get("pixel_size") is not None:
+            size = as_pixel_size(state["pixel_size"])
+            changed = {**self._meta_changes.get("set", {}), PIXEL_SIZE: size}
+            self._meta_changes = {**self._meta_changes, "set": changed}
+        for name in NAMES:
+            if state.get(name) is not None:
+                self._given.add(name)
+                value = as_content(name, state[name])
+                if name == "meta":
+                    apply_changes(value, self._meta_changes)
+                self._values.put(name, value)
+
+    def get(self, name: str) -> Any:
+        """Return one of the four, always the same object."""
+        return self._values.get(name, lambda: self._read(name))
+
+    def put(self, name: str, value: Any) -> None:
+        """Replace one of the four."""
+        self._given.add(name)
+        self._values.put(name, value)
+
+    def _read(self, name: str) -> Any:
+        referrer = self._referrer
+        handle, policy, problems = referrer.handle, referrer.policy, referrer.problems
+        if name == "meta":
+            meta = read_metadata(handle, problems)
+            self._as_read[name] = copy.deepcopy(meta)
+            apply_changes(meta, self._meta_changes)
+            return meta
+        if name == "logs":
+            value: Any = read_logs(handle, policy, problems)
+        elif name == "tables":
+            value = read_tables(handle, policy, problems)
+        else:
+            with handle.using(), h5_lock:
+                stored = load_definitions(handle.h5, problems, policy)
+            value = stored.usable
+            self._values.put("dropped", stored.dropped)
+        self._as_read[name] = fingerprint(value)
+        return value
+
+    def dropped_basins(self) -> list[Any]:
+        """Return the definitions of the file that are no basins, and why."""
+        if "basins" not in self._given:
+            self.get("basins")
+        return self._values.peek("dropped") or []
+
+    def state(self) -> dict[str, Any]:
+        """Return what a pickle has to carry: what differs from the file."""
+        state: dict[str, Any] = {"pixel_size": None, "meta_changes": {}}
+        for name in NAMES:
+            value = self._values.peek(name)
+            if name in self._given:
+                state[name] = value
+            elif value is None or name == "meta":
+                state[name] = None
+            else:
+                changed = fingerprint(value) != self._as_read[name]
+                state[name] = value if changed else None
+        if "meta" not in self._given:
+            meta = self._values.peek("meta")
+            state["meta_changes"] = (
+                dict(self._meta_changes)
+                if meta is None
+                else changes(self._as_read["meta"], meta)
+            )
+        return state

@@ -1,0 +1,247 @@
+"""Which dataset serves this feature? Own ones first, then the basins in order."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arrays.dataset_view import FeatureView
+from ..arrays.mapped_dataset import MappedHDF5Dataset, get_mapped_object
+from ..arrays.scalar_array import ScalarArray
+from ..arrays.trace_contour import Contours, Traces
+from ..const import IMAGE_FEATURES
+from ..engine import DatasetReader, reader_for
+from ..errors import ClosedError, FeatureNotFoundError, FormatError, ShapeMismatchError
+from ..images.image_cache import HDF5ImageCache, ImageCorrCache
+from ..problems import as_format_error, as_name
+from ..sync.locks import h5_lock
+from ..sync.once import Once
+
+if TYPE_CHECKING:
+    from ..basins import BasinSet
+    from ..file.measurement_file import Referrer
+
+T = TypeVar("T")
+
+
+class FeatureStore:
+    """The features of one measurement, each found, opened and cached once.
+
+    Parameters
+    ----------
+    referrer : Referrer
+        The open file.
+    basins : callable
+        Returns its basins; called when the file itself does not have a feature.
+    image_settings : callable
+        Returns ``(image_chunk_size, image_cache_size)``.
+    """
+
+    def __init__(
+        self,
+        referrer: Referrer,
+        basins: Callable[[], BasinSet],
+        image_settings: Callable[[], tuple[int, int]],
+    ) -> None:
+        self._referrer = referrer
+        self._basins = basins
+        self._image_settings = image_settings
+        self._once = Once()
+
+    def names(self) -> list[str]:
+        """Return the sorted names of the features.
+
+        Those of the file that cannot be used are among them: asking for one tells
+        why, where leaving it out would hide it.
+        """
+        return self._once.get("names", self._find_names)
+
+    def _find_names(self) -> list[str]:
+        return sorted({*self._referrer.events.names, *self._basins().features()})
+
+    def get(self, name: str) -> Any:
+        """Return a feature: see ``HDF5Data.__getitem__``."""
+        if name in IMAGE_FEATURES:
+            cache = self.image_cache(name)
+            if cache is None:
+                raise self._not_found(name)
+            return cache
+        return self._once.get(("feature", name), lambda: self._made(name, self._open))
+
+    def image_cache(self, name: str) -> HDF5ImageCache | None:
+        """Return the image cache of a feature; None if there is no such feature."""
+        make = self._open_image
+        return self._once.get(("image", name), lambda: self._made(name, make))
+
+    def _made(self, name: str, make: Callable[[str], T]) -> T:
+        handle = self._referrer.handle
+        with as_format_error(f"{handle.label}: feature '{name}'", handle):
+            return make(name)
+
+    def image_corr(self) -> ImageCorrCache | None:
+        """Return the background-corrected images; None if there are none."""
+        return self._once.get("image_corr", self._open_image_corr)
+
+    def _open_image_corr(self) -> ImageCorrCache | None:
+        image, background = self.image_cache("image"), self.image_cache("image_bg")
+        if image is None or background is None:
+            return None
+        return ImageCorrCache(image, background)
+
+    def _open_image(self, name: str) -> HDF5ImageCache | None:
+        found = self._find(name)
+        if found is None:
+            return None
+        view = self._view(name, *found)
+        if view.ndim < 3:
+            raise ShapeMismatchError(
+                f"{self._referrer.handle.label}: feature '{name}' has shape "
+                f"{view.shape}, expected images (events, height, width)"
+            )
+        chunk_size, cache_size = self._image_settings()
+        return HDF5ImageCache(
+            view,
+            chunk_size=chunk_size,
+            cache_size=cache_size,
+            boolean=name == "mask",
+        )
+
+    def _open(self, name: str) -> Any:
+        found = self._find(name)
+        if found is None:
+            raise self._not_found(name)
+        obj, mapping = found
+        if _is_group(obj):
+            return self._open_group(name, obj, mapping)
+        view = self._view(name, obj, mapping)
+        if view.ndim != 1:
+            if self._referrer.events.get(name) is not None:
+                warnings.warn(
+                    f"Feature {name} not cached (possibly slow)", stacklevel=7
+                )
+            return view
+        return ScalarArray.share(np.asarray(view[:]))
+
+    def _find(self, name: str) -> tuple[Any, Any] | None:
+        """Return a dataset-like object or group, and the rows to take of it."""
+        feature = self._referrer.events.get(name)
+        if feature is None or feature.absent:
+            return self._basins().find(name)
+        feature.check()
+        rows = self._referrer.mapping_indices()
+        if feature.shape is None:
+            return self._referrer.own_group(name), rows
+        length = self._referrer.raw_length
+        if rows is None and length is not None and feature.shape[0] != length:
+            # Only where the file is being written; all features have these rows.
+            rows = np.arange(length)
+        return self._referrer.own_feature(name), rows
+
+    def _view(self, name: str, obj: Any, mapping: Any) -> Any:
+        if _is_group(obj):
+            raise FormatError(
+                f"{self._referrer.handle.label}: feature '{name}' is a group, expected "
+                "one dataset"
+            )
+        known = isinstance(obj, (DatasetReader, FeatureView))
+        rows = obj if known else reader_for(obj)
+        view = rows if isinstance(rows, FeatureView) else FeatureView(rows)
+        return get_mapped_object(view, mapping)
+
+    def _open_group(self, name: str, group: Any, mapping: Any) -> Traces | Contours:
+        label = f"{self._referrer.handle.label}: '{name}'"
+        if name == "trace":
+            names, length = _names(group, label), self._referrer.raw_length
+            open_one = functools.partial(_trace, group, mapping, length, label)
+            return Traces(names, open_one, label)
+        if name == "contour":
+            rows = None if mapping is None else np.asarray(mapping)
+            length = self._referrer.raw_length if rows is None else len(rows)
+            length = len(group) if length is None else length
+            return Contours(
+                length, lambda row: _contour(group, row, label), rows, label
+            )
+        raise FormatError(f"{label} is a group, expected one dataset")
+
+    def _not_found(self, name: str) -> FeatureNotFoundError:
+        label = self._referrer.handle.label
+        feature = self._referrer.events.get(name)
+        reasons = [] if feature is None else [str(feature.refusal)]
+        reasons += [
+            str(one)
+            for one in self._referrer.problems
+            if one.kind == "feature" and one.name == "/events"
+        ]
+        reasons += self._basins().reasons(name)
+        why = "; ".join(reasons) or f"there are {self.names()}"
+        return FeatureNotFoundError(
+            f"Feature '{name}' not found in {label}: it is not stored here; {why}"
+        )
+
+    def clear(self) -> None:
+        """Close the image caches and forget everything."""
+        for value in self._once.clear():
+            close = getattr(value, "close", None)
+            if close is not None:
+                close()
+
+
+def _is_group(obj: Any) -> bool:
+    return isinstance(obj, Mapping) or not hasattr(obj, "shape")
+
+
+def _names(group: Any, label: str) -> list[str]:
+    with _open_group_lock(group, label):
+        return sorted(map(as_name, group))
+
+
+def _member(group: Any, name: str, label: str) -> Any:
+    with _open_group_lock(group, label):
+        return group[name]
+
+
+@contextlib.contextmanager
+def _open_group_lock(group: Any, label: str) -> Iterator[None]:
+    """Take the h5py lock for a group that a basin gave, if it is h5py's."""
+    identifier = getattr(group, "id", None)
+    if identifier is None:
+        yield
+        return
+    with h5_lock:
+        if not identifier.valid:
+            raise ClosedError(f"{label} is closed; open the measurement again")
+        yield
+
+
+# Functions, since what a trace or contour holds must not lead back to its holder.
+def _trace(
+    group: Any, mapping: Any, length: int | None, label: str, name: str
+) -> FeatureView | MappedHDF5Dataset:
+    with as_format_error(f"{label}: trace '{name}'"):
+        reader = reader_for(_member(group, name, label))
+    if mapping is None and length is not None and reader.shape[0] != length:
+        raise ShapeMismatchError(
+            f"{label}: trace '{name}' has {reader.shape[0]} events, expected {length}"
+        )
+    view: FeatureView | MappedHDF5Dataset
+    view = get_mapped_object(FeatureView(reader), mapping)
+    return view
+
+
+def _contour(group: Any, row: int, label: str) -> NDArray[Any]:
+    with as_format_error(f"{label}: the contour for event {row} of the file"):
+        try:
+            found = _member(group, str(row), label)
+        except KeyError as exc:
+            raise FormatError(
+                f"{label} has no contour for event {row} of the file; the rest can be "
+                "read"
+            ) from exc
+        reader = reader_for(found)
+        return reader.read(slice(0, reader.shape[0], 1))

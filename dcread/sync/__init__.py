@@ -1,0 +1,1 @@
+"""Locks, and values that one thread loads while others wait."""

@@ -1,0 +1,141 @@
+"""Lists in the documentation are those of the code; examples of docstrings run."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import importlib
+import json
+import pathlib
+import pkgutil
+import re
+
+import pytest
+
+import dcread
+from dcread import errors
+from dcread.basins import get_manager
+from dcread.cli import main as cli
+from dcread.demo.generate import make_measurement
+from dcread.engine import filters as pipeline
+from dcread.engine import layout
+from dcread.file import attributes as metadata
+from dcread.file import logs, tables
+
+ROOT = pathlib.Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
+
+
+def rows(page: str, title: str = "") -> list[list[str]]:
+    """Return the cells of a table: the first one below a heading of a page."""
+    text = (REFERENCE / page).read_text()
+    if title:
+        text = text.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    lines = [line for line in text.splitlines() if line.startswith("| ")]
+    return [[cell.strip("` ") for cell in line.split("|")[1:-1]] for line in lines[1:]]
+
+
+def names_in_environ(path: pathlib.Path) -> set[str]:
+    """Return the upper-case names in the strings of a module that uses os.environ."""
+    text = path.read_text()
+    if "environ" not in text and "getenv" not in text:
+        return set()
+    return {
+        node.value
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+", node.value)
+    }
+
+
+def test_environment_variables() -> None:
+    used = set[str]().union(*map(names_in_environ, (ROOT / "dcread").rglob("*.py")))
+    assert "DCREAD_NUM_THREADS" in used
+    assert {row[0] for row in rows("environment.md")} == used
+
+
+def test_filters() -> None:
+    listed = {int(number): name for name, number in rows("formats.md", "Filters")}
+    assert listed == pipeline.NAMES
+
+
+def test_basin_formats() -> None:
+    builtin = {
+        (entry.basin_class.type, name)
+        for name, entry in get_manager().formats().items()
+        if entry.source == "dcread"
+    }
+    assert {tuple(row[:2]) for row in rows("formats.md", "Basins")} == builtin
+
+
+def test_bounds() -> None:
+    text = (ROOT / "SECURITY.md").read_text()
+    listed = dict(re.findall(r"^\| (.*) \| ([\d,]+)(?: MiB)? \|$", text, re.MULTILINE))
+    policy = dcread.Policy()
+    mib = 2**20
+    assert {name: int(number.replace(",", "")) for name, number in listed.items()} == {
+        "decoded size of one chunk": layout.MAX_CHUNK // mib,
+        "decoded size of all tables": tables.MAX_TABLE_BYTES // mib,
+        "decoded size of all logs": logs.MAX_LOG_BYTES // mib,
+        "lines of all logs": logs.MAX_LOG_LINES,
+        "one attribute": metadata.MAX_ATTRIBUTE_BYTES // mib,
+        "text of one basin definition": policy.max_definition_bytes // mib,
+        "basin definitions that are read of one file": policy.max_definitions,
+        "locations that are tried for one basin": policy.max_locations,
+        "basin files that one measurement opens": policy.max_basins,
+        "basins that hang on one another": policy.max_depth,
+    }
+
+
+def test_every_error_is_on_its_page() -> None:
+    text = (REFERENCE / "errors.md").read_text()
+    assert "automodule:: dcread.errors" in text
+    assert ":members:" in text
+    assert all(getattr(errors, name).__doc__ for name in errors.__all__)
+
+
+def test_json_has_the_keys_that_are_listed(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = make_measurement(tmp_path, frames=60)
+    files = {
+        "concat": [tmp_path / "joined.rtdc", made.recording, made.continuation],
+    }
+    listed = {
+        command: re.findall(r"\w+", keys)
+        for command, keys in rows("command-line.md", "JSON")
+    }
+    parsers = cli.make_parser()._subparsers._group_actions[0].choices
+    able = {
+        name for name, parser in parsers.items() if "--json" in parser.format_help()
+    }
+    assert set(listed) == able
+    for command, keys in listed.items():
+        paths = map(str, files.get(command, [made.events]))
+        assert cli.main([command, "--json", *paths]) == 0
+        assert list(json.loads(capsys.readouterr().out)) == keys, command
+
+
+def test_a_problem_is_as_described() -> None:
+    text = (REFERENCE / "command-line.md").read_text()
+    fields = re.search(r"A problem is an object with (.*);", text)
+    assert fields is not None
+    assert re.findall(r"`(\w+)`", fields[1]) == list(dcread.Problem.__slots__)
+
+
+def test_examples_of_docstrings(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make_measurement("demo-output", frames=60)
+    ran = 0
+    for found in pkgutil.walk_packages(dcread.__path__, "dcread."):
+        module = importlib.import_module(found.name)
+        said: list[str] = []
+        runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
+        for test in doctest.DocTestFinder().find(module, found.name):
+            runner.run(test, out=said.append)
+        assert runner.failures == 0, "".join(said)
+        ran += runner.tries
+    assert ran > 10

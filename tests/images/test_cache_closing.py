@@ -1,0 +1,103 @@
+"""Closing while threads read; leaving without closing."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+from dcread.arrays.dataset_view import FeatureView
+from dcread.cache import HDF5ImageCache, ImageCorrCache
+from dcread.engine import open_file
+from dcread.errors import ClosedError
+from dcread.mapped import get_mapped_object
+
+
+def test_only_closed_errors_while_threads_read(image_path, images):
+    handle = open_file(image_path)
+    views = {
+        name: FeatureView(handle.dataset(f"events/{name}"))
+        for name in ("image", "image_bg")
+    }
+    image = HDF5ImageCache(views["image"], chunk_size=8)
+    corr = ImageCorrCache(image, HDF5ImageCache(views["image_bg"], chunk_size=8))
+    mapped = get_mapped_object(views["image"], np.arange(40)[::-1])
+    expected = images.astype(np.int16) - np.roll(images, 1, axis=0)
+    outcomes = []
+    begun = threading.Barrier(7)
+
+    def work(seed):
+        rng = np.random.default_rng(seed)
+        begun.wait()
+        for _ in range(200_000):
+            index = int(rng.integers(40))
+            try:
+                same = (
+                    np.array_equal(image[index], images[index])
+                    and np.array_equal(corr[index], expected[index])
+                    and np.array_equal(mapped[index], images[39 - index])
+                    and np.array_equal(
+                        image.get_chunk(index // 8)[0], images[index & ~7]
+                    )
+                )
+            except Exception as exc:
+                outcomes.append(exc)
+                return
+            if not same:
+                outcomes.append(index)
+                return
+
+    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
+    for thread in threads:
+        thread.start()
+    begun.wait()
+    for _ in range(100):
+        assert np.array_equal(image[3], images[3])
+    for cache in (image, corr):
+        cache.close()
+    handle.close()
+    for thread in threads:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert [type(outcome) for outcome in outcomes] == 6 * [ClosedError]
+
+
+def test_a_forgotten_cache_is_collected(image_path):
+    handle = open_file(image_path)
+    cache = HDF5ImageCache(handle.dataset("events/image"), chunk_size=8)
+    for chunk in cache.iter_chunks():
+        cache.get_chunk(chunk)
+    cache._ahead_thread.join()
+    forgotten = weakref.ref(cache)
+    del cache
+    gc.collect()
+    assert forgotten() is None
+    handle.close()
+
+
+@pytest.mark.parametrize("end", ["", "raise SystemExit(0)"])
+def test_the_interpreter_ends_while_a_chunk_is_made(end):
+    code = (
+        "import numpy as np, time\n"
+        "from dcread.cache import HDF5ImageCache\n"
+        "class Slow(np.ndarray):\n"
+        "    def __getitem__(self, rows):\n"
+        "        time.sleep(0.2)\n"
+        "        return np.ndarray.__getitem__(self.view(np.ndarray), rows)\n"
+        "cache = HDF5ImageCache(np.zeros((40, 4, 4), 'u1').view(Slow), chunk_size=8)\n"
+        "cache.get_chunk(0), cache.get_chunk(1)\n"
+        "assert cache._ahead_thread.is_alive()\n" + end
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

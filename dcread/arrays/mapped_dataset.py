@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 _IntArray: TypeAlias = "NDArray[np.integer[Any]]"
+_Rows: TypeAlias = "NDArray[np.int64]"
 
 _GATHER_BYTES = 8 << 20
 
@@ -32,15 +33,15 @@ class MappedReader:
     ----------
     base : Reader
         Where the rows come from; never a `MappedReader`.
-    indices : ndarray of int
+    indices : ndarray of int64
         Row of `base` for each row.
     steady : range or None
         The same as a range with a step of at least 1, if there is such a range.
     """
 
-    indices: _IntArray
+    indices: _Rows
 
-    def __init__(self, parent: Reader, indices: _IntArray) -> None:
+    def __init__(self, parent: Reader, indices: _Rows) -> None:
         base = parent
         if isinstance(parent, MappedReader):
             base, indices = parent.base, parent.indices[indices]
@@ -103,7 +104,7 @@ class MappedReader:
             func(start, self.read(part, window=window))
 
 
-def _as_range(indices: _IntArray) -> range | None:
+def _as_range(indices: _Rows) -> range | None:
     count = len(indices)
     if count == 0:
         return range(0)
@@ -133,7 +134,7 @@ class MappedHDF5Dataset(RowView):
     ----------
     h5ds : h5py.Dataset, view, ndarray or array-like
         The dataset that is mapped.
-    mapping_indices : ndarray of int
+    mapping_indices : ndarray of int64
         For each event the row of `h5ds` (read-only).
 
     Raises
@@ -164,12 +165,14 @@ class MappedHDF5Dataset(RowView):
             raise kind(
                 f"'{parent.name}' in {parent.filename} cannot be mapped: {exc}"
             ) from None
-        if mapping_indices.flags.writeable:
-            mapping_indices = mapping_indices.copy()
-            mapping_indices.flags.writeable = False
+        # Arithmetic on rows overflows in the narrow types that callers may use.
+        rows: _Rows = mapping_indices.astype(
+            np.int64, copy=mapping_indices.flags.writeable
+        )
+        rows.flags.writeable = False
         self.h5ds = h5ds
-        self.mapping_indices: _IntArray = mapping_indices
-        super().__init__(MappedReader(parent, mapping_indices))
+        self.mapping_indices = rows
+        super().__init__(MappedReader(parent, rows))
 
     @property
     def _source(self) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import BasinError, BasinIdentifierMismatchError, ClosedError
 from ..problems import one_line
-from ..sync.once import ObjectLock
+from ..sync.locks import PatientLock
 from .base import Basin
 from .definition import BasinDefinition
 from .findings import Findings
@@ -68,7 +68,7 @@ class Source:
         self._nest = nest
         noun = "file" if definition.type == "file" else "data"
         self.findings = Findings(noun, report)
-        self._lock = ObjectLock()
+        self._lock = PatientLock()
         self._closed = False
         self._class: type[Basin] | None = None
         self._is_classified = False

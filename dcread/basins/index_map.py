@@ -20,14 +20,14 @@ class IndexMap(NamedTuple):
     ----------
     name : str
         The feature that it was read from.
-    values : ndarray of int, read-only
+    values : ndarray of int64, read-only
         For each event of the referrer the row in the basin, never negative.
     last : int
         The largest row; -1 for an empty map.
     """
 
     name: str
-    values: IntArray
+    values: NDArray[np.int64]
     last: int
 
     def check_rows(self, rows: int) -> None:
@@ -43,7 +43,7 @@ def check_map_shape(
     name: str, shape: tuple[int, ...], dtype: np.dtype[Any], events: int | None
 ) -> None:
     """Raise BasinError unless shape and dtype are those of a map."""
-    if dtype.kind not in "iu":
+    if dtype.kind not in "iuf":  # dcnum writes some as float
         raise BasinError(f"its map '{name}' should hold integers, found {dtype}")
     if len(shape) != 1:
         raise BasinError(
@@ -62,7 +62,7 @@ def read_map(name: str, reader: Reader, events: int | None) -> IndexMap:
     Raises
     ------
     BasinError
-        If it is not 1-D, not of integers, not of length `events`, or negative.
+        If it is not 1-D, not of whole numbers, not of length `events`, or negative.
     """
     check_map_shape(name, reader.shape, reader.dtype, events)
     values = reader.read(slice(0, reader.shape[0], 1))
@@ -71,13 +71,22 @@ def read_map(name: str, reader: Reader, events: int | None) -> IndexMap:
 
 def as_map(name: str, values: NDArray[Any]) -> IndexMap:
     """Check the values of a map (see `read_map`)."""
-    values = values.astype(values.dtype.newbyteorder("="), copy=True)
-    if values.size and int(values.min()) < 0:
-        raise BasinError(
-            f"its map '{name}' should hold rows from 0 on, found {int(values.min())}"
-        )
-    values.flags.writeable = False
-    return IndexMap(name, values, int(values.max()) if values.size else -1)
+    if values.dtype.kind == "f":
+        whole = np.isfinite(values) & (np.trunc(values) == values)
+        if not whole.all():
+            event = int(np.argmin(whole))
+            raise BasinError(
+                f"its map '{name}' should hold whole numbers, found {values[event]} "
+                f"at event {event}"
+            )
+    lowest, highest = (int(values.min()), int(values.max())) if values.size else (0, -1)
+    if lowest < 0:
+        raise BasinError(f"its map '{name}' should hold rows from 0 on, found {lowest}")
+    if highest > np.iinfo(np.int64).max:
+        raise BasinError(f"its map '{name}' leads to row {highest}, which no basin has")
+    rows = values.astype(np.int64)
+    rows.flags.writeable = False
+    return IndexMap(name, rows, highest)
 
 
 def compose(outer: IntArray | None, inner: IntArray | None) -> IntArray | None:

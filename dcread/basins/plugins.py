@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import pluggy
 
 from ..problems import Problem
-from ..sync.once import ObjectLock
+from ..sync.locks import PatientLock
 from .base import Basin
 from .definition import BasinDefinition
 from .paths import as_locations
@@ -53,7 +53,7 @@ class BasinManager:
         self.problems: list[Problem] = []
         self._formats: dict[str, Registered] = {}
         self._sources: dict[str, str] = {}
-        self._lock = ObjectLock()
+        self._lock = PatientLock()
         self._entry_points_loaded = False
         for module in (internal, file):
             self.register(module, source="dcread")
@@ -261,7 +261,7 @@ def _what_is_wrong(basin_class: Any) -> str | None:
 
 
 _manager: BasinManager | None = None
-_manager_lock = ObjectLock()
+_manager_lock = PatientLock()
 
 
 def get_manager() -> BasinManager:

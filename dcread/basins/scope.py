@@ -14,7 +14,7 @@ from typing import Any
 from ..engine import FileHandle, open_file
 from ..errors import ClosedError, NotAFileError, PolicyError
 from ..file.policy import Policy
-from ..sync.once import ObjectLock
+from ..sync.locks import PatientLock
 from .definitions import load_definitions
 from .paths import candidate_paths, folders_of
 
@@ -58,7 +58,7 @@ class Session:
         self._definitions_left = policy.max_definitions
         self._uses = 0
         self._nestings = 0
-        self._lock = ObjectLock()
+        self._lock = PatientLock()
         self._closed = False
         if root is not None and root.identity is not None:
             self._files[root.identity[:2]] = root

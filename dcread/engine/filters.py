@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import sys
 import zlib
 from dataclasses import dataclass
 from typing import Any
@@ -192,7 +193,9 @@ def _load_deflate() -> bool:
         "libdeflate_free_decompressor",
         "libdeflate_zlib_decompress",
     )
-    if not _load_native(DEFLATE, deflate._deflate.__file__, names):
+    module = sys.modules.get(getattr(deflate.zlib_decompress, "__module__", ""))
+    path = getattr(module, "__file__", None)  # of the library, in C
+    if path is None or not _load_native(DEFLATE, path, names):
         set_python(DEFLATE, deflate.zlib_decompress)
     return True
 

@@ -7,6 +7,8 @@ import os
 import pathlib
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import hdf5plugin  # noqa: F401  (plain h5py has its filters, too, from here on)
+
 from ..errors import ClosedError, DCReadError, FormatError
 from ..sync.locks import h5_lock
 from .file_handle import FileHandle, count_opened_here, opened_before_change
@@ -40,7 +42,6 @@ def open_file(target: str | os.PathLike[str] | BinaryIO | h5py.File) -> FileHand
         If there is no file, not a regular file, or no HDF5 in it.
     """
     import h5py
-    import hdf5plugin  # noqa: F401  (registers the compression filters)
 
     if isinstance(target, h5py.File):
         return _wrap_h5(target)

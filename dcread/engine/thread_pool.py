@@ -17,11 +17,10 @@ import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from ..sync.locks import letting_go
 
-_lock: Any = threading.RLock()  # never waited for
+_lock = threading.Lock()  # never waited for
 _local = threading.local()
 _chosen: int | None = None
 _default: int | None = None
@@ -234,16 +233,19 @@ def _settle(tickets: list[_Ticket]) -> None:
 def _start_helpers() -> None:
     """Start the helpers that are not there yet; they end with the interpreter."""
     global _helpers  # noqa: PLW0603
+    lock = _lock
+    taken: list[bool] = []
     try:
         # If another thread is at it: it may need h5py's lock, and we may hold that.
-        if _lock.acquire(blocking=False):
+        taken.extend(map(lock.acquire, (False,)))  # noted at once: see `locks`
+        if any(taken):
             with contextlib.suppress(RuntimeError):  # the interpreter is shutting down
                 while _helpers < get_num_threads() - 1:
                     _thread.start_new_thread(_help, (_tickets,))
                     _helpers += 1
     finally:
-        if _lock._is_owned():  # no interrupt leaves it taken
-            _lock.release()
+        if any(taken):
+            lock.release()
 
 
 def _help(tickets: queue.SimpleQueue[_Ticket]) -> None:
@@ -266,7 +268,7 @@ def _help(tickets: queue.SimpleQueue[_Ticket]) -> None:
 def _renew() -> None:
     """Forget the threads that did not survive a fork, and who held the lock."""
     global _lock, _helpers, _tickets, _default  # noqa: PLW0603
-    _lock = threading.RLock()
+    _lock = threading.Lock()
     _helpers, _tickets, _default = 0, queue.SimpleQueue(), None
     _local.working = False
 

@@ -16,7 +16,8 @@ from ..file.measurement_file import Referrer
 from ..file.policy import Policy
 from ..file.source_check import check_sources
 from ..problems import Problem, as_format_error
-from ..sync.once import ObjectLock, Once, weakly
+from ..sync.locks import PatientLock
+from ..sync.once import Once, weakly
 from . import display, origin
 from .arguments import as_policy, as_size, as_target
 from .basin_access import BasinAccess
@@ -138,7 +139,7 @@ class HDF5Data(
         mapping = unpack(state["index_mapping"])
         state = {**state, **sizes, "index_mapping": mapping}
         self._target = as_target(state["path"])
-        self._lock = ObjectLock()
+        self._lock = PatientLock()
         handle = open_file(self._target)
         try:
             origin.check_origin(handle, state)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import weakref
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
@@ -38,28 +37,6 @@ def weakly(method: Callable[[], T]) -> Callable[[], T]:
     return call
 
 
-class ObjectLock(PatientLock):
-    """A lock that is free in a forked child, whoever held it.
-
-    Only the forking thread lives on in the child, so that a lock which another
-    thread held would never be released there.
-    """
-
-    __slots__ = ("_process",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._process = os.getpid()
-
-    def __enter__(self) -> None:
-        if self._process != os.getpid():
-            # The same object: `with` has looked up its end already.
-            lock: Any = self._lock
-            lock._at_fork_reinit()
-            self._process = os.getpid()
-        super().__enter__()
-
-
 class Once:
     """A store of values by key; one thread makes a value while others wait.
 
@@ -68,8 +45,8 @@ class Once:
     """
 
     def __init__(self) -> None:
-        self._lock = ObjectLock()
-        self._makers: dict[Hashable, ObjectLock] = {}
+        self._lock = PatientLock()
+        self._makers: dict[Hashable, PatientLock] = {}
         self._values: dict[Hashable, Any] = {}
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -79,7 +56,7 @@ class Once:
             value: T = found
             return value
         with self._lock:
-            maker = self._makers.setdefault(key, ObjectLock())
+            maker = self._makers.setdefault(key, PatientLock())
         with maker:
             values = self._values
             found = values.get(key, _MISSING)

@@ -52,6 +52,22 @@ def check_answers(dataset, images, mapping, expressions, judge):
     check()
 
 
+@pytest.mark.parametrize("dtype", ["u1", "i1", ">u2", "u4", "i8", "u8"])
+def test_rows_of_any_integer_type(dtype, tmp_path):
+    images = (np.arange(600 * 20) % 251).astype("u1").reshape(600, 4, 5)
+    rows = np.array([3, 100, 7], dtype)
+    with h5py.File(tmp_path / "x.h5", "w") as h5:
+        h5.create_dataset("image", data=images, chunks=(300, 4, 5), compression="gzip")
+        h5["deform"] = np.arange(600.0)
+    with h5py.File(tmp_path / "x.h5") as h5:
+        view = get_mapped_object(h5["image"], rows)
+        np.testing.assert_array_equal(view, images[rows])
+        np.testing.assert_array_equal(view[1], images[100])
+        np.testing.assert_array_equal(view[np.array([2, 1], dtype)], images[[7, 100]])
+        assert view.mapping_indices.dtype == np.int64
+        assert get_mapped_object(h5["deform"], rows)[:].tolist() == [3, 100, 7]
+
+
 def test_what_it_tells(h5):
     dataset = h5["events/image"]
     view = MappedHDF5Dataset(dataset, np.array([2, 1]))

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
+import dcread
 from dcread.errors import BasinError, ChecksumError
 
 Write = Callable[..., pathlib.Path]
@@ -32,18 +33,38 @@ def mapped(write_file: Write, file_basin: Make) -> Callable[..., pathlib.Path]:
     return write
 
 
-@pytest.mark.parametrize("dtype", ["u1", "i1", "<u2", ">u2", "i4", ">i8", "u8"])
-def test_any_integer_type_maps(
+INTEGERS = ["u1", "i1", "<u2", ">u2", "i4", ">i8", "u8"]
+
+
+@pytest.mark.parametrize("dtype", [*INTEGERS, "<f4", ">f8"])
+def test_whole_numbers_of_any_type_map(
     dtype: str, mapped: Callable[..., pathlib.Path], open_basins: Open
 ) -> None:
     opened = open_basins(mapped(MAP.astype(dtype)))
     obj, mapping = opened.basins.find("deform")
     assert obj.shape == (100,)
     assert mapping.tolist() == MAP.tolist()
-    assert mapping.dtype.isnative
+    assert mapping.dtype == np.int64
     assert not mapping.flags.writeable
     assert np.array_equal(opened.values("deform"), SOURCE[MAP])
     assert opened.values("deform").max() == 49.5
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i8", "f4"])
+def test_narrow_maps_lead_into_chunks_of_more_rows_than_they_count(
+    dtype: str, write_file: Write, file_basin: Make
+) -> None:
+    images = np.random.default_rng(0).integers(0, 255, (600, 8, 12), np.uint8)
+    source = write_file("src.rtdc", {"deform": np.arange(600.0)}, count=600)
+    with h5py.File(source, "a") as h5:
+        h5.create_dataset("events/image", data=images, chunks=(300, 8, 12))
+    rows = np.array([100, 3, 120, 7])
+    basin = file_basin(source, mapping="basinmap0", features=["deform", "image"])
+    path = write_file("ref.rtdc", {"basinmap0": rows.astype(dtype)}, [basin])
+    with dcread.HDF5Data(path) as hd:
+        assert hd["deform"].tolist() == rows.tolist()
+        assert np.array_equal(hd["image"][:], images[rows])
+        assert np.array_equal(hd["image"][2], images[120])
 
 
 @pytest.mark.parametrize(
@@ -71,7 +92,9 @@ def test_unmapped_basin_takes_the_users_mapping(
 
 
 BAD: dict[str, tuple[Any, str]] = {
-    "float": (MAP.astype(float), "integers"),
+    "fraction": (np.array([7, 3, 3.5, 99, 0]), "whole numbers, found 3.5 at event 2"),
+    "nan": (np.array([7, np.nan, 3, 99, 0]), "whole numbers, found nan at event 1"),
+    "infinite": (np.array([np.inf, 3, 3, 99, 0]), "whole numbers, found inf"),
     "bool": (np.ones(5, bool), "integers"),
     "text": (np.array([b"a"] * 5), "integers"),
     "two axes": (MAP.reshape(5, 1), "one dimension"),
@@ -98,7 +121,7 @@ def test_wrong_map_is_an_error_and_never_wraps(
     if "beyond" not in case:
         with pytest.raises(BasinError, match="basinmap0"):
             opened.basins.get_data(0)
-        if case != "negative":
+        if case not in ("negative", "fraction", "nan", "infinite"):
             # What shape and type tell is known without reading the map.
             assert open_basins(path).basins.features() == set()
 

@@ -113,7 +113,7 @@ def test_letting_go_survives_errors() -> None:
 # Interrupts while the lock is let go of, and before and after.
 LET_GO = """
 import signal, sys
-from dcread.engine.lock import h5_lock, letting_go
+from dcread.sync.locks import h5_lock, letting_go
 
 signal.signal(signal.SIGALRM, signal.default_int_handler)
 hits = 0
@@ -148,7 +148,7 @@ def test_no_interrupt_keeps_h5py_lock_let_go_of() -> None:
     assert (result.stdout, result.stderr) == ("300\n", "")
 
 
-LOCKS = ["sync.locks.BriefLock", "sync.locks.PatientLock", "sync.once.ObjectLock"]
+LOCKS = ["sync.locks.BriefLock", "sync.locks.PatientLock"]
 LOCKS += ["sync.turns.Turn"]
 
 

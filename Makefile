@@ -26,10 +26,11 @@ demo: $(VENV)/plot.stamp ## make a measurement (or take FILE=...), read it, draw
 test: $(VENV)/test.stamp ## run the whole suite
 	$(python) -m pytest $(PYTEST_ARGS)
 
-lint: $(VENV)/lint.stamp ## ruff and cython-lint
+lint: $(VENV)/lint.stamp ## ruff, cython-lint, and the rules of imports
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	PATH="$(abspath $(VENV)/bin):$$PATH" cython-lint dcread_ext  # it calls pycodestyle
+	$(VENV)/bin/lint-imports --no-cache --no-logo
 
 types: $(VENV)/lint.stamp ## mypy, strict
 	$(python) -m mypy

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         ShapeMismatchError,
     )
     from .file.identifier import get_measurement_identifier
+    from .file.md5 import md5sum
     from .file.policy import Policy
     from .flicker.report import FlickerReport, detect_flickering, flicker_report
     from .images.image_cache import (
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
         EmptyDatasetWarning,
         HDF5ImageCache,
         ImageCorrCache,
-        md5sum,
     )
     from .measurement.data import HDF5Data
     from .problems import Problem

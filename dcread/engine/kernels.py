@@ -1,9 +1,8 @@
 """The doors to the compiled kernels: check, allocate, then one nogil loop.
 
 A kernel sees nothing but memory of the right type; shapes, dtypes, byte order,
-overlap and index types are settled here, and for pixels in `pixels`, whose
-functions are found here too. What a kernel does not take (rows whose bytes do not
-lie side by side, unusual dtypes) is done by NumPy, in bounded memory.
+overlap and index types are settled here. What a kernel does not take (rows whose
+bytes do not lie side by side, unusual dtypes) is done by NumPy, in bounded memory.
 """
 
 from __future__ import annotations
@@ -17,20 +16,15 @@ from dcread_ext import fletcher32 as _fletcher32
 from dcread_ext import gather as _gather
 from dcread_ext import unshuffle as _unshuffle
 
-from ..images.pixels import difference_dtype, roi_medians, subtract_images
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Bytes: TypeAlias = "bytes | bytearray | memoryview | NDArray[np.uint8]"
 
 __all__ = [
-    "difference_dtype",
     "fletcher32",
     "gather_rows",
-    "roi_medians",
     "scatter_rows",
-    "subtract_images",
     "unshuffle",
 ]
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from h5py import h5a, h5s, h5t
 
 from ..errors import FormatError
-from ..measurement.fingerprint import fingerprint
 from ..problems import Problem, recorded_as_problem
 from ..sync.locks import h5_lock
 
@@ -138,48 +135,3 @@ def _has_references(dtype: np.dtype[Any]) -> bool:
     if inner != dtype:
         return _has_references(np.dtype(inner))
     return h5t.check_ref_dtype(dtype) is not None
-
-
-def nest(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """Return metadata as sections of names, as dclab's ``config`` has them.
-
-    A key without a colon, or with several, is kept under its own full name.
-    So is one whose section has the name of such a key.
-    """
-    nested: dict[str, Any] = {}
-    whole = {key for key in meta if key.count(":") != 1}
-    for key, value in meta.items():
-        section, _, name = key.partition(":")
-        if key in whole or section in whole:
-            nested[key] = value
-        else:
-            nested.setdefault(section, {})[name] = value
-    return nested
-
-
-def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what turns one metadata dictionary into another.
-
-    Returns
-    -------
-    dict
-        ``{"set": {name: value}, "removed": [name]}``, ``{}`` for no difference.
-    """
-    put = {
-        key: copy.deepcopy(value)
-        for key, value in after.items()
-        if key not in before or not _same(before[key], value)
-    }
-    removed = [key for key in before if key not in after]
-    return {"set": put, "removed": removed} if put or removed else {}
-
-
-def apply_changes(meta: dict[str, Any], difference: Mapping[str, Any]) -> None:
-    """Change `meta` as `changes` told."""
-    for key in difference.get("removed", ()):
-        meta.pop(key, None)
-    meta.update(difference.get("set", {}))
-
-
-def _same(one: Any, other: Any) -> bool:
-    return one is other or fingerprint(one) == fingerprint(other)

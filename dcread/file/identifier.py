@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -16,10 +16,16 @@ from .attributes import decode_value
 if TYPE_CHECKING:
     import h5py
 
-    from ..measurement.data import HDF5Data
+
+class HasFile(Protocol):
+    """A measurement with its open file, such as `dcread.HDF5Data`."""
+
+    @property
+    def h5(self) -> h5py.File:
+        """The open h5py file."""
 
 
-def get_measurement_identifier(h5: h5py.Group | HDF5Data) -> str | None:
+def get_measurement_identifier(h5: h5py.Group | HasFile) -> str | None:
     """Return the identifier of a measurement.
 
     It is the attribute "experiment:run identifier". If that is missing or empty,

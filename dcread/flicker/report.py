@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from .medians import roi_median_series, slow_drift
+from .brightness import roi_median_series
+from .drift import slow_drift
 
 if TYPE_CHECKING:
     import h5py

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..engine import Reader
 from ..engine.buffer_pool import empty
-from ..engine.kernels import subtract_images
+from .difference import subtract_images
 from .pixel_readers import DifferenceReader, result_shape
 
 if TYPE_CHECKING:

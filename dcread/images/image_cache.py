@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 
 from ..arrays.dataset_view import raise_if_closed
 from ..engine import Reader, reader_for
-from ..engine.kernels import subtract_images
 from ..errors import ShapeMismatchError
-from ..file.md5 import md5sum
 from .base_cache import BaseImageChunkCache
 from .block_cache import BlockStore
 from .cached_rows import CachedDifference, CachedRows
+from .difference import subtract_images
 from .pixel_readers import BoolReader, DifferenceReader
 from .read_ahead import ReadAheadCache
 
@@ -25,7 +24,6 @@ __all__ = [
     "EmptyDatasetWarning",
     "HDF5ImageCache",
     "ImageCorrCache",
-    "md5sum",
 ]
 
 _MAX_BYTES = 256 << 20

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine import Reader
-from ..engine.kernels import difference_dtype, subtract_images
+from .difference import difference_dtype, subtract_images
 
 if TYPE_CHECKING:
     from .base_cache import BaseImageChunkCache

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from ..file.attributes import nest
 from .arguments import as_pixel_size
-from .contents import NAMES, PIXEL_SIZE, Contents
+from .contents import NAMES, PIXEL_SIZE, Contents, nest
 
 if TYPE_CHECKING:
     from ..file.measurement_file import Referrer

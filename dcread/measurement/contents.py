@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from ..basins import load_definitions
-from ..file.attributes import apply_changes, changes, read_metadata
+from ..file.attributes import read_metadata
 from ..file.logs import read_logs
 from ..file.measurement_file import Referrer
 from ..file.tables import read_tables
 from ..sync.locks import h5_lock
 from ..sync.once import Once
 from .arguments import as_content, as_pixel_size
-from .fingerprint import fingerprint
 
 NAMES = ("meta", "logs", "tables", "basins")
 PIXEL_SIZE = "imaging:pixel size"
@@ -33,7 +35,7 @@ class Contents:
     state : mapping
         ``meta``, ``logs``, ``tables`` and ``basins`` as the caller gave them, None
         for those of the file; ``pixel_size`` in µm; ``meta_changes`` (see
-        `metadata.changes`).
+        `changes`).
     """
 
     def __init__(self, referrer: Referrer, state: Mapping[str, Any]) -> None:
@@ -109,3 +111,77 @@ class Contents:
                 else changes(self._as_read["meta"], meta)
             )
         return state
+
+
+def nest(meta: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metadata as sections of names, as dclab's ``config`` has them.
+
+    A key without a colon, or with several, is kept under its own full name.
+    So is one whose section has the name of such a key.
+    """
+    nested: dict[str, Any] = {}
+    whole = {key for key in meta if key.count(":") != 1}
+    for key, value in meta.items():
+        section, _, name = key.partition(":")
+        if key in whole or section in whole:
+            nested[key] = value
+        else:
+            nested.setdefault(section, {})[name] = value
+    return nested
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what turns one metadata dictionary into another.
+
+    Returns
+    -------
+    dict
+        ``{"set": {name: value}, "removed": [name]}``, ``{}`` for no difference.
+    """
+    put = {
+        key: copy.deepcopy(value)
+        for key, value in after.items()
+        if key not in before or not _same(before[key], value)
+    }
+    removed = [key for key in before if key not in after]
+    return {"set": put, "removed": removed} if put or removed else {}
+
+
+def apply_changes(meta: dict[str, Any], difference: Mapping[str, Any]) -> None:
+    """Change `meta` as `changes` told."""
+    for key in difference.get("removed", ()):
+        meta.pop(key, None)
+    meta.update(difference.get("set", {}))
+
+
+def _same(one: Any, other: Any) -> bool:
+    return one is other or fingerprint(one) == fingerprint(other)
+
+
+def fingerprint(value: object) -> bytes:
+    """Return a digest of dictionaries, sequences, arrays, text and numbers."""
+    digest = hashlib.md5(usedforsecurity=False)
+    _feed(digest, value)
+    return digest.digest()
+
+
+def _feed(digest: Any, value: object) -> None:
+    if isinstance(value, Mapping):
+        digest.update(b"{%d" % len(value))
+        for key, item in value.items():
+            _feed(digest, key)
+            _feed(digest, item)
+    elif isinstance(value, (list, tuple)):
+        digest.update(b"[%d" % len(value))
+        for item in value:
+            _feed(digest, item)
+    elif isinstance(value, np.ndarray):
+        digest.update(f"a{value.dtype!r}{value.shape}".encode())
+        if value.dtype.hasobject:
+            _feed(digest, value.ravel().tolist())
+        else:
+            digest.update(value.tobytes())
+    else:
+        text = repr(value).encode("utf-8", "surrogatepass")
+        digest.update(b"%s%d:" % (type(value).__name__.encode(), len(text)))
+        digest.update(text)

@@ -3,13 +3,34 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
 
+from ..basins import BasinStatus
 from ..errors import DCReadError
 
-if TYPE_CHECKING:
-    from .data import HDF5Data
+
+class Shown(Protocol):
+    """What of a measurement is shown; `dcread.HDF5Data` has it."""
+
+    path: Any
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+
+    def keys(self) -> list[str]:
+        """Return the names of the features."""
+
+    def basin_status(self) -> Sequence[BasinStatus]:
+        """Return a record for each basin."""
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """The metadata."""
+
+    @property
+    def problems(self) -> Sequence[object]:
+        """What could not be used."""
 
 
 def one_line(name: str, length: int | None, *, closed: bool, mapped: bool) -> str:
@@ -24,7 +45,7 @@ def one_line(name: str, length: int | None, *, closed: bool, mapped: bool) -> st
     return f"<dcread.HDF5Data {', '.join(parts)}>"
 
 
-def as_html(data: HDF5Data) -> str:
+def as_html(data: Shown) -> str:
     """Return a short HTML table; all text of the file is escaped."""
     try:
         rows = _rows(data)
@@ -41,7 +62,7 @@ def as_html(data: HDF5Data) -> str:
     )
 
 
-def _rows(data: HDF5Data) -> Iterable[tuple[str, str]]:
+def _rows(data: Shown) -> Iterable[tuple[str, str]]:
     rows = [
         ("File", str(data.path)),
         ("Events", str(len(data))),
@@ -59,11 +80,11 @@ def _rows(data: HDF5Data) -> Iterable[tuple[str, str]]:
         value = data.meta.get(name)
         if value not in (None, ""):
             rows.append((title, str(value)))
-    if data.basins:
-        status = [
-            f"{basin.name} ({_availability(basin.available)})"
-            for basin in data.basin_status()
-        ]
+    status = [
+        f"{basin.name} ({_availability(basin.available)})"
+        for basin in data.basin_status()
+    ]
+    if status:
         rows.append(("Basins", ", ".join(status)))
     problems = data.problems
     if problems:

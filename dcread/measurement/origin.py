@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine import FileIdentity, open_file
 from ..errors import FileChangedError, FormatError
-from ..images.image_cache import md5sum
+from ..file.md5 import md5sum
 from ..sync.locks import h5_lock
 
 if TYPE_CHECKING:

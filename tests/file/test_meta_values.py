@@ -15,9 +15,10 @@ import pytest
 from dcread import HDF5Data
 from dcread.engine import open_file
 from dcread.errors import ClosedError
-from dcread.file.attributes import MAX_ATTRIBUTE_BYTES, apply_changes, changes, nest
+from dcread.file.attributes import MAX_ATTRIBUTE_BYTES
 from dcread.file.attributes import read_metadata as read
 from dcread.file.identifier import get_measurement_identifier
+from dcread.measurement.contents import apply_changes, changes, nest
 from dcread.problems import Problem
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dcread import FlickerReport, detect_flickering, flicker_report
-from dcread.flicker.medians import running_median
+from dcread.flicker.drift import running_median
 
 
 def frames_of(values):

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dcread.engine import set_num_threads
-from dcread.engine.kernels import roi_medians
+from dcread.flicker.roi_medians import roi_medians
 from dcread_ext.roi_median import roi_median
 from dcread_ext.roi_select import roi_select
 
@@ -85,7 +85,7 @@ def test_two_middle_values_are_averaged() -> None:
 
 @pytest.mark.parametrize("dtype", ["f2", ">u2", "g"])
 def test_types_that_go_block_by_block(dtype: str, monkeypatch: Any) -> None:
-    monkeypatch.setattr("dcread.images.pixels._BLOCK_BYTES", 1000)
+    monkeypatch.setattr("dcread.flicker.roi_medians._BLOCK_BYTES", 1000)
     stack = np.random.default_rng(2).normal(90, 9, (53, 4, 9)).astype(dtype)
     np.testing.assert_array_equal(roi_medians(stack, 3), _expected(stack, 3))
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcread.engine.kernels import difference_dtype, subtract_images
+from dcread.images.difference import difference_dtype, subtract_images
 from dcread_ext.subtract import subtract
 
 

@@ -76,7 +76,7 @@ def as_map(name: str, values: NDArray[Any]) -> IndexMap:
         if not whole.all():
             event = int(np.argmin(whole))
             raise BasinError(
-                f"its map '{name}' should hold whole numbers, found {values[event]} "
+                f"its map '{name}' should hold integers, found {values[event]} "
                 f"at event {event}"
             )
     lowest, highest = (int(values.min()), int(values.max())) if values.size else (0, -1)

@@ -58,11 +58,11 @@ class MapSource:
         return self._known[name]
 
     def check(self, name: str | None) -> None:
-        """Raise BasinError if a stored map has a wrong shape; reads no rows."""
+        """Raise BasinError if a stored map has a wrong shape; reads no integers."""
         if name is None or name in self._known:
             return
         own = self._own(name)
-        if own is None:
+        if own is None or own.dtype.kind == "f":  # whole numbers?
             self.get(name, Ask(""))
         elif self._referrer.handle is None:
             length = self._referrer.raw_length

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         FormatError,
         NotAFileError,
         PolicyError,
+        RemoteError,
         ShapeMismatchError,
     )
     from .file.identifier import get_measurement_identifier
@@ -73,6 +74,7 @@ _HOME = {
     "FormatError": "errors",
     "NotAFileError": "errors",
     "PolicyError": "errors",
+    "RemoteError": "errors",
     "ShapeMismatchError": "errors",
     "concatenated_hdf5_data": "concat.concatenate",
     "HDF5Data": "measurement.data",
@@ -112,6 +114,7 @@ __all__ = [
     "Policy",
     "PolicyError",
     "Problem",
+    "RemoteError",
     "ShapeMismatchError",
     "concatenated_hdf5_data",
     "detect_flickering",

@@ -9,6 +9,7 @@ The family::
     |   |-- ChecksumError
     |-- ShapeMismatchError            (ValueError)
     |-- FileChangedError              (OSError)
+    |-- RemoteError                   (OSError)
     |-- ClosedError                   (ValueError)
     |-- FeatureNotFoundError          (KeyError)
     |-- BasinError
@@ -35,6 +36,7 @@ __all__ = [
     "FormatError",
     "NotAFileError",
     "PolicyError",
+    "RemoteError",
     "ShapeMismatchError",
 ]
 
@@ -65,6 +67,10 @@ class ShapeMismatchError(DCReadError, ValueError):
 
 class FileChangedError(DCReadError, OSError):
     """A file is not the one that was opened, pickled or concatenated."""
+
+
+class RemoteError(DCReadError, OSError):
+    """A server cannot be reached, refuses, or answers with something else."""
 
 
 class ClosedError(DCReadError, ValueError):

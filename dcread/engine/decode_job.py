@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .layout import Layout
 from .read_plan import Plan, Window
-from .source import Source
+from .source import ByteSource
 
 Errand: TypeAlias = Callable[[], None]
 """Something short to do for the next read while other threads decode."""
@@ -34,7 +34,7 @@ class Job:
 
     plan: Plan
     layout: Layout
-    source: Source
+    source: ByteSource
     out: NDArray[np.uint8]
     where: str
 

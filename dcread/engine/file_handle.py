@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ClosedError, FileChangedError, FormatError, PolicyError
 from ..sync.locks import h5_lock
 from .linked_files import Siblings
-from .source import FileIdentity, FileObjectSource, Source, identity_of
+from .source import ByteSource, FileIdentity, FileObjectSource, identity_of
 
 if TYPE_CHECKING:
     import h5py
@@ -36,7 +36,7 @@ class FileHandle:
         Whether `close` closes the h5py file (False for a caller's own).
     identity : FileIdentity or None
         State of the file when it was opened; None where there is no path.
-    source : Source or None
+    source : ByteSource or None
         The bytes of the file, if the engine may read them itself.
     reason : str
         Why `source` is None.
@@ -58,7 +58,7 @@ class FileHandle:
         *,
         owned: bool,
         identity: FileIdentity | None,
-        source: Source | None = None,
+        source: ByteSource | None = None,
         reason: str = "",
     ) -> None:
         self._h5 = h5

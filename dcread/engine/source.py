@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import abc
 import contextlib
 import io
 import os
 import stat
-from collections.abc import Iterable
-from typing import Any, BinaryIO, NamedTuple, Protocol
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 from ..errors import FileChangedError, FileMissingError, FormatError, NotAFileError
 from ..sync.locks import BriefLock, h5_lock
+from .byte_ranges import RangeLimits
+
+Sink: TypeAlias = Callable[[int, memoryview], None]
+"""``sink(number, data)`` gets a range of bytes that has arrived."""
 
 
 class FileIdentity(NamedTuple):
@@ -29,37 +34,69 @@ def identity_of(status: os.stat_result) -> FileIdentity:
     )
 
 
-class Source(Protocol):
-    """Where stored bytes come from.
+class ByteSource(abc.ABC):
+    """Where stored bytes come from: a local file, a file object, a server.
 
     Attributes
     ----------
     fd : int
-        A descriptor that ``pread`` may use; -1: use `read`.
+        A descriptor that kernels may read from by ``pread``; -1 if there is none, and
+        the bytes come through `read_ranges`.
     label : str
         What error messages call the file.
     size : int
         Bytes of the file.
+    identity : hashable or None
+        State of the file when it was opened, can be pickled; None if unknown.
+    range_limits : RangeLimits
+        How large the ranges of `read_ranges` should be, and how many travel at once.
     """
 
-    fd: int
+    fd: int = -1
     label: str
     size: int
+    identity: Hashable | None = None
+    range_limits = RangeLimits(depth=1, gap=0, least=2**17, most=2**20)
+
+    @abc.abstractmethod
+    def read_ranges(self, ranges: Sequence[tuple[int, int]], sink: Sink) -> None:
+        """Read ranges, as many at once as the source can.
+
+        Parameters
+        ----------
+        ranges : sequence of (start, stop)
+            Byte offsets.
+        sink : callable
+            ``sink(number, data)`` gets each range once, in any order, maybe from
+            several threads at once; what it raises ends the reading.
+
+        Raises
+        ------
+        DCReadError
+            If a range cannot be had in full: `FormatError` if the file ends before it,
+            `FileChangedError`, `RemoteError`, `ClosedError`.
+        """
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return exactly `size` bytes, or raise as `read_ranges` does."""
+        found: list[memoryview] = []
+        self.read_ranges([(offset, offset + size)], lambda _, data: found.append(data))
+        return bytes(found[0])
 
     def check(self) -> None:
         """Raise `FileChangedError` if the file is not as it was."""
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Return exactly `size` bytes, or raise `FormatError`."""
+        return
 
     def advise(self, ranges: Iterable[tuple[int, int]], advice: str) -> None:
         """Tell the system what comes, if it can be told."""
+        return
 
+    @abc.abstractmethod
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the file; twice is fine."""
 
 
-class LocalSource:
+class LocalSource(ByteSource):
     """A regular file, read by offset.
 
     Attributes
@@ -102,7 +139,7 @@ class LocalSource:
             raise NotAFileError(
                 f"{self.label}: expected a regular file, found {_kind(status.st_mode)}"
             )
-        self.identity = identity_of(status)
+        self.identity: FileIdentity = identity_of(status)
         self.size = self.identity.size
 
     def check(self) -> None:
@@ -136,6 +173,11 @@ class LocalSource:
                 data = os.read(self.fd, size)
         return _exactly(data, size, offset, self.label)
 
+    def read_ranges(self, ranges: Sequence[tuple[int, int]], sink: Sink) -> None:
+        """Read ranges one after the other; see `ByteSource.read_ranges`."""
+        for number, (start, stop) in enumerate(ranges):
+            sink(number, memoryview(self.read(start, stop - start)))
+
     def advise(self, ranges: Iterable[tuple[int, int]], advice: str) -> None:
         """Tell the kernel what comes (``"WILLNEED"``, ``"SEQUENTIAL"``, ``"NORMAL"``).
 
@@ -163,13 +205,13 @@ class LocalSource:
             self.close()
 
 
-class FileObjectSource:
+class FileObjectSource(ByteSource):
     """A binary file object, which HDF5 reads as well: both under the one lock.
 
     Attributes
     ----------
     fd, label, size
-        See `Source`.
+        See `ByteSource`.
     """
 
     def __init__(self, stream: BinaryIO, label: str) -> None:
@@ -178,9 +220,6 @@ class FileObjectSource:
         self._stream = stream
         with h5_lock:
             self.size = stream.seek(0, os.SEEK_END)
-
-    def check(self) -> None:
-        """Do nothing: a file object tells no state."""
 
     def read(self, offset: int, size: int) -> bytes:
         """Return exactly `size` bytes.
@@ -202,8 +241,10 @@ class FileObjectSource:
                 missing -= len(part)
         return _exactly(b"".join(parts), size, offset, self.label)
 
-    def advise(self, ranges: Iterable[tuple[int, int]], advice: str) -> None:
-        """Do nothing: there is no system to be told."""
+    def read_ranges(self, ranges: Sequence[tuple[int, int]], sink: Sink) -> None:
+        """Read ranges one after the other; see `ByteSource.read_ranges`."""
+        for number, (start, stop) in enumerate(ranges):
+            sink(number, memoryview(self.read(start, stop - start)))
 
     def close(self) -> None:
         """Do nothing: the stream is the caller's."""
@@ -212,7 +253,7 @@ class FileObjectSource:
 class SourceStream(io.RawIOBase):
     """A source as a binary file object, for HDF5; it ends with the source."""
 
-    def __init__(self, source: LocalSource) -> None:
+    def __init__(self, source: ByteSource) -> None:
         super().__init__()
         self._source = source
         self._position = 0

@@ -1,0 +1,56 @@
+"""How long, how slow and how much at once: limits of reading from the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class NetworkLimits:
+    """Limits of reading from the network; times in seconds.
+
+    Parameters
+    ----------
+    connect : float
+        For making a connection, each address of a host by itself.
+    read : float
+        For the head of an answer, and between two pieces of its body.
+    total : float
+        For one range, all attempts together; what the bytes take at `min_rate` comes
+        on top.
+    min_rate : int
+        Bytes per second below which an answer counts as stalled; connections that are
+        active at the same time share it.
+    grace : float
+        How long an answer may be slower than that.
+    attempts : int
+        How often a range is asked for at the most.
+    redirects : int
+        How many redirects are followed.
+    connections : int
+        How many connections to one file there may be.
+
+    Examples
+    --------
+    >>> NetworkLimits(read=30).connect
+    5.0
+    """
+
+    connect: float = 5.0
+    read: float = 10.0
+    total: float = 60.0
+    min_rate: int = 2**15
+    grace: float = 5.0
+    attempts: int = 5
+    redirects: int = 3
+    connections: int = 12
+
+    def __post_init__(self) -> None:
+        for name in ("connect", "read", "total", "grace"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        for name in ("attempts", "connections"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
+        if self.redirects < 0 or self.min_rate < 0:
+            raise ValueError("redirects and min_rate must not be negative")

@@ -1,0 +1,116 @@
+"""Many reads on their way at once; each range is handed on as soon as it is here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from ..sync.locks import letting_go
+from .http_client import Stop, StoppedError
+from .source import Sink
+
+
+class _Range:
+    """A range that arrives in pieces."""
+
+    def __init__(self, number: int, start: int, stop: int, pieces: int) -> None:
+        self.number = number
+        self.start = start
+        self.data = bytearray(stop - start)
+        self.pieces = pieces
+        self.lock = threading.Lock()
+
+    def is_complete(self) -> bool:
+        """Count a piece; tell whether it was the last one."""
+        with self.lock:
+            self.pieces -= 1
+            return not self.pieces
+
+
+def read_side_by_side(
+    ranges: Sequence[tuple[int, int]],
+    read_into: Callable[[int, memoryview, Stop], None],
+    sink: Sink,
+    *,
+    depth: int,
+    piece: int,
+    stop: Stop | None = None,
+) -> None:
+    """Read ranges by several threads; each hands on what it completes.
+
+    Parameters
+    ----------
+    ranges : sequence of (start, stop)
+        What to read, in this order.
+    read_into : callable
+        ``read_into(start, view, stop)`` fills the view, or raises.
+    sink : callable
+        Gets each range when it is complete. What it raises ends the reading.
+    depth : int
+        How many threads read at the most, the calling one included.
+    piece : int
+        Bytes above which a range is read in parts, by several threads.
+    stop : Stop, optional
+        Its parts of the work end when this is set.
+
+    Raises
+    ------
+    Exception
+        The first one that a thread met; the others have ended by then.
+    """
+    inner = Stop(stop)
+    pieces = _pieces(ranges, piece)
+    taking = threading.Lock()
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            while not inner.is_set():
+                with taking:
+                    found = next(pieces, None)
+                if found is None:
+                    return
+                whole, start, end = found
+                view = memoryview(whole.data)
+                read_into(whole.start + start, view[start:end], inner)
+                if whole.is_complete():
+                    sink(whole.number, view)
+        except BaseException as exc:
+            failures.append(exc)
+            inner.set()
+
+    count = sum(max(1, -(-(end - start) // piece)) for start, end in ranges)
+    threads = [
+        threading.Thread(target=work, daemon=True, name="dcread-reader")
+        for _ in range(min(depth, count) - 1)
+    ]
+    started: list[threading.Thread] = []
+    try:
+        # Whoever waits for the network must not keep others from using h5py.
+        with letting_go():
+            for thread in threads:
+                thread.start()
+                started.append(thread)
+            work()
+            for thread in started:
+                thread.join()
+    except BaseException:  # an interrupt, or a thread that cannot be started
+        inner.set()
+        raise
+    for failure in failures:
+        if not isinstance(failure, StoppedError):
+            raise failure
+    if failures:
+        raise failures[0]
+
+
+def _pieces(
+    ranges: Sequence[tuple[int, int]], size: int
+) -> Iterator[tuple[_Range, int, int]]:
+    for number, (start, stop) in enumerate(ranges):
+        length = stop - start
+        count = max(1, -(-length // size))
+        step = -(-length // count)
+        whole = _Range(number, start, stop, count)
+        for part in range(count):
+            yield whole, part * step, min(length, (part + 1) * step)

@@ -1,0 +1,357 @@
+"""A file behind a URL: byte ranges over HTTP, each answer checked before it counts."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+from ..errors import FileChangedError, FormatError, RemoteError
+from .byte_ranges import RangeLimits
+from .http_client import (
+    Answer,
+    DeniedError,
+    HTTPClient,
+    Stop,
+    TemporaryError,
+)
+from .parallel_reads import read_side_by_side
+from .source import ByteSource, Sink
+from .urls import shown, without_signature
+
+T = TypeVar("T")
+
+GAP = 2**17
+LEAST = 2**18
+MOST = 2**21
+"""Bytes of ranges; measured, see the decision record on depth."""
+
+HEAD = 2**16
+"""Bytes at the start and the end of a file that are asked for first."""
+
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
+
+
+class RemoteIdentity(NamedTuple):
+    """State of a remote file.
+
+    Attributes
+    ----------
+    url : str
+        Without its signature.
+    etag : str
+        The strong entity tag; "" if the server gives none.
+    size : int
+        Bytes of the file.
+    last_modified : str
+        As the server tells it; "" if it does not.
+    """
+
+    url: str
+    etag: str
+    size: int
+    last_modified: str
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether equal identities mean equal bytes."""
+        return bool(self.etag)
+
+
+class RemoteSource(ByteSource):
+    """A file behind an http or https URL.
+
+    Parameters
+    ----------
+    url : str
+        Where it lies, its signature included.
+    client : HTTPClient
+        The connections; closed with the source.
+    renew : callable, optional
+        Returns a URL with a new signature, for one that expires.
+    expected : RemoteIdentity, optional
+        The state that the file must have.
+
+    Attributes
+    ----------
+    label : str
+        The URL as messages show it: without its query.
+    identity : RemoteIdentity
+        Known after `open`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        client: HTTPClient,
+        *,
+        renew: Callable[[], str] | None = None,
+        expected: RemoteIdentity | None = None,
+    ) -> None:
+        self.fd = -1
+        self.label = shown(url)
+        self.size = 0
+        self.client = client
+        self.identity: RemoteIdentity | None = None
+        self.range_limits = RangeLimits(client.limits.connections, GAP, LEAST, MOST)
+        self._url = url
+        self._renew = renew
+        self._expected = expected
+        self._renewing = threading.Lock()
+        self._suffixes = True
+
+    # -- the first round
+
+    def open(self, *, tail: bool = True) -> list[tuple[int, bytes]]:
+        """Ask for the head and the tail of the file; return them with their offsets.
+
+        Parameters
+        ----------
+        tail : bool
+            Whether the tail is wanted, too.
+
+        Raises
+        ------
+        RemoteError, FileMissingError, PolicyError
+            If there is no file, or no ranges of it to be had.
+        FileChangedError
+            If it is not the expected one.
+        """
+        wanted = [f"bytes=0-{HEAD - 1}", f"bytes=-{HEAD}"][: 1 + tail]
+        found: dict[str, tuple[int, bytes, RemoteIdentity] | None] = {}
+        failures: dict[str, BaseException] = {}
+
+        def ask(text: str) -> None:
+            try:
+                found[text] = self._ask_unpinned(text)
+            except BaseException as exc:
+                failures[text] = exc
+
+        thread = threading.Thread(target=ask, args=(wanted[-1],), daemon=True)
+        if tail:
+            thread.start()
+        ask(wanted[0])
+        if tail:
+            thread.join()
+        if wanted[0] in failures:
+            raise failures[wanted[0]]
+        head = found[wanted[0]]
+        if head is None:
+            raise self._no_ranges()
+        self._pin(head[2])
+        parts = [(head[0], head[1])]
+        if tail and wanted[1] in found and (last := found[wanted[1]]) is not None:
+            if last[2] != self.identity:
+                raise self._changed(last[2])
+            parts.append((last[0], last[1]))
+        # (a server without suffix ranges is no reason to fail)
+        return parts
+
+    def _pin(self, identity: RemoteIdentity) -> None:
+        if self._expected is not None and identity != self._expected:
+            raise FileChangedError(
+                f"{self.label} is not the file that was expected: "
+                f"{_difference(self._expected, identity)}; open it again"
+            )
+        self.identity = identity
+        self.size = identity.size
+
+    def _ask_unpinned(self, text: str) -> tuple[int, bytes, RemoteIdentity] | None:
+        """Ask for a range of a file of unknown size; None if ranges are ignored."""
+        what = f"the {'last' if text.startswith('bytes=-') else 'first'} bytes"
+
+        def receive(answer: Answer) -> tuple[int, bytes, RemoteIdentity] | None:
+            if answer.status in {200, 416, 501}:
+                return self._whole_answer(answer, what)
+            start, stop, size = self._check_head(answer, what)
+            if text.startswith("bytes=-"):
+                expected = (max(0, size - HEAD), size)
+            else:
+                expected = (0, min(HEAD, size))
+            if (start, stop) != expected:
+                raise self._wrong(what, _bytes(*expected), _bytes(start, stop))
+            data = bytearray(stop - start)
+            self._read_body(answer, memoryview(data))
+            return start, bytes(data), self._identity(answer, size)
+
+        return self._get({"Range": text}, receive, what, HEAD, None)
+
+    def _whole_answer(
+        self, answer: Answer, what: str
+    ) -> tuple[int, bytes, RemoteIdentity] | None:
+        """Tell what an answer without a range means: an empty file, or no ranges."""
+        if answer.status == 416 and answer.header("Content-Range") == "bytes */0":
+            raise FormatError(
+                f"{self.label}: expected an HDF5 file, found an empty file"
+            )
+        kind = answer.header("Content-Type").partition(";")[0].strip().lower()
+        if answer.status == 200 and kind in {"text/html", "application/xhtml+xml"}:
+            raise RemoteError(
+                f"{self.label}: expected a measurement ({what}), found a web page; is "
+                "there a login page in between? Open the URL in a browser"
+            )
+        return None
+
+    def _no_ranges(self) -> RemoteError:
+        return RemoteError(
+            f"{self.label}: the server does not give parts of files (it ignores "
+            "ranges); download the file and open that"
+        )
+
+    # -- checked answers
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]], sink: Sink) -> None:
+        """Ask for ranges side by side; see `ByteSource.read_ranges`."""
+        read_side_by_side(
+            ranges,
+            self._read_into,
+            sink,
+            depth=self.client.limits.connections,
+            piece=MOST,
+            stop=self.client.stop,
+        )
+
+    def _read_into(self, start: int, view: memoryview, stop: Stop) -> None:
+        end = start + len(view)
+        if not len(view):
+            return
+        if self.identity is None or start < 0 or end > self.size:
+            raise FormatError(
+                f"{self.label}: expected bytes {start}-{end - 1}, found a file of "
+                f"{self.size} bytes; the file is damaged: copy it again"
+            )
+        what = _bytes(start, end)
+        headers = {"Range": f"bytes={start}-{end - 1}"}
+        if self.identity.etag:
+            headers["If-Match"] = self.identity.etag
+
+        def receive(answer: Answer) -> None:
+            if answer.status == 412:
+                raise FileChangedError(
+                    f"{self.label} changed after it was opened; open it again"
+                )
+            if answer.status == 416:
+                raise self._changed(None)
+            if answer.status == 200:
+                self._whole_answer(answer, what)
+            got = self._check_head(answer, what)
+            now = self._identity(answer, got[2])
+            if now != self.identity:
+                raise self._changed(now)
+            if got[:2] != (start, end):
+                raise self._wrong(what, what, _bytes(*got[:2]))
+            self._read_body(answer, view)
+
+        self._get(headers, receive, what, len(view), stop)
+
+    def _get(
+        self,
+        headers: Mapping[str, str],
+        receive: Callable[[Answer], T],
+        what: str,
+        size: int,
+        stop: Stop | None,
+    ) -> T:
+        """Ask; with a new signature or the original address if access is denied."""
+        url = self._url
+        for attempt in range(2):
+            try:
+                return self.client.get(
+                    url, headers, receive, what=what, size=size, stop=stop
+                )
+            except DeniedError as exc:
+                fresh = None if attempt else self._fresh_url(url)
+                if fresh is None:
+                    raise RemoteError(
+                        f"{self.label}, {what}: {exc}; the address may have expired, "
+                        "or the file needs Credentials for this server"
+                    ) from exc
+                url = fresh
+        raise AssertionError("two attempts either return or raise")
+
+    def _fresh_url(self, denied: str) -> str | None:
+        """Return another URL to try, once for all threads that were denied."""
+        with self._renewing:
+            if self._url != denied:
+                return self._url  # another thread was quicker
+            moved = self.client.forget_redirects()
+            if self._renew is not None:
+                self._url = self._renew()
+            return self._url if moved or self._url != denied else None
+
+    def _check_head(self, answer: Answer, what: str) -> tuple[int, int, int]:
+        """Return start, stop and size of a partial answer that is as it should be."""
+        if answer.status != 206:
+            answer.read_some(4096)
+            if answer.status == 200:
+                raise self._no_ranges()
+            raise self._wrong(what, "206 Partial Content", f"status {answer.status}")
+        encoding = answer.header("Content-Encoding").strip().lower()
+        if encoding not in {"", "identity"}:
+            raise self._wrong(what, "bytes as they are", f"'{encoding}' encoding")
+        text = answer.header("Content-Range")
+        match = _CONTENT_RANGE.fullmatch(text.strip())
+        if match is None:
+            raise self._wrong(what, "a Content-Range", repr(text[:60] or "none"))
+        start, last, size = map(int, match.groups())
+        if not start <= last < size:
+            raise self._wrong(what, "a Content-Range", repr(text[:60]))
+        if answer.length is None:
+            raise self._wrong(what, "a Content-Length", "none")
+        if answer.length != last + 1 - start:
+            raise self._wrong(
+                what,
+                f"{last + 1 - start} bytes",
+                f"a Content-Length of {answer.length}",
+            )
+        return start, last + 1, size
+
+    @staticmethod
+    def _read_body(answer: Answer, view: memoryview) -> None:
+        count = answer.read_into(view)
+        if count != len(view):
+            raise TemporaryError(
+                f"the answer is cut short: expected {len(view)} bytes, found {count}"
+            )
+
+    def _identity(self, answer: Answer, size: int) -> RemoteIdentity:
+        etag = answer.header("ETag").strip()
+        strong = etag if re.fullmatch(r'"[^"\r\n]+"', etag) else ""
+        return RemoteIdentity(
+            without_signature(self._url), strong, size, answer.header("Last-Modified")
+        )
+
+    def _wrong(self, what: str, expected: str, found: str) -> RemoteError:
+        return RemoteError(
+            f"{self.label}, {what}: expected {expected}, found {found}; the server, or "
+            "something in between, does not answer as it should: download the file"
+        )
+
+    def _changed(self, now: RemoteIdentity | None) -> FileChangedError:
+        difference = ""
+        if now is not None and self.identity is not None:
+            difference = f": {_difference(self.identity, now)}"
+        return FileChangedError(
+            f"{self.label} changed after it was opened{difference}; open it again"
+        )
+
+    def check(self) -> None:
+        """Do nothing: each answer was held against the identity."""
+
+    def close(self) -> None:
+        """End all that is under way."""
+        self.client.close()
+
+
+def _bytes(start: int, stop: int) -> str:
+    return f"bytes {start}-{stop - 1}"
+
+
+def _difference(expected: RemoteIdentity, found: RemoteIdentity) -> str:
+    names = {"size": "size", "etag": "ETag", "last_modified": "Last-Modified"}
+    for field, name in names.items():
+        old, new = getattr(expected, field), getattr(found, field)
+        if old != new:
+            return f"its {name} was {old or 'not given'} and is {new or 'not given'}"
+    return f"it was {expected.url}"

@@ -3,65 +3,88 @@
 from __future__ import annotations
 
 import pathlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from . import output
+import click
+
+from ..survey import find_inputs
+from . import options
+from .screen import Screen
 
 if TYPE_CHECKING:
-    import argparse
     from collections.abc import Callable
 
-NAME = "concat"
-HELP = "Join measurements in a small file that refers to them."
+    from .progress import ProgressBar
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the sub-command."""
-    parser.add_argument(
-        "output", type=pathlib.Path, metavar="OUTPUT", help="the file to write"
-    )
-    parser.add_argument("files", nargs="+", metavar="FILE", help="what to join")
-    parser.add_argument(
-        "--features",
-        nargs="+",
-        metavar="NAME",
-        help="features to take (default: those that the first file stores)",
-    )
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace OUTPUT if it is there"
-    )
-    output.add_json(parser)
+@click.command(
+    "concat",
+    short_help="Join measurements in a small file that refers to them.",
+)
+@click.argument("output", type=options.PATH)
+@click.argument("files", metavar="FILE...", nargs=-1, required=True)
+@options.features("Features to take [default: those that the first file stores].")
+@options.overwrite
+@options.as_json
+@options.quiet
+def command(
+    *,
+    output: pathlib.Path,
+    files: tuple[str, ...],
+    features: list[str] | None,
+    overwrite: bool,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Join measurements in a small file OUTPUT that refers to them.
 
+    FILE is a file, a folder (with all .rtdc files below it) or a pattern.
+    """
+    from ..hdf5_concat import concatenated_hdf5_data
 
-def run(args: argparse.Namespace) -> int:
-    """Write the file and tell its length."""
-    from ..concat.concatenate import concatenated_hdf5_data
-
+    screen = Screen(as_json=as_json, quiet=quiet)
+    _refuse_features(output, features)
+    # (a file that is named twice is joined twice)
+    inputs = [item for file in files for item in find_inputs([file])]
+    for item in inputs:
+        if item.reason:
+            raise FileNotFoundError(f"{item.path}: {item.reason}")
+    paths = [item.path for item in inputs]
     with (
-        output.bar("joining", 100, "%") as tick,
+        screen.progress("joining", 100) as bar,
         concatenated_hdf5_data(
-            args.files,
-            path_out=args.output,
-            features=args.features,
-            overwrite=args.overwrite,
-            progress=_in_percent(tick),
+            paths,
+            path_out=output,
+            features=features,
+            overwrite=overwrite,
+            progress=_in_percent(bar),
         ) as hd,
     ):
-        path, events, features = hd.path, len(hd), list(hd.keys())
-    if args.json:
-        facts = {"path": path, "events": events, "files": args.files}
-        output.print_json({**facts, "features": features})
-    else:
-        print(f"{args.output}: {events:,} events of {len(args.files)} files")
+        facts: dict[str, Any] = {
+            "path": hd.path,
+            "events": len(hd),
+            "files": paths,
+            "features": list(hd.keys()),
+        }
+    if as_json:
+        screen.json(facts)
+    elif not quiet:
+        screen.wrap(f"{output}: {facts['events']:,} events of {len(paths)} files")
     return 0
 
 
-def _in_percent(tick: Callable[[int], None]) -> Callable[[float], None]:
-    done = 0
+def _refuse_features(output: pathlib.Path, features: list[str] | None) -> None:
+    """Refuse a second feature that landed in the place of OUTPUT."""
+    if features and not output.suffix and output.parent == pathlib.Path():
+        raise click.UsageError(
+            f"OUTPUT is '{output}', which looks like a feature: --features takes names "
+            f"with commas (--features {','.join([*features, output.name])}); for a "
+            f"file of this name say ./{output}"
+        )
 
+
+def _in_percent(bar: ProgressBar) -> Callable[[float], None]:
     def progress(part: float) -> None:
-        nonlocal done
-        tick(round(100 * part) - done)
-        done = round(100 * part)
+        bar.set(round(100 * part))
 
     return progress

@@ -6,129 +6,185 @@ import pathlib
 import time
 from typing import TYPE_CHECKING
 
-from . import basins, output
+import click
+
+from . import basins, options
+from .screen import Screen
 
 if TYPE_CHECKING:
-    import argparse
+    import contextlib
 
-    from ..demo.job import JobReport, Pass
+    from ..demo.job import JobReport, Pass, Tick
 
-NAME = "demo"
-HELP = "Make a realistic measurement (or take FILE), read it, and draw a picture."
 ENOUGH = 20_000_000
 """Bytes of images below which times say nothing."""
+LEAST_FRAMES = 40
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the sub-command."""
-    parser.add_argument(
-        "file", nargs="?", metavar="FILE", help="read this instead of a made-up one"
-    )
-    parser.add_argument(
-        "--output",
-        type=pathlib.Path,
-        default=pathlib.Path("demo-output"),
-        metavar="FOLDER",
-        help="where files and picture go (default: demo-output)",
-    )
-    parser.add_argument(
-        "--frames",
-        type=int,
-        default=3000,
-        metavar="N",
-        help="camera frames to make (default: 3000)",
-    )
-    parser.add_argument(
-        "--seed", type=int, default=1, metavar="N", help="of the random numbers"
-    )
-    parser.add_argument(
-        "--steady", action="store_true", help="a light source that does not flicker"
-    )
-    parser.add_argument(
-        "--only-make", action="store_true", help="make the measurement, read nothing"
-    )
+@click.command(
+    "demo",
+    short_help="Make a realistic measurement (or take FILE), read it, and "
+    "draw a picture.",
+)
+@click.argument("file", required=False)
+@click.option(
+    "--output",
+    type=options.PATH,
+    default=pathlib.Path("demo-output"),
+    show_default=True,
+    metavar="FOLDER",
+    help="Where files and picture go.",
+)
+@click.option(
+    "--frames",
+    type=click.IntRange(min=LEAST_FRAMES),
+    default=3000,
+    show_default=True,
+    metavar="N",
+    help="Camera frames to make.",
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Of the random numbers.",
+)
+@click.option("--steady", is_flag=True, help="A light source that does not flicker.")
+@click.option("--only-make", is_flag=True, help="Make the measurement, read nothing.")
+@options.quiet
+def command(
+    *,
+    file: str | None,
+    output: pathlib.Path,
+    frames: int,
+    seed: int,
+    steady: bool,
+    only_make: bool,
+    quiet: bool,
+) -> int:
+    """Make a realistic measurement (or take FILE), read it, and draw a picture.
 
-
-def run(args: argparse.Namespace) -> int:
-    """Make or take a measurement, read it, print a summary, draw a picture."""
-    from ..demo.generate import make_measurement
+    What it makes in FOLDER replaces what an earlier demo has left there.
+    """
     from ..demo.job import run_job
-    from ..demo.picture import draw_report
-    from ..demo.progress import ProgressBar
 
+    screen = Screen(quiet=quiet)
     join: list[pathlib.Path] | None = None
-    if args.file is None:
-        with ProgressBar("making images", args.frames + args.frames // 3) as bar:
-            made = make_measurement(
-                args.output,
-                frames=args.frames,
-                seed=args.seed,
-                flicker=not args.steady,
-                progress=bar,
-            )
-        join = [made.recording, made.continuation]
-        path = made.events
-        for written in (made.events, made.recording, made.continuation):
-            size = written.stat().st_size / 1e6
-            print(f"made {written} ({size:.1f} MB)", flush=True)
+    if file is None:
+        path, join = _make(screen, output, frames, seed, flicker=not steady)
     else:
-        path = pathlib.Path(args.file)
-    if args.only_make:
+        path = pathlib.Path(file)
+    if only_make:
         return 0
     start = time.perf_counter()
-    report = run_job(path, join, watch=ProgressBar)
+    report = run_job(path, join, watch=_Watch(screen))
     seconds = time.perf_counter() - start
-    show(report)
-    print(f"\nall of it took {seconds:.1f} s")
-    try:
-        args.output.mkdir(parents=True, exist_ok=True)
-        target = (args.output / f"{report.path.stem}.png").absolute()
-        print(f"picture: {draw_report(report, target)}")
-    except ImportError:
-        print("no picture: matplotlib is missing (pip install 'dcread[plot]')")
+    show(screen, report)
+    screen.say(f"\nall of it took {seconds:.1f} s")
+    _draw(screen, report, output)
     return 0
 
 
-def show(report: JobReport) -> None:
+class _Watch:
+    """Gives progress bars to the job."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+
+    def __call__(
+        self, label: str, total: int
+    ) -> contextlib.AbstractContextManager[Tick]:
+        return self._screen.progress(label, total, "images", keep=True, log=True)
+
+
+def _make(
+    screen: Screen, output: pathlib.Path, frames: int, seed: int, *, flicker: bool
+) -> tuple[pathlib.Path, list[pathlib.Path]]:
+    from ..demo.generate import make_measurement
+
+    number = frames + frames // 3
+    with screen.progress("making images", number, "images", keep=True, log=True) as bar:
+        made = make_measurement(
+            output, frames=frames, seed=seed, flicker=flicker, progress=bar
+        )
+    for written in (made.events, made.recording, made.continuation):
+        size = written.stat().st_size / 1e6
+        screen.wrap(f"made {written} ({size:.1f} MB)", "  ", "")
+    return made.events, [made.recording, made.continuation]
+
+
+def _draw(screen: Screen, report: JobReport, output: pathlib.Path) -> None:
+    from ..demo.picture import draw_report
+
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        target = (output / f"{report.path.stem}.png").absolute()
+        screen.wrap(f"picture: {draw_report(report, target)}", "  ", "")
+    except ImportError:
+        screen.wrap("no picture: matplotlib is missing (pip install 'dcread[plot]')")
+
+
+def show(screen: Screen, report: JobReport) -> None:
     """Print the summary of the main job."""
-    print(f"\n{report.path}")
-    print(f"  {report.events:,} events, {len(report.features)} features")
+    from ..survey.plain import plain
+
+    screen.say()
+    screen.wrap(str(report.path), "  ", "")
+    screen.say(f"  {report.events:,} events, {len(report.features)} features")
     for record in report.basins:
-        basins.show(record, indent="  ")
+        basins.show(screen, plain(record), indent="  ")
     for problem in report.problems:
         if problem.kind != "basin":  # told above
-            output.say(f"  problem: {problem}")
-    head = f"  {'images':<12}{'dcread':>13}{'plain h5py':>32}"
+            screen.wrap(f"problem: {problem}", "    ", "  ")
     if report.images:
-        print(f"\n{head}")
+        screen.say(f"\n  {'images':<12}{'dcread':>13}{'plain h5py':>32}")
     for feature, mine in report.images.items():
-        print(f"  {feature:<12}{_compare(mine, report.h5py.get(feature))}")
-    print(
-        f"  scalars and traces: {len(report.scalars)} features, "
-        f"{report.traces:,} traces in {report.other_seconds:.2f} s"
+        _compare(screen, feature, mine, report.h5py.get(feature))
+    screen.wrap(
+        f"scalars and traces: {len(report.scalars)} features, "
+        f"{report.traces:,} traces in {report.other_seconds:.2f} s",
+        "    ",
+        "  ",
     )
     if report.flicker is not None:
-        print(f"\n{report.flicker}")
+        screen.say()
+        for line in str(report.flicker).split("\n"):
+            screen.wrap(line.strip(), "    ", line[: len(line) - len(line.lstrip())])
     if report.joined:
         parts = " + ".join(part.name for part in report.joined)
-        print(f"\nconcatenated: {parts}: {report.joined_events:,} events")
+        screen.say()
+        screen.wrap(f"concatenated: {parts}: {report.joined_events:,} events", "  ", "")
     if report.joined_pass is not None:
-        print(f"  {'images':<12}{_compare(report.joined_pass, report.joined_h5py)}")
+        _compare(screen, "images", report.joined_pass, report.joined_h5py)
         fits = "fit" if report.seam_fits else "DO NOT FIT"
-        print(f"  the images on both sides of the seam {fits}")
+        screen.say(f"  the images on both sides of the seam {fits}")
 
 
-def _compare(mine: Pass, peer: Pass | None) -> str:
+def _compare(screen: Screen, name: str, mine: Pass, peer: Pass | None) -> None:
+    """Print how fast images were read, on two lines where one is too long."""
+    first, second = _rates(mine, peer)
+    lead = f"  {name:<12}"
+    if screen.is_terminal and screen.width <= len(lead) + len(first) + len(second):
+        screen.say(lead + first.rstrip())
+        if second:
+            screen.say(" " * len(lead) + second.strip())
+    else:
+        screen.say(lead + first + second)
+
+
+def _rates(mine: Pass, peer: Pass | None) -> tuple[str, str]:
+    if not mine.images:
+        return "     no images", ""
     seconds = max(mine.seconds, 1e-9)
     mine_rate = mine.size / 1e6 / seconds
-    text = f"{mine_rate:8,.0f} MB/s {mine.images / seconds:10,.0f} images/s"
-    if not mine.images:
-        return "     no images"
+    first = f"{mine_rate:8,.0f} MB/s {mine.images / seconds:10,.0f} images/s"
     if peer is None:
-        return f"{text}  (not compared)"
+        return first, "  (not compared)"
     if peer.checksum != mine.checksum:
-        return f"{text}  DIFFERS from plain h5py"
+        return first, "  DIFFERS from plain h5py"
     if mine.size < ENOUGH:
-        return f"{text}  equal (too few images to compare times)"
+        return first, "  equal (too few images to compare times)"
     rate = peer.size / 1e6 / max(peer.seconds, 1e-9)
-    return f"{text} {rate:8,.0f} MB/s   {mine_rate / rate:.2f}x, equal"
+    return first, f" {rate:8,.0f} MB/s   {mine_rate / rate:.2f}x, equal"

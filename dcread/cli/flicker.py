@@ -4,69 +4,71 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import output
+import click
+
+from . import options
+from .many import Request, View, run
+from .screen import Screen
+from .table import Column, count
 
 if TYPE_CHECKING:
-    import argparse
-
-    from ..flicker.report import FlickerReport
-
-NAME = "flicker"
-HELP = "Tell whether the light of a measurement flickers, and whether it drifts."
+    from ..survey import Record
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the sub-command."""
-    parser.add_argument("file", metavar="FILE", help="the measurement")
-    parser.add_argument(
-        "--max-frames",
-        type=int,
-        default=1000,
-        metavar="N",
-        help="look at the first N frames, 0 for all (default: 1000)",
-    )
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        default=2.5,
-        metavar="GREY",
-        help="offset in grey values that counts as flickering (default: 2.5)",
-    )
-    output.add_json(parser)
+@click.command(
+    "flicker",
+    short_help="Tell whether the light of measurements flickers, and "
+    "whether it drifts.",
+)
+@click.option(
+    "--max-frames",
+    type=click.IntRange(min=0),
+    default=1000,
+    show_default=True,
+    metavar="N",
+    help="Look at the first N frames, 0 for all.",
+)
+@click.option(
+    "--threshold",
+    type=click.FloatRange(min=0, min_open=True),
+    default=2.5,
+    show_default=True,
+    metavar="GREY",
+    help="Offset in grey values that counts as flickering.",
+)
+@options.many_files
+def command(
+    as_json: bool, quiet: bool, max_frames: int, threshold: float, **request: Any
+) -> int:
+    """Tell whether the light of measurements flickers, and whether it drifts.
+
+    FILE is a file, a folder (with all .rtdc files below it), a pattern or a URL. What
+    changes faster than a drift counts as flicker. A light that flickers is no error.
+    """
+    asked = {"max_frames": max_frames, "threshold": threshold}
+    return run(Screen(as_json=as_json, quiet=quiet), VIEW, asked, Request(**request))
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print the numbers of the flicker check."""
-    from ..flicker.report import flicker_report
-    from ..measurement.data import HDF5Data
-
-    with HDF5Data(args.file) as hd:
-        report = flicker_report(
-            hd,
-            brightness_threshold=args.threshold,
-            max_frames=args.max_frames or len(hd),
-        )
-        path = hd.path
-    if args.json:
-        output.print_json({"path": path, **collect(report)})
-    else:
-        print(report)
-    return 0
+def values(record: Record) -> list[str]:
+    """Return the columns of the table."""
+    return [
+        count(record["frames"]),
+        count(len(record["flickering_frames_without_drift"])),
+        f"{record['drift_range']:.1f}",
+    ]
 
 
-def collect(report: FlickerReport) -> dict[str, Any]:
-    """Return the numbers of a report, without the series."""
-    names = (
-        "frames",
-        "flickering",
-        "flickering_frames",
-        "flickering_without_drift",
-        "flickering_frames_without_drift",
-        "drifting",
-        "drift_range",
-        "roi_height",
-        "brightness_threshold",
-        "count_threshold",
-        "drift_window",
-    )
-    return {name: getattr(report, name) for name in names}
+def page(screen: Screen, record: Record) -> None:
+    """Show the numbers of one measurement."""
+    for line in record["summary"].split("\n"):
+        text = line.lstrip()
+        indent = " " * (len(line) - len(text))
+        screen.wrap(text, indent + "  ", indent)
+
+
+VIEW = View(
+    "flicker",
+    [Column("FRAMES", 7, spare=True), Column("OFF", 6), Column("DRIFT", 6)],
+    values,
+    page,
+)

@@ -1,83 +1,73 @@
-"""``dcread info``: what a measurement holds."""
+"""``dcread info``: what measurements hold."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import output
+import click
+
+from . import options
+from .many import Request, View, run
+from .screen import Screen
+from .table import Column, count, size
 
 if TYPE_CHECKING:
-    import argparse
-
-    from ..measurement.data import HDF5Data
-
-NAME = "info"
-HELP = "Show what a measurement holds: features, metadata, logs, tables, problems."
+    from ..survey import Record
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the sub-command."""
-    parser.add_argument("file", metavar="FILE", help="the measurement")
-    output.add_json(parser)
+@click.command(
+    "info",
+    short_help="Show what measurements hold: features, metadata, logs, "
+    "tables, problems.",
+)
+@options.many_files
+def command(as_json: bool, quiet: bool, **request: Any) -> int:
+    """Show what measurements hold: features, metadata, logs, tables, problems.
+
+    FILE is a file, a folder (with all .rtdc files below it), a pattern or a URL. One
+    file gets a page, several get a line each.
+    """
+    return run(Screen(as_json=as_json, quiet=quiet), VIEW, {}, Request(**request))
 
 
-def run(args: argparse.Namespace) -> int:
-    """Print what the measurement holds."""
-    from ..measurement.data import HDF5Data
+def values(record: Record) -> list[str]:
+    """Return the columns of the table."""
+    from ..survey.rows import fingerprint
 
-    with HDF5Data(args.file) as hd:
-        facts = collect(hd)
-    if args.json:
-        output.print_json(facts)
-    else:
-        show(facts)
-    return 0
-
-
-def collect(hd: HDF5Data) -> dict[str, Any]:
-    """Return the facts about a measurement, ready for JSON."""
-    from ..demo.job import own_group
-
-    own = set(own_group(hd))
-    features = list(hd.keys())
-    return {
-        "path": str(hd.path),
-        "events": len(hd),
-        "features": [name for name in features if name in own],
-        "features_from_basins": [name for name in features if name not in own],
-        "metadata": dict(sorted(hd.meta.items())),
-        "logs": {name: len(lines) for name, lines in sorted(hd.logs.items())},
-        "tables": sorted(hd.tables),
-        "problems": list(hd.problems),
-    }
+    own, other = len(record["features"]), len(record["features_from_basins"])
+    return [
+        count(record["events"]),
+        f"{own}+{other}" if other else str(own),
+        size(fingerprint(record["path"])[0]),
+    ]
 
 
-def show(facts: dict[str, Any]) -> None:
-    """Print the facts for people."""
-    output.say(f"{facts['path']}: {facts['events']:,} events")
-    _show_list("features stored here", facts["features"])
-    _show_list("features from basins", facts["features_from_basins"])
-    _show_list("logs", [f"{name} ({n} lines)" for name, n in facts["logs"].items()])
-    _show_list("tables", facts["tables"])
-    if facts["metadata"]:
-        output.say("\nmetadata")
-        width = max(map(len, facts["metadata"]))
-        for key, value in facts["metadata"].items():
-            output.say(f"  {key:<{width}}  {value}")
-    if facts["problems"]:
-        output.say("\nproblems")
-        for problem in facts["problems"]:
-            output.say(f"  {problem}")
+def page(screen: Screen, record: Record) -> None:
+    """Show one measurement."""
+    screen.wrap(f"{record['path']}: {record['events']:,} events")
+    screen.names("features stored here", record["features"])
+    screen.names("features from basins", record["features_from_basins"])
+    logs = [f"{name} ({number} lines)" for name, number in record["logs"].items()]
+    screen.names("logs", logs)
+    screen.names("tables", record["tables"])
+    if record["metadata"]:
+        screen.say("\nmetadata")
+        width = max(map(len, record["metadata"]))
+        width = min(width, screen.width // 2) if screen.is_terminal else width
+        for key, value in record["metadata"].items():
+            lead = f"  {key:<{width}}  "
+            indent = " " * (width + 4)
+            screen.wrap(" ".join(str(value).split(" ")) or "-", indent, lead)
+    if record["problems"]:
+        screen.say("\nproblems")
+        for problem in record["problems"]:
+            text = f"{problem['kind']} '{problem['name']}': {problem['reason']}"
+            screen.wrap(text, "    ", "  ")
 
 
-def _show_list(title: str, names: list[str]) -> None:
-    if not names:
-        return
-    output.say(f"\n{title}")
-    line = " "
-    for name in names:
-        if len(line) + len(name) + 1 > 79:
-            output.say(line)
-            line = " "
-        line += f" {name}"
-    output.say(line)
+VIEW = View(
+    "info",
+    [Column("EVENTS", 9), Column("FEATURES", 8), Column("SIZE", 7, spare=True)],
+    values,
+    page,
+)

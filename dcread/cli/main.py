@@ -2,44 +2,64 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
-import traceback
 import warnings
 from typing import TYPE_CHECKING, TextIO
 
+import click
+
 from .. import __version__
-from ..errors import DCReadError
-from . import basins, concat, demo, flicker, info, output, preview, verify
+from . import (
+    basins,
+    completion,
+    concat,
+    demo,
+    flicker,
+    info,
+    preview,
+    screen,
+    verify,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (info, basins, flicker, preview, verify, concat, demo)
-"""The modules of the sub-commands, in the order of the help text.
+COMMANDS = (
+    info.command,
+    basins.command,
+    flicker.command,
+    verify.command,
+    preview.command,
+    concat.command,
+    demo.command,
+    completion.command,
+)
+"""The sub-commands, in the order of the help text.
 
-Each has ``NAME``, ``HELP``, ``add_arguments(parser)`` and ``run(args)``, which
-returns the exit status.
+Their modules import nothing heavy before they run, so that help is there at once.
 """
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """Return the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="dcread",
-        description="Read deformability cytometry measurements (.rtdc files).",
-        epilog="Exit status: 0 done, 1 something cannot be read, 2 wrong usage.",
-    )
-    parser.add_argument("--version", action="version", version=f"dcread {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for module in COMMANDS:
-        command = commands.add_parser(
-            module.NAME, help=module.HELP, description=module.HELP
-        )
-        module.add_arguments(command)
-        command.set_defaults(run=module.run)
-    return parser
+class _InOrder(click.Group):
+    """A group that lists its commands as they were added."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(
+    cls=_InOrder,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Exit status: 0 done, 1 something cannot be read, 2 wrong usage.",
+)
+@click.version_option(__version__, message="dcread %(version)s")
+def dcread() -> None:
+    """Read deformability cytometry measurements (.rtdc files)."""
+
+
+for _command in COMMANDS:
+    dcread.add_command(_command)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,44 +73,60 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     status : int
-        0 if all went well, 1 if data could not be read or written. Wrong usage
-        ends the process with status 2.
+        0 if all went well, 1 if data could not be read or written, 2 for wrong usage,
+        130 after an interrupt.
     """
-    args = make_parser().parse_args(argv)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    told = screen.Screen(as_json="--json" in arguments)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
-            status: int = args.run(args)
+            screen.accept_any_text()
+            status = _invoke(arguments)
         print(end="", flush=True)
+    except click.UsageError as error:
+        told.fail(_usage(error), "UsageError")
+        return 2
+    except click.ClickException as error:
+        told.fail(error.format_message(), type(error).__name__)
+        return 2
     except BrokenPipeError:
         # The reader of our output went away (``dcread info ... | head``).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        screen.swallow_broken_pipe()
         return 1
     except KeyboardInterrupt:
-        output.say("dcread: interrupted", error=True)
+        told.fail("interrupted", "KeyboardInterrupt")
         return 130
-    except (DCReadError, ImportError, OSError, ValueError) as error:
-        output.say(f"dcread: {error}", error=True)
-        return 1
-    except RuntimeError as error:
-        if not _is_from_h5py(error):
-            raise
-        output.say(
-            f"dcread: HDF5 says: {error}; the file may be damaged: "
-            "'dcread verify FILE' tells where",
-            error=True,
-        )
-        return 1
-    except MemoryError as error:
-        output.say(f"dcread: not enough memory: {error}", error=True)
-        return 1
+    except Exception as error:
+        return _fail(told, error)
     return status
 
 
-def _is_from_h5py(error: BaseException) -> bool:
-    """Tell whether h5py raised an error, as it does for damaged structures."""
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
-    return str(frames[-1].f_globals.get("__name__", "")).startswith("h5py.")
+def _invoke(arguments: list[str]) -> int:
+    if "_DCREAD_COMPLETE" in os.environ:  # the shell asks; click answers and exits
+        dcread.main(arguments, "dcread")
+    try:
+        with dcread.make_context("dcread", arguments) as context:
+            return int(dcread.invoke(context) or 0)
+    except click.exceptions.Exit as done:  # after --help and --version
+        return done.exit_code
+
+
+def _fail(told: screen.Screen, error: Exception) -> int:
+    """Tell an error on one line, unless it is a mistake of ours."""
+    from ..survey.examine import described
+
+    text = described(error)
+    if "please report" in text["message"]:
+        raise error
+    told.fail(text["message"], text["type"])
+    return 1
+
+
+def _usage(error: click.UsageError) -> str:
+    message = error.format_message().rstrip(".").replace("\n", " ")
+    path = error.ctx.command_path if error.ctx is not None else "dcread"
+    return f"{message} (see '{path} --help')"
 
 
 def _show_warning(  # noqa: PLR0917  (the signature of warnings.showwarning)
@@ -102,7 +138,9 @@ def _show_warning(  # noqa: PLR0917  (the signature of warnings.showwarning)
     line: str | None = None,
 ) -> None:
     """Tell people what a warning says, not where in the code it was raised."""
-    output.say(f"dcread: warning: {message}", error=True)
+    context = click.get_current_context(silent=True)
+    quiet = context is not None and bool(context.params.get("quiet"))
+    screen.Screen(quiet=quiet).warn(message)
 
 
 if __name__ == "__main__":

@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 import pathlib
-import sys
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import argparse
+import click
 
-NAME = "preview"
-HELP = "Draw some cells of a measurement, with the outlines of their masks."
+from . import options
+from .screen import Screen
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the arguments of the sub-command."""
-    parser.add_argument(
-        "file", type=pathlib.Path, metavar="FILE", help="the measurement"
-    )
-    parser.add_argument(
-        "--output",
-        type=pathlib.Path,
-        metavar="PNG",
-        help="where the picture goes (default: FILE's name, .png, in this folder)",
-    )
-
-
-def run(args: argparse.Namespace) -> int:
-    """Draw the picture and print its path."""
+@click.command(
+    "preview",
+    short_help="Draw some cells of a measurement, with the outlines of their masks.",
+)
+@click.argument("file")
+@click.option(
+    "--output",
+    type=options.PATH,
+    metavar="PICTURE",
+    help="Where the picture goes [default: FILE's name, .png, in this folder].",
+)
+@options.overwrite
+@options.quiet
+def command(
+    file: str, output: pathlib.Path | None, overwrite: bool, quiet: bool
+) -> int:
+    """Draw some cells of a measurement, with the outlines of their masks."""
     from ..demo.picture import draw_preview
 
-    target = args.output or pathlib.Path(f"{args.file.stem}.png")
+    screen = Screen(quiet=quiet)
+    target = (output or pathlib.Path(f"{pathlib.Path(file).stem}.png")).absolute()
     try:
-        print(draw_preview(args.file, target.absolute()))
-    except ImportError:
-        print(
-            "dcread: a preview needs matplotlib (pip install 'dcread[plot]')",
-            file=sys.stderr,
-        )
-        return 1
+        draw_preview(file, target)
+    except ImportError as error:
+        raise ImportError(
+            "a preview needs matplotlib (pip install 'dcread[plot]')"
+        ) from error
+    if not quiet:
+        screen.say(str(target))
     return 0

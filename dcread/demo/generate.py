@@ -128,7 +128,7 @@ def _write_events(
         "basinmap0": cells.frame // scene.FRAMES_PER_BACKGROUND,
         "basinmap1": cells.frame,
     }
-    with instrument.new_file(path, f"{run}_events") as h5:
+    with instrument.new_measurement(path, f"{run}_events") as h5:
         events = h5.create_group("events")
         shape = (number, scene.HEIGHT, scene.WIDTH)
         masks = rtdc.create(events, "mask", shape, np.uint8)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..concat.new_file import new_file
 from . import rtdc, scene
 
 if TYPE_CHECKING:
     import pathlib
+    from collections.abc import Iterator
 
     import h5py
     from numpy.typing import NDArray
@@ -62,11 +65,25 @@ def make_traces(
     return raw, np.clip(raw, low, high)  # the median of three
 
 
-def new_file(path: pathlib.Path, run: str) -> h5py.File:
-    """Create a file with the metadata that all files of the measurement share."""
+@contextlib.contextmanager
+def new_measurement(path: pathlib.Path, run: str) -> Iterator[h5py.File]:
+    """Create a file with the metadata that all files of the measurement share.
+
+    It gets its name when the block has ended without an error, and replaces what is
+    there.
+    """
     import h5py
 
-    h5 = h5py.File(path, "w", libver="v110")
+    with new_file(path, overwrite=True) as file:
+        h5 = h5py.File(file, "w", libver="v110")
+        try:
+            _write_metadata(h5, run)
+            yield h5
+        finally:
+            h5.close()
+
+
+def _write_metadata(h5: h5py.File, run: str) -> None:
     index = 2 if run.endswith("2") else 1
     h5.attrs.update(
         {
@@ -95,7 +112,6 @@ def new_file(path: pathlib.Path, run: str) -> h5py.File:
             "setup:temperature": 22.8,
         }
     )
-    return h5
 
 
 def write_fluorescence_metadata(h5: h5py.File) -> None:

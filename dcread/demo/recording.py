@@ -54,7 +54,7 @@ def record(setup: Setup, path: pathlib.Path, light: scene.Light, run: str) -> Re
     ).astype(np.uint8)
     masks = np.empty((len(cells), *scene.PATCH), bool)
     batches = []
-    with instrument.new_file(path, run) as h5:
+    with instrument.new_measurement(path, run) as h5:
         events = h5.create_group("events")
         shape = (size, scene.HEIGHT, scene.WIDTH)
         images = rtdc.create(events, "image", shape, np.uint8)

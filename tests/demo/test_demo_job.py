@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import pathlib
 import zlib
 from collections.abc import Callable, Iterator
@@ -15,7 +14,6 @@ import pytest
 
 from dcread.demo import generate, picture
 from dcread.demo.job import JobReport, run_job
-from dcread.demo.progress import ProgressBar
 
 
 @pytest.fixture(scope="module")
@@ -144,29 +142,3 @@ def test_picture_shows_cells_and_flicker(
     for color, at_least in ((picture.OUTLINE, 1500), (picture.ALARM, 60)):
         close = np.abs(pixels - to_rgb(color)).max(axis=2) < 0.1
         assert np.count_nonzero(close) > at_least, color
-
-
-def test_progress_bar_in_a_log_is_sparse() -> None:
-    stream = io.StringIO()
-    with ProgressBar("reading", 1000, stream=stream) as bar:
-        for _ in range(1000):
-            bar(1)
-    lines = stream.getvalue().splitlines()
-    assert len(lines) == 1
-    assert "100%" in lines[0]
-    assert "1,000 images" in lines[0]
-
-
-def test_progress_bar_on_a_terminal_redraws() -> None:
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
-
-    stream = Terminal()
-    bar = ProgressBar("reading", 4, stream=stream)
-    bar(2)
-    bar.__exit__(KeyError, KeyError(), None)  # as at the end of a with block
-    last = stream.getvalue().split("\r")[-1]
-    assert last.count("#") == last.count(".", 0, last.index("]")) == 14
-    assert " 50%" in last
-    assert last.endswith("\n")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import doctest
 import os
 import pathlib
 import re
 
+import click
 import pytest
 
 import dcread
@@ -75,20 +75,61 @@ def test_every_error_has_a_docstring_and_is_in_the_tree() -> None:
 
 def test_reference_has_every_command() -> None:
     text = (DOCS / "reference" / "command-line.md").read_text()
-    rows = re.findall(r"^\| `dcread (\w+)[^`]*` \| (.*) \|$", text, re.MULTILINE)
-    assert rows == [(module.NAME, module.HELP) for module in cli.COMMANDS]
+    rows = re.findall(r"^\| `dcread (\w+)([^`]*)` \| (.*) \|$", text, re.MULTILINE)
+    expected = []
+    for command in cli.COMMANDS:
+        words = [
+            argument.make_metavar(click.Context(command))
+            for argument in command.params
+            if isinstance(argument, click.Argument)
+        ]
+        expected.append((command.name, words, command.short_help))
+    assert [(name, words.split(), text) for name, words, text in rows] == [
+        (name, [re.sub(r"[{].*[}]", "SHELL", word) for word in words], text)
+        for name, words, text in expected
+    ]
 
 
-def test_every_option_has_a_place_in_the_help() -> None:
-    parser = cli.make_parser()
-    (commands,) = (
-        action
-        for action in parser._actions
-        if isinstance(action, argparse._SubParsersAction)
-    )
-    assert set(commands.choices) == {module.NAME for module in cli.COMMANDS}
-    for command in commands.choices.values():
-        assert command.format_help()
+def test_reference_has_every_option() -> None:
+    text = (DOCS / "reference" / "command-line.md").read_text()
+    listed = dict(re.findall(r"^\| `(\w+)` \| ((?:`--.*)?) ?\|$", text, re.MULTILINE))
+    options = {
+        command.name: [
+            option.opts[0]
+            for option in command.params
+            if isinstance(option, click.Option)
+        ]
+        for command in cli.COMMANDS
+    }
+    assert {n: re.findall(r"`(.*?)`", cell) for n, cell in listed.items()} == options
+
+
+def test_every_command_and_option_has_a_help_text() -> None:
+    for command in cli.COMMANDS:
+        assert command.help is not None
+        assert command.help.startswith(
+            command.short_help.split(",")[0].split(".")[0][:20]
+        )
+        for option in command.params:
+            assert not isinstance(option, click.Option) or option.help, option.name
+
+
+def test_options_in_the_docs_exist() -> None:
+    known = {
+        command.name: {name for option in command.params for name in option.opts}
+        | {"--help"}
+        for command in cli.COMMANDS
+    }
+    seen = 0
+    for page in [*DOCS.rglob("*.md"), DOCS.parent / "README.md"]:
+        blocks = re.findall(r"```(?:sh|text)\n(.*?)```", page.read_text(), re.DOTALL)
+        for line in "".join(blocks).replace("\\\n", " ").splitlines():
+            for name, rest in re.findall(r"^dcread (\w+)([^|#]*)", line):
+                assert name in known, (page, line)
+                used = re.findall(r" (--?[a-z][a-z-]*)", rest)
+                assert set(used) <= known[name], (page, line)
+                seen += len(used)
+    assert seen > 5
 
 
 def test_every_page_is_in_a_table_of_contents() -> None:

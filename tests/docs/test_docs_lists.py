@@ -106,9 +106,10 @@ def test_json_has_the_keys_that_are_listed(
         command: re.findall(r"\w+", keys)
         for command, keys in rows("command-line.md", "JSON")
     }
-    parsers = cli.make_parser()._subparsers._group_actions[0].choices
     able = {
-        name for name, parser in parsers.items() if "--json" in parser.format_help()
+        command.name
+        for command in cli.COMMANDS
+        if any("--json" in option.opts for option in command.params)
     }
     assert set(listed) == able
     for command, keys in listed.items():

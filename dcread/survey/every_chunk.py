@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,13 +11,14 @@ from ..engine import DatasetReader
 from ..errors import ClosedError, FileChangedError
 from ..problems import UNREADABLE, Problem, text_of
 from ..sync.locks import h5_lock
-from . import output
 
 if TYPE_CHECKING:
     import h5py
 
-    from ..measurement.data import HDF5Data
+    from ..hdf5_data import HDF5Data
 
+Tick = Callable[[int], None]
+"""Takes the number of bytes that were read since it was called last."""
 AT_ONCE = 2**25
 """Bytes that are decoded together."""
 MOST = 10
@@ -41,6 +41,8 @@ class Findings:
         Paths of datasets whose filters check nothing.
     datasets, size : int
         How many datasets were read, and their bytes.
+    tick : callable
+        Is told of bytes that were read.
     """
 
     problems: list[Problem] = field(default_factory=list)
@@ -49,6 +51,7 @@ class Findings:
     without_checksum: list[str] = field(default_factory=list)
     datasets: int = 0
     size: int = 0
+    tick: Tick = field(default=lambda size: None, repr=False)
 
     def note(self, path: str, error: BaseException) -> None:
         """Remember that something at a path cannot be read."""
@@ -56,21 +59,9 @@ class Findings:
         self.damaged.add(path)
 
 
-def read_datasets(hd: HDF5Data) -> Findings:
-    """Read all datasets of the file itself, links to other places left out."""
-    found = Findings()
-    size = 0
-    if isinstance(hd.path, os.PathLike):
-        size = os.stat(hd.path).st_size
-    with output.bar("chunks", size // 2**20, "MiB") as tick:
-        done = 0
-        for path, dataset in _walk(hd, found):
-            _read_dataset(hd, path, dataset, found)
-            with h5_lock:
-                stored = done + dataset.id.get_storage_size()
-            tick(stored // 2**20 - done // 2**20)
-            done = stored
-    return found
+def list_datasets(hd: HDF5Data, found: Findings) -> list[tuple[str, h5py.Dataset]]:
+    """Return all datasets of the file itself, links to other places left out."""
+    return list(_walk(hd, found))
 
 
 def _walk(hd: HDF5Data, found: Findings) -> Iterator[tuple[str, h5py.Dataset]]:
@@ -113,9 +104,10 @@ def _walk(hd: HDF5Data, found: Findings) -> Iterator[tuple[str, h5py.Dataset]]:
         to_do += reversed(subgroups)
 
 
-def _read_dataset(
+def read_dataset(
     hd: HDF5Data, path: str, dataset: h5py.Dataset, found: Findings
 ) -> None:
+    """Read one dataset, chunk by chunk where it is damaged."""
     found.datasets += 1
     try:
         with hd.handle.using(), h5_lock:
@@ -163,9 +155,11 @@ def _steps(start: int, stop: int, step: int) -> Iterator[slice]:
 
 def _read(reader: DatasetReader, rows: slice, found: Findings) -> Exception | None:
     try:
-        found.size += reader.read(rows).nbytes
+        size = reader.read(rows).nbytes
     except (ClosedError, FileChangedError):
         raise
     except UNREADABLE as error:
         return error
+    found.size += size
+    found.tick(size)
     return None

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from dcread.cli import main as cli
-from dcread.cli import verify_file
 from dcread.demo import generate
+from dcread.survey import every_chunk
 
 Capture = pytest.CaptureFixture[str]
 
@@ -106,7 +106,7 @@ def test_a_dataset_that_cannot_be_opened(
 def test_many_damaged_chunks_are_counted(
     recording: pathlib.Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(verify_file, "MOST", 1)
+    monkeypatch.setattr(every_chunk, "MOST", 1)
     damage(recording, "events/image", 0, 1, 2)
     facts = verify_json(capsys, str(recording))
     reasons = [problem["reason"] for problem in facts["problems"]]

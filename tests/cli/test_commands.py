@@ -11,7 +11,6 @@ import h5py
 import pytest
 
 import dcread
-from dcread.cli import info
 from dcread.cli import main as cli
 from dcread.demo import generate
 
@@ -133,6 +132,8 @@ def test_flicker_json(
     with dcread.HDF5Data(made.recording) as hd:
         report = dcread.flicker_report(hd)
     assert facts.pop("path") == str(made.recording)
+    assert facts.pop("error") is None
+    assert facts.pop("warnings") == []
     assert facts["flickering_frames"] == report.flickering_frames.tolist()
     frames = report.flickering_frames_without_drift.tolist()
     assert facts["flickering_frames_without_drift"] == frames
@@ -176,7 +177,7 @@ def test_concat(
     assert cli.main(command) == 1
     assert str(target) in capsys.readouterr().err
     assert target.read_bytes() == before
-    assert cli.main([*command, "--overwrite", "--features", "frame", "time"]) == 0
+    assert cli.main([*command, "--overwrite", "--features", "frame,time"]) == 0
     with dcread.HDF5Data(target) as hd:
         assert "image" not in hd
     capsys.readouterr()
@@ -226,7 +227,9 @@ def test_missing_and_wrong_files(
 ) -> None:
     wrong = tmp_path / "notes.rtdc"
     wrong.write_text("this is no measurement")
-    for path in (tmp_path / "missing.rtdc", wrong, tmp_path):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for path in (tmp_path / "missing.rtdc", wrong, empty):
         assert cli.main([command, str(path)]) == 1
         err = capsys.readouterr().err
         assert err.startswith("dcread: ")
@@ -234,7 +237,9 @@ def test_missing_and_wrong_files(
         assert "Traceback" not in err
 
 
-@pytest.mark.parametrize("command", ["preview", "verify", "demo"])
+@pytest.mark.parametrize(
+    "command", ["info", "basins", "flicker", "preview", "verify", "demo"]
+)
 def test_hdf5_that_is_no_measurement(
     command: str,
     tmp_path: pathlib.Path,
@@ -252,47 +257,72 @@ def test_hdf5_that_is_no_measurement(
 
 
 def test_what_h5py_raises_is_told(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
+    made: generate.DemoFiles,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def by_h5py(args: object) -> int:
+    def by_h5py(*args: object, **options: object) -> None:
         with h5py.File("x", "w", driver="core", backing_store=False) as h5:
             h5.id.links.get_info(b"missing")
-        return 0
 
-    def by_us(args: object) -> int:
+    def by_us(*args: object, **options: object) -> None:
         raise RuntimeError("a mistake of ours")
 
-    monkeypatch.setattr(info, "run", by_h5py)
-    assert cli.main(["info", "x.rtdc"]) == 1
+    monkeypatch.setattr("dcread.survey.facts.info", by_h5py)
+    assert cli.main(["info", str(made.events)]) == 1
     assert capsys.readouterr().err.startswith("dcread: HDF5 says: ")
-    monkeypatch.setattr(info, "run", by_us)
+    monkeypatch.setattr("dcread.survey.facts.info", by_us)
+    assert cli.main(["info", str(made.events)]) == 1
+    assert "RuntimeError: a mistake of ours" in capsys.readouterr().err
+    monkeypatch.setattr("dcread.hdf5_concat.concatenated_hdf5_data", by_us)
     with pytest.raises(RuntimeError, match="of ours"):
-        cli.main(["info", "x.rtdc"])
+        cli.main(["concat", "joined.rtdc", str(made.events)])
 
 
-def test_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit_:
-        cli.main(["nonsense"])
-    assert exit_.value.code == 2
-    assert "nonsense" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "about"),
+    [
+        (["nonsense"], "No such command 'nonsense'"),
+        (["info"], "Missing argument 'FILE...'"),
+        (["info", "x.rtdc", "--resume"], "--resume needs --output"),
+        (["info", "x.rtdc", "--output", "x.txt"], "does not end in .csv or .parquet"),
+        (["info", "x.rtdc", "--jobs", "0"], "--jobs"),
+        (["verify", "x.rtdc", "--timeout", "0"], "--timeout"),
+        (["flicker", "x.rtdc", "--max-frames", "-1"], "--max-frames"),
+        (["flicker", "x.rtdc", "--threshold", "-2"], "--threshold"),
+        (["demo", "--frames", "3"], "--frames"),
+        (["concat", "o.rtdc", "x.rtdc", "--features", "a,,b"], "empty name"),
+        (["concat", "--features", "image", "mask", "o.rtdc", "a.rtdc"], "image,mask"),
+    ],
+)
+def test_wrong_usage_is_one_line(
+    words: list[str], about: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(words) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    (line,) = said.err.splitlines()
+    assert line.startswith("dcread: ")
+    assert about in line
+    assert cli.main([*words, "--json"]) == 2
+    error = json.loads(capsys.readouterr().err)["error"]
+    assert set(error) == {"type", "message"}
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit_:
-        cli.main(["--version"])
-    assert exit_.value.code == 0
+    assert cli.main(["--version"]) == 0
     assert capsys.readouterr().out == f"dcread {dcread.__version__}\n"
 
 
 def test_output_may_be_closed(made: generate.DemoFiles) -> None:
-    command = f"'{sys.executable}' -m dcread.cli.main info '{made.events}' >&-"
+    command = f"'{sys.executable}' -m dcread info '{made.events}' >&-"
     done = subprocess.run(["sh", "-c", command], capture_output=True, check=True)
     assert done.stderr == b""
 
 
 def test_reader_of_our_output_may_go_away(made: generate.DemoFiles) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "dcread.cli.main", "info", str(made.events)],
+        [sys.executable, "-m", "dcread", "info", str(made.events)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     )

@@ -19,7 +19,7 @@ class Problem:
     ----------
     kind : str
         What it is: ``"log"``, ``"table"``, ``"attribute"``, ``"feature"``,
-        ``"basin"`` or ``"length"``.
+        ``"basin"``, ``"length"``, or ``"source"`` (of a concatenated file).
     name : str
         Its name in the file (the log's, the feature's, the basin's key, ...).
     reason : str

@@ -44,10 +44,12 @@ def concatenated_hdf5_data(
 ) -> HDF5Data:
     """Return a measurement that concatenates others without copying their data.
 
-    The features are virtual datasets: the inputs stay where they are and must not
-    change. What they were is stored, and checked whenever the concatenated file is
-    opened: a missing or changed input is an error, never zeros. An input that moved
-    together with the concatenated file is found beside it.
+    The features are virtual datasets: the inputs stay where they are. What they were
+    is stored, and checked whenever the concatenated file is opened: an input that is
+    missing, is another measurement, or has another number of events is an error, never
+    zeros. One that changed otherwise is read as it is now and stands in
+    `HDF5Data.problems`. An input that moved together with the concatenated file is
+    found beside it.
 
     Parameters
     ----------

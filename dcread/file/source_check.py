@@ -1,8 +1,10 @@
 """Whether the sources of a concatenated file are there and still fit.
 
 A source is looked for at its path, else by its name in the folder of the
-concatenated file. It is the same if size and modification time (to the microsecond)
+concatenated file. It is unchanged if size and modification time (to the microsecond)
 agree, and for another file (moved, copied) the identifier; or if the content does.
+One that changed otherwise is read as it is now, if it still is the same measurement
+with as many events: its owner may have added a log. That becomes a problem.
 """
 
 from __future__ import annotations
@@ -13,7 +15,8 @@ import re
 import stat
 from typing import TYPE_CHECKING
 
-from ..engine import open_file
+from ..engine import FileIdentity, open_file
+from ..engine.source import identity_of
 from ..errors import (
     DCReadError,
     FileChangedError,
@@ -22,9 +25,11 @@ from ..errors import (
     NotAFileError,
     PolicyError,
 )
-from ..problems import Problem
+from ..problems import Problem, text_of
 from ..sync.locks import h5_lock
+from .events import Events
 from .identifier import get_measurement_identifier
+from .policy import Policy
 from .source_records import (
     MAX_HASHED_BYTES,
     SOURCES,
@@ -36,7 +41,6 @@ from .source_records import (
 
 if TYPE_CHECKING:
     from ..engine import FileHandle
-    from .policy import Policy
 
 _MAX_NESTING = 8
 
@@ -77,10 +81,10 @@ def check_sources(
     *,
     folder: pathlib.Path | None = None,
 ) -> list[pathlib.Path]:
-    """Check that the sources of a concatenated file are there and unchanged.
+    """Check that the sources of a concatenated file are there, and still fit.
 
     Costs next to nothing for other files, and one ``stat`` a source for a
-    concatenated file.
+    concatenated file whose sources are unchanged.
 
     Parameters
     ----------
@@ -89,7 +93,8 @@ def check_sources(
     policy : Policy, optional
         Which paths the file may lead to; the default allows regular files.
     problems : list of Problem, optional
-        Where to put records that cannot be understood, instead of raising.
+        Where to put sources that changed and are read as they are now, and records
+        that cannot be understood; those raise an error if there is no list.
     folder : pathlib.Path, optional
         What "beside" means to the policy; the folder of the file by default.
 
@@ -103,7 +108,7 @@ def check_sources(
     FileMissingError
         If a source is neither at its path nor beside the concatenated file.
     FileChangedError
-        If a source is not the one that was concatenated.
+        If a source is another measurement, or has another number of events.
     NotAFileError, PolicyError, FormatError
         If a source is not a regular file, not allowed, or not understood.
     """
@@ -118,7 +123,7 @@ def check_sources(
         return []
     if folder is None and handle.path is not None:
         folder = handle.path.parent
-    check = _Check(policy, folder)
+    check = _Check(policy, folder, [] if problems is None else problems)
     found = [check.source(source, handle, _MAX_NESTING) for source in sources]
     _watch(handle, check, dict(zip(map(_real, found), sources, strict=True)))
     return found
@@ -157,12 +162,21 @@ class _Check:
         Which paths may be followed.
     folder : pathlib.Path or None
         Folder of the file that the caller opened.
+    problems : list of Problem
+        Where to put which sources changed.
     """
 
-    def __init__(self, policy: Policy | None, folder: pathlib.Path | None) -> None:
+    def __init__(
+        self,
+        policy: Policy | None,
+        folder: pathlib.Path | None,
+        problems: list[Problem],
+    ) -> None:
         self._policy = policy
         self._folder = folder
+        self._problems = problems
         self._looked_into: set[tuple[int, int]] = set()
+        self._compared: dict[tuple[Source, str], FileIdentity] = {}
 
     def source(self, source: Source, owner: FileHandle, nesting: int) -> pathlib.Path:
         """Return where a source is; raise an error if it is not what it was."""
@@ -190,7 +204,16 @@ class _Check:
     def same(self, source: Source, path: pathlib.Path, label: str) -> tuple[int, int]:
         """Raise an error unless a file is the source; return device and inode."""
         try:
-            return _compare(source, path, label)
+            status = os.stat(path)
+            if not stat.S_ISREG(status.st_mode):
+                raise NotAFileError(f"{label}: its source {path} is not a regular file")
+            now = identity_of(status)
+            key = (source, str(path))
+            if self._compared.get(key) != now:
+                change = _change(source, path, status, label)
+                if change:
+                    self._note(path, change)
+                self._compared[key] = now
         except DCReadError:
             raise
         except OSError as exc:
@@ -198,35 +221,54 @@ class _Check:
                 f"{label}: its source {path} cannot be read: {exc.strerror}; make it "
                 "readable, or concatenate again"
             ) from exc
+        return status.st_dev, status.st_ino
+
+    def _note(self, path: pathlib.Path, change: str) -> None:
+        reason = f"changed since it was concatenated ({change}); read as it is now"
+        note = Problem("source", str(path), reason)
+        if note not in self._problems:
+            self._problems.append(note)
 
 
-def _compare(source: Source, path: pathlib.Path, label: str) -> tuple[int, int]:
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):
-        raise NotAFileError(f"{label}: its source {path} is not a regular file")
-    if status.st_size != source.size:
-        raise _changed(
-            label, path, f"expected {source.size} bytes, found {status.st_size}"
-        )
+def _change(
+    source: Source, path: pathlib.Path, status: os.stat_result, label: str
+) -> str:
+    """Return how a source changed, or ""; raise FileChangedError if it is another."""
+    same_file = (status.st_dev, status.st_ino) == (source.device, source.inode)
+    same_size = status.st_size == source.size
     same_time = status.st_mtime_ns // 1000 == source.mtime_ns // 1000
-    if not same_time and not _same_content(source, path):
-        raise _changed(label, path, "it was written after it was concatenated")
-    key = (status.st_dev, status.st_ino)
-    if key != (source.device, source.inode):
-        _check_identifier(source, path, label)
-    return key
+    if same_file and same_size and same_time:
+        return ""
+    if same_size and not same_time and _same_content(source, path):
+        return ""
+    identifier, events = _measurement(path, label)
+    if identifier != source.identifier:
+        what = f"expected measurement {source.identifier}, found {identifier}"
+        raise _changed(label, path, what)
+    if same_size and same_time:
+        return ""
+    if events != source.events and source.events is not None:
+        what = f"expected {source.events} events, found {events}"
+        raise _changed(label, path, what)
+    if not same_file and identifier is None:
+        raise _changed(label, path, "another file, which has no measurement identifier")
+    if same_size:
+        return "written to since"
+    return f"{source.size:,} bytes then, {status.st_size:,} now"
 
 
-def _check_identifier(source: Source, path: pathlib.Path, label: str) -> None:
-    handle = open_file(path)
+def _measurement(path: pathlib.Path, label: str) -> tuple[str | None, int | None]:
+    """Return the identifier of a source and its number of events."""
+    try:
+        handle = open_file(path)
+    except FormatError as exc:
+        raise _changed(label, path, text_of(exc)) from exc
     try:
         with handle.using(), h5_lock:
-            found = get_measurement_identifier(handle.h5)
+            identifier = get_measurement_identifier(handle.h5)
+        return identifier, Events(handle, Policy(), []).length
     finally:
         handle.close()
-    if found != source.identifier:
-        what = f"expected measurement {source.identifier}, found {found}"
-        raise _changed(label, path, what)
 
 
 def _same_content(source: Source, path: pathlib.Path) -> bool:

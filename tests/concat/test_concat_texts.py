@@ -141,7 +141,10 @@ def test_basin_file_is_a_source_too(basined, join, tmp_path):
     join([y, y], path_out=out, features=["image"]).close()
     with h5py.File(beside, "r+") as h5:
         h5["events/deform"][0] = 7
-    with pytest.raises(errors.FileChangedError, match=r"beside\.rtdc"):
+    with HDF5Data(out) as data:
+        assert [one.name for one in data.problems] == [str(beside)]
+    beside.unlink()
+    with pytest.raises(errors.FileMissingError, match=r"beside\.rtdc"):
         HDF5Data(out)
 
 

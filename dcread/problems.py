@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -131,3 +133,12 @@ def one_line(what: object, limit: int = 400) -> str:
         text = "(empty)" if isinstance(what, str) else type(what).__name__
     text = _QUERY.sub(r"\1", text)
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn at the line that called this package, however deep in it we are."""
+    frame, level = inspect.currentframe(), 0
+    package = __name__.partition(".")[0]
+    while frame and frame.f_globals.get("__name__", "").partition(".")[0] == package:
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level + 1)

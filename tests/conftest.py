@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import pathlib
 import threading
@@ -68,6 +69,15 @@ def _open_files() -> set[pathlib.Path]:
 def open_files() -> Callable[[], set[pathlib.Path]]:
     """A function that returns the paths of all files that this process has open."""
     return _open_files
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """No cyclic garbage collection: only the last reference frees an object."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
 
 
 BAD = [

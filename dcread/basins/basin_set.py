@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import BasinError, BasinIdentifierMismatchError, ClosedError
 from ..file.policy import Policy
 from ..problems import Problem, one_line, placed
-from ..sync.once import alive
+from ..sync.weak import alive
 from .definition import BasinDefinition
 from .definitions import DroppedBasin
 from .entry import Source

@@ -11,8 +11,8 @@ from ..engine import FileHandle, open_file
 from ..errors import ClosedError
 from ..file.usable import usable_member
 from ..problems import one_line
+from ..sync.loading_cache import LoadingCache
 from ..sync.locks import h5_lock
-from ..sync.once import Once
 from .base import Basin, Features
 from .index_map import IntArray
 from .members import GroupView, rows_of
@@ -99,7 +99,7 @@ class Candidate:
         self._gate = Gate(confine)
         self.handle = _handle_of(basin, features, self._gate)
         self._nest = nest
-        self._once = Once()
+        self._once = LoadingCache()
         self.nested_failure = ""
 
     @contextlib.contextmanager

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..arrays.mapped_dataset import get_mapping_indices
 from ..errors import FormatError
 from ..problems import Problem
-from ..sync.once import Once
+from ..sync.loading_cache import LoadingCache
 from .dataset_group import OwnGroup, reader_of
 from .events import Events
 from .identifier import get_measurement_identifier
@@ -53,7 +53,7 @@ class Referrer:
         self.policy = policy
         self.problems = problems
         self.length_elsewhere: Callable[[], int] | None = None
-        self._once = Once()
+        self._once = LoadingCache()
 
     @property
     def events(self) -> Events:

@@ -14,8 +14,8 @@ from ..file.attributes import read_metadata
 from ..file.logs import read_logs
 from ..file.measurement_file import Referrer
 from ..file.tables import read_tables
+from ..sync.loading_cache import LoadingCache
 from ..sync.locks import h5_lock
-from ..sync.once import Once
 from .arguments import as_content, as_pixel_size
 
 NAMES = ("meta", "logs", "tables", "basins")
@@ -40,7 +40,7 @@ class Contents:
 
     def __init__(self, referrer: Referrer, state: Mapping[str, Any]) -> None:
         self._referrer = referrer
-        self._values = Once()
+        self._values = LoadingCache()
         self._as_read: dict[str, Any] = {}
         self._meta_changes = state.get("meta_changes") or {}
         self._given: set[str] = set()

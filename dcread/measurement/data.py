@@ -16,8 +16,9 @@ from ..file.measurement_file import Referrer
 from ..file.policy import Policy
 from ..file.source_check import check_sources
 from ..problems import Problem, as_format_error
+from ..sync.loading_cache import LoadingCache
 from ..sync.locks import PatientLock
-from ..sync.once import Once, weakly
+from ..sync.weak import weakly
 from . import display, origin
 from .arguments import as_policy, as_size, as_target
 from .basin_access import BasinAccess
@@ -155,7 +156,7 @@ class HDF5Data(
         self.index_mapping = state["index_mapping"]
         self._given_policy: Policy | None = state.get("policy")
         self._problems: list[Problem] = []
-        self._once = Once()
+        self._once = LoadingCache()
         self._handle = handle
         policy = as_policy(self._given_policy)
         origin.apply_policy(handle, policy)

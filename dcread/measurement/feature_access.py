@@ -14,7 +14,7 @@ from ..errors import FeatureNotFoundError
 if TYPE_CHECKING:
     from ..file.measurement_file import Referrer
     from ..images.image_cache import HDF5ImageCache, ImageCorrCache
-    from ..sync.once import Once
+    from ..sync.loading_cache import LoadingCache
     from .features import FeatureStore
 
 
@@ -24,7 +24,7 @@ class FeatureAccess:
     image_cache_size: int
     image_chunk_size: int
     _referrer: Referrer
-    _once: Once
+    _once: LoadingCache
 
     if TYPE_CHECKING:
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,9 +18,9 @@ from ..const import IMAGE_FEATURES
 from ..engine import DatasetReader, reader_for
 from ..errors import ClosedError, FeatureNotFoundError, FormatError, ShapeMismatchError
 from ..images.image_cache import HDF5ImageCache, ImageCorrCache
-from ..problems import as_format_error, as_name
+from ..problems import as_format_error, as_name, warn_caller
+from ..sync.loading_cache import LoadingCache
 from ..sync.locks import h5_lock
-from ..sync.once import Once
 
 if TYPE_CHECKING:
     from ..basins import BasinSet
@@ -52,7 +51,7 @@ class FeatureStore:
         self._referrer = referrer
         self._basins = basins
         self._image_settings = image_settings
-        self._once = Once()
+        self._once = LoadingCache()
 
     def names(self) -> list[str]:
         """Return the sorted names of the features.
@@ -122,9 +121,7 @@ class FeatureStore:
         view = self._view(name, obj, mapping)
         if view.ndim != 1:
             if self._referrer.events.get(name) is not None:
-                warnings.warn(
-                    f"Feature {name} not cached (possibly slow)", stacklevel=7
-                )
+                warn_caller(f"Feature {name} not cached (possibly slow)")
             return view
         return ScalarArray.share(np.asarray(view[:]))
 

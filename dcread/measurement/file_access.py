@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ClosedError
-from ..sync.once import Once
+from ..sync.loading_cache import LoadingCache
 from . import origin
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class FileAccess:
 
     _handle: FileHandle
     _target: Any
-    _once: Once
+    _once: LoadingCache
 
     @property
     def closed(self) -> bool:

@@ -11,7 +11,7 @@ from .packed_mapping import pack
 if TYPE_CHECKING:
     from ..engine import FileHandle
     from ..file.policy import Policy
-    from ..sync.once import Once
+    from ..sync.loading_cache import LoadingCache
     from .contents import Contents
 
 
@@ -22,7 +22,7 @@ class Pickled:
     image_chunk_size: int
     index_mapping: Any
     _target: Any
-    _once: Once
+    _once: LoadingCache
     _contents: Contents
     _given_policy: Policy | None
 

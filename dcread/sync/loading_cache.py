@@ -1,0 +1,422 @@
+"""A cache of values by key: each is loaded once, the least recently used leaves first.
+
+Threads share a cache. A value is loaded by one of them, which holds a lock of its own
+meanwhile (a *claim*); the others who want the value wait for that lock.
+
+An exception may come between any two instructions, out of a signal handler for
+instance, and a fork may stop the other threads for ever at any of theirs. So the
+tables can be used as they are after each single instruction: nobody waits for
+anything but locks, which such an exception frees; a claim that was left over is
+cleared away by the next one who meets it; and a sum is marked as unknown while the
+table that it is made from changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+import weakref
+from collections import OrderedDict, deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+from .background import BackgroundThread
+from .locks import BriefLock, PatientLock
+
+__all__ = ["LoadingCache"]
+
+T = TypeVar("T")
+_MISSING: Any = object()
+
+
+class _Claim(PatientLock):
+    """The keys that one thread loads; it holds this lock until they are loaded.
+
+    Attributes
+    ----------
+    values : dict
+        The loaded values, for the threads that waited for them.
+    weight : int
+        Weight of each value.
+    reserved : int
+        Weight that is reserved for all of them while they are loaded.
+    """
+
+    __slots__ = ("reserved", "values", "weight")
+
+    def __init__(self, weight: int) -> None:
+        super().__init__()
+        self.values: dict[Hashable, Any] = {}
+        self.weight = weight
+        self.reserved = 0
+
+
+class _Prefetch(NamedTuple):
+    """Keys to load in the background, in order."""
+
+    keys: deque[Hashable]
+    kept: frozenset[Hashable]
+    load: Callable[[Any], Any]
+    weight: int
+
+
+class _Loads(BriefLock):
+    """Loads under way; held by who looks at the tables of a cache or changes them.
+
+    A forked child has no loads under way: the threads that were loading are not there.
+
+    Attributes
+    ----------
+    claims : dict
+        The claim of each key that is being loaded.
+    prefetch : _Prefetch or None
+        Work for the background thread; None if it has nothing to do.
+    thread : BackgroundThread or None
+        The background thread that was started last.
+    """
+
+    __slots__ = ("claims", "prefetch", "thread")
+
+    def _renew(self) -> None:
+        super()._renew()
+        self.claims: dict[Hashable, _Claim] = {}
+        self.prefetch: _Prefetch | None = None
+        self.thread: BackgroundThread | None = None
+
+
+class LoadingCache:
+    """A cache that loads each value once, however many threads ask for it.
+
+    Parameters
+    ----------
+    limit : int, optional
+        Total weight of the values that may be held, those that are being loaded
+        included. The value that was used least recently leaves first. Without a
+        limit, nothing leaves by itself.
+
+    Notes
+    -----
+    A loader may ask for other keys, as long as the keys do not wait for each other in
+    a circle. It is called without any lock of the cache, but for the claim on its key,
+    and must not hold a reference to the owner of the cache.
+
+    Examples
+    --------
+    >>> cache = LoadingCache(limit=2)
+    >>> [cache.get(key, lambda: key * 10, weight=1) for key in (1, 2, 1, 3)]
+    [10, 20, 10, 30]
+    >>> [key in cache for key in (1, 2, 3)]
+    [True, False, True]
+    """
+
+    def __init__(self, limit: int | None = None) -> None:
+        self._limit = limit
+        self._values: dict[Hashable, Any] = {}  # looked up without the lock
+        self._weights: OrderedDict[Hashable, int] = OrderedDict()  # in order of use
+        self._total: int | None = 0  # of the weights; None: to be summed up
+        self._loads = _Loads()
+        self._closed = False
+
+    @property
+    def limit(self) -> int | None:
+        """Total weight that may be held; values that are too many leave at once."""
+        return self._limit
+
+    @limit.setter
+    def limit(self, limit: int | None) -> None:
+        with self._loads:
+            self._limit = limit
+            self._evict(0)
+
+    @property
+    def weight(self) -> int:
+        """Total weight of the values that are held or being loaded."""
+        with self._loads:
+            return self._held() + self._reserved()
+
+    def get(self, key: Hashable, load: Callable[[], T], weight: int = 0) -> T:
+        """Return the value of a key, loaded now if it is not held.
+
+        Parameters
+        ----------
+        key : hashable
+            Strings, numbers and tuples of such.
+        load : callable
+            Returns the value. What it raises is raised here; the next one who asks
+            for the key tries again.
+        weight : int
+            Weight of the value. One that is above the limit is returned, not held.
+        """
+        found = self._values.get(key, _MISSING)
+        if found is _MISSING:
+            found = self.get_many((key,), lambda _: (load(),), weight)[key]
+        elif self._limit is not None:
+            self._touch(key)
+        value: T = found
+        return value
+
+    def get_many(
+        self,
+        keys: Iterable[Hashable],
+        load: Callable[[list[Any]], Iterable[T]],
+        weight: int = 0,
+    ) -> dict[Any, T]:
+        """Return the values of several keys, loaded together where they are not held.
+
+        Parameters
+        ----------
+        keys : iterable of hashable
+            The keys.
+        load : callable
+            Given those keys that are neither held nor being loaded by another thread,
+            returns their values in order.
+        weight : int
+            Weight of each value.
+
+        Returns
+        -------
+        dict
+            The value of each key, in the order of the keys.
+        """
+        wanted = dict.fromkeys(keys, _MISSING)
+        missing = list(wanted)
+        while missing:
+            others = self._load(wanted, missing, load, weight)
+            for key, claim in others.items():
+                self._wait_for(key, claim)
+                wanted[key] = claim.values.get(key, _MISSING)
+            missing = [key for key, value in wanted.items() if value is _MISSING]
+        return wanted
+
+    def _load(
+        self,
+        wanted: dict[Hashable, Any],
+        missing: list[Hashable],
+        load: Callable[[list[Any]], Iterable[Any]],
+        weight: int,
+    ) -> dict[Hashable, _Claim]:
+        """Load what nobody loads; return the claims on what other threads load."""
+        others = {}
+        mine = _Claim(weight)
+        with mine:
+            try:
+                with self._loads:
+                    for key in missing:
+                        claim = self._loads.claims.setdefault(key, mine)
+                        if claim is not mine:
+                            others[key] = claim
+                        elif key in self._values:  # loaded a moment ago
+                            wanted[key] = self._values[key]
+                left = [
+                    key
+                    for key in missing
+                    if key not in others and wanted[key] is _MISSING
+                ]
+                if left:
+                    if self._limit is not None:
+                        self._make_room(mine, weight * len(left))
+                    mine.values = dict(zip(left, load(left), strict=True))
+                    wanted.update(mine.values)
+            finally:
+                self._finish(mine, missing)
+        return others
+
+    def _wait_for(self, key: Hashable, claim: _Claim) -> None:
+        """Wait until a key is loaded, or its loader failed."""
+        with claim:
+            self._finish(claim, (key,))  # an interrupt may have come before that
+
+    def _finish(self, claim: _Claim, keys: Iterable[Hashable]) -> None:
+        """Hold what was loaded and take the claim off keys; the caller holds it."""
+        with self._loads:
+            for key in keys:
+                if self._loads.claims.get(key) is claim:  # else it was dropped
+                    if key in claim.values:
+                        self._put(key, claim.values[key], claim.weight)
+                    del self._loads.claims[key]
+            claim.reserved = 0
+            if self._limit is not None:
+                self._evict(self._reserved())
+
+    def _make_room(self, claim: _Claim, weight: int) -> None:
+        """Reserve weight, as soon as the loads of other threads leave room for it."""
+        while True:
+            with self._loads:
+                reserved = self._reserved()
+                if self._evict(reserved + weight) or not reserved:
+                    claim.reserved = weight
+                    return
+                key, other = next(
+                    (key, other)
+                    for key, other in self._loads.claims.items()
+                    if other.reserved
+                )
+            self._wait_for(key, other)
+
+    def _put(self, key: Hashable, value: Any, weight: int) -> None:
+        if self._closed:
+            return
+        if self._limit is not None:
+            if weight > self._limit:
+                return
+            total = self._held() - self._weights.get(key, 0) + weight
+            self._total = None
+            self._weights[key] = weight  # first: no value is held without its weight
+            self._weights.move_to_end(key)
+            self._values[key] = value
+            self._total = total
+        else:
+            self._values[key] = value
+
+    def _held(self) -> int:
+        """Return the total weight of the values that are held."""
+        if self._total is None:
+            self._total = sum(self._weights.values())
+        return self._total
+
+    def _reserved(self) -> int:
+        """Return the total weight of the values that are being loaded."""
+        return sum(claim.reserved for claim in {*self._loads.claims.values()})
+
+    def _evict(self, weight: int) -> bool:
+        """Drop the least recently used values for a weight; False: still no room."""
+        limit = math.inf if self._limit is None else self._limit
+        while self._held() + weight > limit:
+            if not self._weights:
+                return False
+            self._drop(next(iter(self._weights)))
+        return True
+
+    def _drop(self, key: Hashable) -> None:
+        total = self._held()
+        self._total = None
+        self._values.pop(key, None)
+        self._total = total - self._weights.pop(key, 0)
+
+    def _touch(self, key: Hashable) -> None:
+        with self._loads, contextlib.suppress(KeyError):
+            self._weights.move_to_end(key)
+
+    def peek(self, key: Hashable, default: Any = None) -> Any:
+        """Return the value of a key if it is held; that is no use of it."""
+        return self._values.get(key, default)
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._values
+
+    def put(self, key: Hashable, value: object, weight: int = 0) -> None:
+        """Set the value of a key."""
+        with self._loads:
+            self._loads.claims.pop(key, None)
+            self._drop(key)
+            self._put(key, value, weight)
+            self._evict(self._reserved())
+
+    def drop(self, *keys: Hashable) -> None:
+        """Forget the values of keys; what is being loaded for them is not held."""
+        with self._loads:
+            for key in keys:
+                self._loads.claims.pop(key, None)
+                self._drop(key)
+
+    def clear(self) -> list[Any]:
+        """Forget all values; return them, for the owner to close."""
+        with self._loads:
+            values = list(self._values.values())
+            self.drop(*self._values, *self._weights, *self._loads.claims)
+        return values
+
+    def read_ahead(
+        self, keys: Sequence[Hashable], load: Callable[[Any], Any], weight: int = 0
+    ) -> None:
+        """Load keys in the background, as far as there is room for them.
+
+        None of `keys` is dropped for another one of them. Errors are passed over:
+        who asks for such a key gets them. A later call takes the place of this one.
+
+        Parameters
+        ----------
+        keys : sequence of hashable
+            In the order in which they will be used, the present one first.
+        load : callable
+            Given a key, returns its value.
+        weight : int
+            Weight of each value.
+        """
+        loads = self._loads
+        with loads:
+            if self._closed:
+                return
+            ending = loads.prefetch is None or not loads.thread
+            loads.prefetch = _Prefetch(deque(keys), frozenset(keys), load, weight)
+            if ending or not (loads.thread and loads.thread.alive):
+                work = functools.partial(_load_ahead, weakref.ref(self))
+                loads.thread = BackgroundThread(work)
+                with contextlib.suppress(RuntimeError):  # the interpreter exits
+                    loads.thread.start()
+
+    def _load_next(self) -> bool:
+        """Load the next key ahead; False if there is none."""
+        mine = _Claim(0)
+        with mine:
+            with self._loads:
+                prefetch = self._loads.prefetch
+                key = self._next_key(prefetch)
+                if prefetch is None or key is _MISSING:
+                    self._loads.prefetch = None
+                    return False
+                mine.weight = mine.reserved = prefetch.weight
+                self._loads.claims[key] = mine
+            try:
+                with contextlib.suppress(Exception):
+                    mine.values = {key: prefetch.load(key)}
+            finally:
+                self._finish(mine, (key,))
+        return True
+
+    def _next_key(self, prefetch: _Prefetch | None) -> Any:
+        """Return the next key to load ahead, with room for it, or `_MISSING`."""
+        while prefetch is not None and prefetch.keys:
+            key = prefetch.keys[0]
+            if key not in self._values and key not in self._loads.claims:
+                if not self._spare(prefetch):
+                    break
+                prefetch.keys.popleft()
+                return key
+            prefetch.keys.popleft()
+        return _MISSING
+
+    def _spare(self, prefetch: _Prefetch) -> bool:
+        """Make room for a value ahead, of values that are not wanted."""
+        if self._limit is None:
+            return True
+        missing = self._held() + self._reserved() + prefetch.weight - self._limit
+        leaving = []
+        for key, weight in self._weights.items():
+            if missing <= 0:
+                break
+            if key not in prefetch.kept:
+                leaving.append(key)
+                missing -= weight
+        if missing > 0:
+            return False
+        for key in leaving:
+            self._drop(key)
+        return True
+
+    def close(self) -> None:
+        """Forget all values for good and end what runs in the background."""
+        with self._loads:
+            self._closed = True
+            self._loads.prefetch = None
+            thread = self._loads.thread
+        if thread is not None:
+            thread.join()
+        self.clear()
+
+
+def _load_ahead(reference: Callable[[], LoadingCache | None]) -> None:
+    """Load what a cache wants ahead, for as long as it is there."""
+    while (cache := reference()) is not None and cache._load_next():
+        del cache

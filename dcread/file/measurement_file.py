@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,8 +36,8 @@ class Referrer:
         What the file may make us open.
     problems : list of Problem
         What could not be used.
-    length_elsewhere : callable or None
-        Returns the number of events where the file itself does not tell it.
+    length_elsewhere : int or None
+        Number of events that counts where the file itself does not tell it.
     """
 
     def __init__(
@@ -52,7 +51,7 @@ class Referrer:
         self.index_mapping = index_mapping
         self.policy = policy
         self.problems = problems
-        self.length_elsewhere: Callable[[], int] | None = None
+        self.length_elsewhere: int | None = None
         self._once = LoadingCache()
 
     @property
@@ -81,8 +80,8 @@ class Referrer:
 
     def _resolve(self) -> NDArray[np.integer[Any]]:
         length = self.raw_length
-        if length is None and self.length_elsewhere is not None:
-            length = self.length_elsewhere()
+        if length is None:
+            length = self.length_elsewhere
         try:
             return get_mapping_indices(self.index_mapping, size=length or 0)
         except MemoryError as exc:

@@ -1,45 +1,45 @@
-"""A measurement: one open file, its features, metadata, logs and basins."""
+"""A measurement: the features of a file and of the basins it refers to."""
 
 from __future__ import annotations
 
 import copy
+import copyreg
+import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
 
+import numpy as np
 from numpy.typing import NDArray
 
-from ..basins import BasinSet
+from ..basins import BasinStatus
+from ..basins import extract_basin_dicts as _extract_basin_dicts
+from ..const import PROTECTED_FEATURES
 from ..engine import FileHandle, open_file
+from ..errors import ClosedError, FeatureNotFoundError
 from ..file.measurement_file import Referrer
 from ..file.policy import Policy
 from ..file.source_check import check_sources
+from ..images.image_cache import HDF5ImageCache, ImageCorrCache
 from ..problems import Problem, as_format_error
 from ..sync.loading_cache import LoadingCache
 from ..sync.locks import PatientLock
-from ..sync.weak import weakly
-from . import display, origin
-from .arguments import as_policy, as_size, as_target
-from .basin_access import BasinAccess
-from .content_access import ContentAccess
-from .contents import Contents
-from .feature_access import FeatureAccess
-from .features import FeatureStore
-from .file_access import FileAccess
-from .image_chunks import aligned_chunk_size
-from .packed_mapping import unpack
-from .pickling import Pickled
-from .pipeline_id import PipelineIdentity
+from . import display, origin, pipeline_id
+from .arguments import as_pixel_size, as_policy, as_size, as_target
+from .basins import MeasurementBasins
+from .contents import NAMES, PIXEL_SIZE, Contents, nest
+from .features import FeatureStore, aligned_chunk_size
+from .packed_mapping import pack, unpack
 
 if TYPE_CHECKING:
     import h5py
 
+    from ..file.tables import Table
 
-class HDF5Data(
-    FileAccess, FeatureAccess, ContentAccess, BasinAccess, PipelineIdentity, Pickled
-):
-    """One measurement, as its file and the basins that it names give it.
+
+class HDF5Data:
+    """A measurement: the features in an .rtdc file and in the basins it refers to.
 
     Parameters
     ----------
@@ -68,8 +68,6 @@ class HDF5Data(
     ----------
     path : pathlib.Path, or what was given
         Absolute path of the file; the object itself for a file object.
-    image_cache_size, image_chunk_size : int
-        As above, `image_chunk_size` aligned.
     index_mapping
         As given.
 
@@ -117,13 +115,456 @@ class HDF5Data(
                 "policy": policy,
             }
         )
-        self.image_chunk_size = aligned_chunk_size(
-            self._referrer.events.get("image"), self.image_chunk_size
+        self._store.image_chunk_size = aligned_chunk_size(
+            self._referrer.events.get("image"), self._store.image_chunk_size
         )
         if not self._handle.owned and origin.is_writable(self._handle):
             # The owner may add features until the first one is asked for.
             self._referrer.refresh()
             self._problems.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        name = getattr(self.path, "name", None) or self._handle.label
+        mapped = self.index_mapping is not None
+        length = self._once.peek("len")
+        return display.one_line(str(name), length, closed=self.closed, mapped=mapped)
+
+    def _repr_html_(self) -> str:
+        return display.as_html(self)
+
+    def close(self) -> None:
+        """Close the file and its basins; twice is fine.
+
+        An h5py file of the caller stays open. Reads that are under way finish,
+        later ones raise `ClosedError`, those of views handed out before included.
+        """
+        self._handle.close()
+        self._release()
+
+    def _release(self) -> None:
+        self._store.clear()
+        self._basins.close()
+
+    def refresh(self) -> None:
+        """Look at the file again, for events that were written since it was opened.
+
+        What was changed by hand (such as `pixel_size`) stays. Views that were handed
+        out before are closed if the file changed; ask for them again.
+
+        Raises
+        ------
+        FileMissingError, FormatError
+            If the file is gone or damaged by now.
+        """
+        with self._lock:
+            self._raise_if_closed()
+            state = {**self._state(), "md5_5m": self._given_md5}
+            self._release()
+            self._set_up(origin.reopened(self._handle), state)
+
+    @property
+    def closed(self) -> bool:
+        """Whether the measurement, or the h5py file it was made of, is closed."""
+        return self._handle.closed
+
+    def _raise_if_closed(self) -> None:
+        if self.closed:
+            raise ClosedError(
+                f"{self._handle.label} is closed; open it again to read from it"
+            )
+
+    @property
+    def handle(self) -> FileHandle:
+        """The open file, as the engine has it."""
+        self._raise_if_closed()
+        return self._handle
+
+    @property
+    def h5(self) -> h5py.File:
+        """The open h5py file."""
+        return self._handle.h5
+
+    @property
+    def md5_5m(self) -> str:
+        """MD5 sum of the first 5 MiB of the file."""
+        self._raise_if_closed()
+        make = functools.partial(origin.checksum, self._handle, self._target)
+        return self._once.get("md5", make)
+
+    @md5_5m.setter
+    def md5_5m(self, md5_5m: str) -> None:
+        self._once.put("md5", md5_5m)
+
+    def __len__(self) -> int:
+        """Return the number of events, after index mapping."""
+        self._raise_if_closed()
+        return self._once.get("len", self._count)
+
+    def _count(self) -> int:
+        indices = self._referrer.mapping_indices()
+        return self.raw_length if indices is None else len(indices)
+
+    @property
+    def raw_length(self) -> int:
+        """Number of events before index mapping.
+
+        What most features have; where the file stores none itself, what its
+        attribute "experiment:event count" says, else what its basins have.
+        """
+        self._raise_if_closed()
+        length = self._referrer.raw_length
+        return self._basins.length if length is None else length
+
+    def mapping_indices(self) -> NDArray[np.integer[Any]] | None:
+        """Return the rows that `index_mapping` takes; None for all."""
+        self._raise_if_closed()
+        return self._referrer.mapping_indices()
+
+    def __getitem__(self, feat: str) -> Any:
+        """Return a feature, stored in the file or in one of its basins.
+
+        Parameters
+        ----------
+        feat : str
+            Name of the feature.
+
+        Returns
+        -------
+        HDF5ImageCache
+            For ``image``, ``image_bg`` (grey values) and ``mask`` (bool).
+        ndarray
+            For a scalar feature: shape (events,), read-only, read once.
+        FeatureView or MappedHDF5Dataset
+            For other features with several values an event: read when indexed.
+        Traces
+            For ``trace``: arrays of shape (events, samples) by name.
+        Contours
+            For ``contour``: a sequence of arrays of shape (points, 2).
+
+        Raises
+        ------
+        FeatureNotFoundError
+            If it is neither in the file nor in a basin; the reasons are named.
+        ShapeMismatchError, FormatError, PolicyError
+            If it is in the file but cannot be used.
+        BasinIdentifierMismatchError
+            If only basins of another measurement have it.
+        ClosedError
+            After `close`.
+        """
+        return self._features.get(feat)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self._features.names()
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the features."""
+        return iter(self.keys())
+
+    def keys(self) -> list[str]:
+        """Return the sorted names of the features, those of basins included."""
+        return list(self._features.names())
+
+    def get(self, feat: str, default: Any = None) -> Any:
+        """Return a feature, or `default` if there is none of that name."""
+        try:
+            return self[feat]
+        except FeatureNotFoundError:
+            return default
+
+    def values(self) -> Iterator[Any]:
+        """Iterate over the features; each is read when its turn comes."""
+        return (self[feat] for feat in self.keys())
+
+    def items(self) -> Iterator[tuple[str, Any]]:
+        """Iterate over names and features; each is read when its turn comes."""
+        return ((feat, self[feat]) for feat in self.keys())
+
+    @property
+    def features_scalar_frame(self) -> list[str]:
+        """Scalar features that apply to all events in a frame.
+
+        The members of `PROTECTED_FEATURES` that this measurement has, sorted;
+        what a pipeline copies over to processed data as it is.
+        """
+        return [feat for feat in self.keys() if feat in PROTECTED_FEATURES]
+
+    def get_image_cache(self, feat: str) -> HDF5ImageCache | None:
+        """Return the image cache of a feature, from the file or its basins.
+
+        Parameters
+        ----------
+        feat : str
+            Name of a feature with one image an event.
+
+        Returns
+        -------
+        HDF5ImageCache or None
+            The same object at each call; None if there is no such feature.
+
+        Raises
+        ------
+        ShapeMismatchError
+            If the feature has no images.
+        """
+        return self._features.image_cache(feat)
+
+    @property
+    def image(self) -> HDF5ImageCache | None:
+        """The images: shape (events, height, width), usually uint8."""
+        return self.get_image_cache("image")
+
+    @property
+    def image_bg(self) -> HDF5ImageCache | None:
+        """The background images, of the same shape and type as `image`."""
+        return self.get_image_cache("image_bg")
+
+    @property
+    def image_corr(self) -> ImageCorrCache | None:
+        """The images minus their background, int16 or wider."""
+        return self._features.image_corr()
+
+    @property
+    def mask(self) -> HDF5ImageCache | None:
+        """The masks: bool, of the same shape as `image`."""
+        return self.get_image_cache("mask")
+
+    @property
+    def image_num_chunks(self) -> int:
+        """Number of image chunks, given `image_chunk_size`."""
+        return -(-len(self) // self.image_chunk_size)
+
+    @property
+    def image_chunk_size(self) -> int:
+        """Images in a chunk of an image cache: a multiple of those in an HDF5 chunk."""
+        return self._store.image_chunk_size
+
+    @image_chunk_size.setter
+    def image_chunk_size(self, image_chunk_size: int) -> None:
+        self._store.image_chunk_size = image_chunk_size
+
+    @property
+    def image_cache_size(self) -> int:
+        """Chunks that an image cache holds at the most."""
+        return self._store.image_cache_size
+
+    @image_cache_size.setter
+    def image_cache_size(self, image_cache_size: int) -> None:
+        self._store.image_cache_size = image_cache_size
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """The metadata: Python values by ``section:name``; may be changed."""
+        return cast("dict[str, Any]", self._content.get("meta"))
+
+    @meta.setter
+    def meta(self, meta: dict[str, Any]) -> None:
+        self._content.put("meta", meta)
+
+    @property
+    def meta_nest(self) -> dict[str, Any]:
+        """The metadata as a dictionary of sections, as dclab has them.
+
+        A key without a colon, or with several, is kept under its own full name.
+        """
+        return nest(self.meta)
+
+    @property
+    def logs(self) -> dict[str, list[str]]:
+        """The logs: lists of lines by name; empty ones are left out."""
+        return cast("dict[str, list[str]]", self._content.get("logs"))
+
+    @logs.setter
+    def logs(self, logs: dict[str, list[str]]) -> None:
+        self._content.put("logs", logs)
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """The tables by name: 1-D columns by name, or an array without columns."""
+        return cast("dict[str, Table]", self._content.get("tables"))
+
+    @tables.setter
+    def tables(self, tables: dict[str, Table]) -> None:
+        self._content.put("tables", tables)
+
+    @property
+    def basins(self) -> list[dict[str, Any]]:
+        """The basin definitions in the order in which basins are asked."""
+        return cast("list[dict[str, Any]]", self._content.get("basins"))
+
+    @basins.setter
+    def basins(self, basins: list[dict[str, Any]]) -> None:
+        self._content.put("basins", basins)
+        self._basins.forget()
+        self._store.clear()
+
+    @property
+    def pixel_size(self) -> float:
+        """The pixel size in µm, 0 if unknown; setting it keeps 8 decimals."""
+        return cast("float", self.meta.get(PIXEL_SIZE, 0))
+
+    @pixel_size.setter
+    def pixel_size(self, pixel_size: float) -> None:
+        self.meta[PIXEL_SIZE] = as_pixel_size(pixel_size)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What could not be used of the file, and why; [] if all is well.
+
+        Asking for it looks at all parts of the file but the values of features;
+        basins are reported as far as they were asked for something. After `close`
+        it tells what was known.
+        """
+        if not self.closed:
+            self._referrer.events.look_at_all()  # what is wrong is noted
+            for name in NAMES:
+                self._contents.get(name)
+        return list(self._problems)
+
+    @staticmethod
+    def extract_basin_dicts(h5: h5py.Group, check: bool = True) -> list[dict[str, Any]]:
+        """Return the basin definitions of an open file, unsorted.
+
+        Parameters
+        ----------
+        h5 : h5py.Group
+            The open file.
+        check : bool
+            Leave out definitions that cannot be used.
+        """
+        return _extract_basin_dicts(h5, check=check)
+
+    def get_basin_data(self, index: int) -> tuple[Any, list[str], Any]:
+        """Return what one basin has itself (not the basins of the basin).
+
+        Parameters
+        ----------
+        index : int
+            Position in `basins`.
+
+        Returns
+        -------
+        group : h5py.Group, mapping or None
+            Datasets by name; None for a basin that is not available.
+        features : list of str
+            The names that it makes available.
+        index_mapping : int, slice, list, ndarray or None
+            Which of its rows belong to the events, the index mapping of this
+            measurement included.
+
+        Raises
+        ------
+        BasinIdentifierMismatchError
+            If it belongs to another measurement.
+        BasinError
+            If its index map cannot be used, or no feature has rows for all events.
+        IndexError
+            If there is no basin of that number.
+        ValueError
+            If its type is unknown, or an internal basin lists no features.
+        """
+        return self._open_basins.current.get_data(index)
+
+    def basin_status(self) -> list[BasinStatus]:
+        """Return a record for each basin: availability, location, reason, features.
+
+        Local basins are opened for it, remote ones are not contacted.
+        """
+        return self._open_basins.current.status()
+
+    def _get_basin_data_file(self, bn_dict: Mapping[str, Any]) -> tuple[Any, list[str]]:
+        """Return group and features of a file basin, ``(None, [])`` if it is away."""
+        return self._group_and_features({"type": "file", **bn_dict})
+
+    def _get_basin_data_internal(
+        self, bn_dict: Mapping[str, Any]
+    ) -> tuple[Any, list[str]]:
+        """Return group and features of an internal basin."""
+        return self._group_and_features({"type": "internal", **bn_dict})
+
+    def _group_and_features(self, bn_dict: Mapping[str, Any]) -> tuple[Any, list[str]]:
+        return self._open_basins.make([{**bn_dict, "mapping": None}]).get_group(0)
+
+    def get_ppid(self) -> str:
+        """Return the pipeline identifier of this data."""
+        return self.get_ppid_from_ppkw(
+            {"pixel_size": self.pixel_size, "index_mapping": self.index_mapping}
+        )
+
+    @classmethod
+    def get_ppid_code(cls) -> str:
+        """Return the code of HDF5 data, ``"hdf"``."""
+        return pipeline_id.CODE
+
+    @classmethod
+    def get_ppid_from_ppkw(cls, kwargs: Mapping[str, Any]) -> str:
+        """Return the pipeline identifier for keyword arguments.
+
+        Parameters
+        ----------
+        kwargs : mapping
+            ``pixel_size`` in µm (8 decimals count) and, optionally,
+            ``index_mapping``.
+        """
+        part = cls.get_ppid_index_mapping(kwargs.get("index_mapping"))
+        code = cls.get_ppid_code()
+        return pipeline_id.from_keywords(code, kwargs["pixel_size"], part)
+
+    @staticmethod
+    def get_ppid_index_mapping(index_mapping: Any) -> str:
+        """Return the pipeline identifier part for index mapping."""
+        return pipeline_id.index_mapping_part(index_mapping)
+
+    @staticmethod
+    def get_ppkw_from_ppid(dat_ppid: str) -> dict[str, Any]:
+        """Return the keyword arguments that a pipeline identifier names.
+
+        Raises
+        ------
+        ValueError
+            If it is not such an identifier or names a hashed index mapping.
+        """
+        return pipeline_id.to_keywords(dat_ppid)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what another process needs to open the same measurement.
+
+        No data, and of the metadata only what differs from the file.
+
+        Raises
+        ------
+        TypeError
+            If the file is not on disk.
+        """
+        return {**origin.pickled_origin(self.handle, self._target), **self._state()}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle what `__getstate__` returns, the index mapping in few bytes."""
+        state = dict(self.__getstate__())
+        state["index_mapping"] = pack(state.get("index_mapping"))
+        return copyreg.__newobj__, (type(self),), state  # type: ignore[attr-defined]
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "md5_5m": self._once.peek("md5"),
+            "image_cache_size": self.image_cache_size,
+            "image_chunk_size": self.image_chunk_size,
+            "index_mapping": self.index_mapping,
+            "len": self._once.peek("len"),
+            "policy": self._given_policy,
+            **self._contents.state(),
+        }
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         """Open the measurement that `__getstate__` describes.
@@ -151,8 +592,6 @@ class HDF5Data(
 
     def _set_up(self, handle: FileHandle, state: Mapping[str, Any]) -> None:
         self.path = origin.path_of(handle, self._target)
-        self.image_cache_size = state["image_cache_size"]
-        self.image_chunk_size = state["image_chunk_size"]
         self.index_mapping = state["index_mapping"]
         self._given_policy: Policy | None = state.get("policy")
         self._problems: list[Problem] = []
@@ -164,39 +603,23 @@ class HDF5Data(
             check_sources(handle, policy, self._problems)
         self._referrer = Referrer(handle, self.index_mapping, policy, self._problems)
         self._contents = Contents(self._referrer, state)
-        # By weak references, so that a forgotten measurement closes at once.
+        self._basins = MeasurementBasins(self._referrer, self._contents)
         self._store = FeatureStore(
-            self._referrer, weakly(self._basin_set), weakly(self.image_sizes)
+            self._referrer,
+            self._basins,
+            state["image_chunk_size"],
+            state["image_cache_size"],
         )
-        self._basin_sets: list[BasinSet] = []
-        self._referrer.length_elsewhere = weakly(self._basin_length)
-        self._referrer.mapping_indices()
+        if self.index_mapping is not None:
+            if self._referrer.raw_length is None:
+                self._referrer.length_elsewhere = self._basins.length
+            self._referrer.mapping_indices()
         self._given_md5: str | None = state.get("md5_5m")
         if self._given_md5 is not None:
             self._once.put("md5", self._given_md5)
         elif not handle.owned and origin.is_writable(handle):
             # The owner may change it while we read: take the sum of what it is now.
             self._once.put("md5", origin.checksum(handle, self._target))
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        name = getattr(self.path, "name", None) or self._handle.label
-        mapped = self.index_mapping is not None
-        length = self._once.peek("len")
-        return display.one_line(str(name), length, closed=self.closed, mapped=mapped)
-
-    def _repr_html_(self) -> str:
-        return display.as_html(self)
 
     @property
     def _features(self) -> FeatureStore:
@@ -208,60 +631,7 @@ class HDF5Data(
         self._raise_if_closed()
         return self._contents
 
-    def _basin_set(self) -> BasinSet:
+    @property
+    def _open_basins(self) -> MeasurementBasins:
         self._raise_if_closed()
-        return self._once.get(
-            "basins",
-            lambda: self._new_basins(self.basins, self._contents.dropped_basins()),
-        )
-
-    def _new_basins(
-        self, definitions: Sequence[Mapping[str, Any]], dropped: Sequence[Any] = ()
-    ) -> BasinSet:
-        self._raise_if_closed()
-        basins = BasinSet(
-            self._referrer,
-            definitions,
-            self._referrer.policy,
-            self._problems,
-            dropped=dropped,
-        )
-        self._basin_sets.append(basins)
-        return basins
-
-    def _basins_changed(self) -> None:
-        self._once.drop("basins", "raw")
-        self._store.clear()
-
-    def close(self) -> None:
-        """Close the file and its basins; twice is fine.
-
-        An h5py file of the caller stays open. Reads that are under way finish,
-        later ones raise `ClosedError`, those of views handed out before included.
-        """
-        self._handle.close()
-        self._release()
-
-    def _release(self) -> None:
-        self._store.clear()
-        self._once.drop("basins", "raw")
-        opened, self._basin_sets = self._basin_sets, []
-        for basins in opened:
-            basins.close()
-
-    def refresh(self) -> None:
-        """Look at the file again, for events that were written since it was opened.
-
-        What was changed by hand (such as `pixel_size`) stays. Views that were handed
-        out before are closed if the file changed; ask for them again.
-
-        Raises
-        ------
-        FileMissingError, FormatError
-            If the file is gone or damaged by now.
-        """
-        with self._lock:
-            self._raise_if_closed()
-            state = {**self._state(), "md5_5m": self._given_md5}
-            self._release()
-            self._set_up(origin.reopened(self._handle), state)
+        return self._basins

@@ -23,8 +23,9 @@ from ..sync.loading_cache import LoadingCache
 from ..sync.locks import h5_lock
 
 if TYPE_CHECKING:
-    from ..basins import BasinSet
+    from ..file.event_dataset import OwnFeature
     from ..file.measurement_file import Referrer
+    from .basins import MeasurementBasins
 
 T = TypeVar("T")
 
@@ -36,21 +37,23 @@ class FeatureStore:
     ----------
     referrer : Referrer
         The open file.
-    basins : callable
-        Returns its basins; called when the file itself does not have a feature.
-    image_settings : callable
-        Returns ``(image_chunk_size, image_cache_size)``.
+    basins : MeasurementBasins
+        Asked when the file itself does not have a feature.
+    image_chunk_size, image_cache_size : int
+        Images in a chunk of an image cache, and chunks in the cache; may be set.
     """
 
     def __init__(
         self,
         referrer: Referrer,
-        basins: Callable[[], BasinSet],
-        image_settings: Callable[[], tuple[int, int]],
+        basins: MeasurementBasins,
+        image_chunk_size: int,
+        image_cache_size: int,
     ) -> None:
         self._referrer = referrer
         self._basins = basins
-        self._image_settings = image_settings
+        self.image_chunk_size = image_chunk_size
+        self.image_cache_size = image_cache_size
         self._once = LoadingCache()
 
     def names(self) -> list[str]:
@@ -62,7 +65,7 @@ class FeatureStore:
         return self._once.get("names", self._find_names)
 
     def _find_names(self) -> list[str]:
-        return sorted({*self._referrer.events.names, *self._basins().features()})
+        return sorted({*self._referrer.events.names, *self._basins.current.features()})
 
     def get(self, name: str) -> Any:
         """Return a feature: see ``HDF5Data.__getitem__``."""
@@ -103,11 +106,10 @@ class FeatureStore:
                 f"{self._referrer.handle.label}: feature '{name}' has shape "
                 f"{view.shape}, expected images (events, height, width)"
             )
-        chunk_size, cache_size = self._image_settings()
         return HDF5ImageCache(
             view,
-            chunk_size=chunk_size,
-            cache_size=cache_size,
+            chunk_size=self.image_chunk_size,
+            cache_size=self.image_cache_size,
             boolean=name == "mask",
         )
 
@@ -129,7 +131,7 @@ class FeatureStore:
         """Return a dataset-like object or group, and the rows to take of it."""
         feature = self._referrer.events.get(name)
         if feature is None or feature.absent:
-            return self._basins().find(name)
+            return self._basins.current.find(name)
         feature.check()
         rows = self._referrer.mapping_indices()
         if feature.shape is None:
@@ -175,7 +177,7 @@ class FeatureStore:
             for one in self._referrer.problems
             if one.kind == "feature" and one.name == "/events"
         ]
-        reasons += self._basins().reasons(name)
+        reasons += self._basins.current.reasons(name)
         why = "; ".join(reasons) or f"there are {self.names()}"
         return FeatureNotFoundError(
             f"Feature '{name}' not found in {label}: it is not stored here; {why}"
@@ -187,6 +189,28 @@ class FeatureStore:
             close = getattr(value, "close", None)
             if close is not None:
                 close()
+
+
+def aligned_chunk_size(image: OwnFeature | None, wanted: int) -> int:
+    """Return the number of images in a cache chunk.
+
+    Parameters
+    ----------
+    image : OwnFeature or None
+        The file's own images, mapped or not; images in a basin, and contiguous ones,
+        have no say.
+    wanted : int
+        How many there should be at the most.
+
+    Returns
+    -------
+    int
+        A multiple of the images in an HDF5 chunk, not above `wanted`; one such
+        chunk if that is larger.
+    """
+    if image is None or not image.chunks:
+        return wanted
+    return max(wanted // image.chunks[0], 1) * image.chunks[0]
 
 
 def _is_group(obj: Any) -> bool:

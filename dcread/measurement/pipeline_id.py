@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import numbers
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -80,50 +79,3 @@ def _mapping_of(part: str) -> int | slice | None:
     if ends is None:
         return int(part)
     return slice(*(None if end == "n" else int(end) for end in ends.groups()))
-
-
-class PipelineIdentity:
-    """The identifier methods of `HDF5Data`."""
-
-    pixel_size: Any
-    index_mapping: Any
-
-    def get_ppid(self) -> str:
-        """Return the pipeline identifier of this data."""
-        return self.get_ppid_from_ppkw(
-            {"pixel_size": self.pixel_size, "index_mapping": self.index_mapping}
-        )
-
-    @classmethod
-    def get_ppid_code(cls) -> str:
-        """Return the code of HDF5 data, ``"hdf"``."""
-        return CODE
-
-    @classmethod
-    def get_ppid_from_ppkw(cls, kwargs: Mapping[str, Any]) -> str:
-        """Return the pipeline identifier for keyword arguments.
-
-        Parameters
-        ----------
-        kwargs : mapping
-            ``pixel_size`` in µm (8 decimals count) and, optionally,
-            ``index_mapping``.
-        """
-        part = cls.get_ppid_index_mapping(kwargs.get("index_mapping"))
-        return from_keywords(cls.get_ppid_code(), kwargs["pixel_size"], part)
-
-    @staticmethod
-    def get_ppid_index_mapping(index_mapping: Any) -> str:
-        """Return the pipeline identifier part for index mapping."""
-        return index_mapping_part(index_mapping)
-
-    @staticmethod
-    def get_ppkw_from_ppid(dat_ppid: str) -> dict[str, Any]:
-        """Return the keyword arguments that a pipeline identifier names.
-
-        Raises
-        ------
-        ValueError
-            If it is not such an identifier or names a hashed index mapping.
-        """
-        return to_keywords(dat_ppid)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -23,13 +22,3 @@ def alive(reference: Callable[[], T | None]) -> T:
     if found is None:
         raise ClosedError("the measurement is gone; keep it as long as you read it")
     return found
-
-
-def weakly(method: Callable[[], T]) -> Callable[[], T]:
-    """Return a bound method that does not keep its object alive."""
-    reference = weakref.WeakMethod(method)
-
-    def call() -> T:
-        return alive(reference)()
-
-    return call

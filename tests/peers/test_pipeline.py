@@ -77,7 +77,7 @@ def test_same_output(
     assert len(workers) < len(run.witnesses), "the parent process read nothing"
     for seen in run.witnesses:
         assert seen["by"].startswith("dcread.")
-        assert seen["slots"] == "dcread.hdf5_data"
+        assert seen["slots"] == "dcread.measurement.data"
         assert seen["genuine"] == []
 
 

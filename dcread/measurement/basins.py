@@ -1,0 +1,77 @@
+"""The basins of a measurement: one set, made when it is first asked for."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..basins import BasinSet
+from ..basins.open_basin import Ask
+from ..errors import DCReadError
+from ..file.measurement_file import Referrer
+from ..sync.loading_cache import LoadingCache
+from .contents import Contents
+
+
+class MeasurementBasins:
+    """The set of basins that the definitions of a measurement name.
+
+    Parameters
+    ----------
+    referrer : Referrer
+        The open file.
+    contents : Contents
+        Holds the definitions.
+    """
+
+    def __init__(self, referrer: Referrer, contents: Contents) -> None:
+        self._referrer = referrer
+        self._contents = contents
+        self._once = LoadingCache()
+        self._made: list[BasinSet] = []
+
+    @property
+    def current(self) -> BasinSet:
+        """The basins of the definitions as they are now."""
+        return self._once.get("current", self._make_current)
+
+    def _make_current(self) -> BasinSet:
+        definitions = self._contents.get("basins")
+        return self.make(definitions, self._contents.dropped_basins())
+
+    def make(
+        self, definitions: Sequence[Mapping[str, Any]], dropped: Sequence[Any] = ()
+    ) -> BasinSet:
+        """Return a set for other definitions; it is closed together with the rest."""
+        referrer = self._referrer
+        basins = BasinSet(
+            referrer, definitions, referrer.policy, referrer.problems, dropped=dropped
+        )
+        self._made.append(basins)
+        return basins
+
+    @property
+    def length(self) -> int:
+        """Number of events that the basins have; 0 if they do not tell."""
+        return self._once.get("length", self._find_length)
+
+    def _find_length(self) -> int:
+        basins = self.current
+        with contextlib.suppress(DCReadError):
+            for name in sorted(basins.features()):
+                found = basins.search(Ask(name))
+                if found is not None:
+                    return found.rows
+        return 0
+
+    def forget(self) -> None:
+        """Make a new set at the next request, since the definitions changed."""
+        self._once.drop("current", "length")
+
+    def close(self) -> None:
+        """Close all basins."""
+        self.forget()
+        made, self._made = self._made, []
+        for basins in made:
+            basins.close()

@@ -101,7 +101,7 @@ def test_basin_with_unusable_map_is_not_available(
     )
     record = open_basins(path).status("raw data")
     assert record.available is False
-    assert "whole numbers" in record.reason
+    assert "integers" in record.reason
 
 
 def test_signatures_in_urls_are_shown_nowhere(

@@ -13,12 +13,14 @@ PYTHON ?= $(shell for p in $(candidates); do \
 VENV ?= .venv
 FILE ?=
 PYTEST_ARGS ?=
+FUZZ_SECONDS ?= 30
+SEED ?=
 
 python := $(VENV)/bin/python
 pip := $(python) -m pip --disable-pip-version-check
 sources := $(wildcard dcread_ext/*.pyx dcread_ext/*.h dcread_ext/*.c) CMakeLists.txt pyproject.toml
 
-.PHONY: demo test lint types docs bench sanitize dist clean help
+.PHONY: demo test lint types docs bench fuzz sanitize dist clean help
 
 demo: $(VENV)/plot.stamp ## make a measurement (or take FILE=...), read it, draw a picture
 	$(VENV)/bin/dcread demo $(if $(FILE),"$(FILE)")
@@ -41,6 +43,9 @@ docs: $(VENV)/docs.stamp ## build the documentation, warnings are errors
 bench: $(VENV)/bench.stamp ## measure against the peers and print the table of ratios
 	$(python) -m benchmarks.report
 
+fuzz: $(VENV)/test.stamp ## read random and damaged files, FUZZ_SECONDS for each kind
+	$(python) -m tests.fuzz --seconds $(FUZZ_SECONDS) $(if $(SEED),--seed $(SEED))
+
 sanitize: $(VENV)/test.stamp ## run the kernels under address and undefined-behaviour checks
 	PYTHON="$(abspath $(python))" bash tests/kernels/sanitize.sh
 
@@ -49,7 +54,7 @@ dist: $(VENV)/venv.stamp ## build sdist and wheel into dist/
 	$(python) -m build --outdir dist .
 
 clean: ## remove what make has made, the environment too
-	rm -rf "$(VENV)" build dist demo-output docs/_build docs/reference/generated
+	rm -rf "$(VENV)" build dist demo-output fuzz-failures docs/_build docs/reference/generated
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 help: ## show this

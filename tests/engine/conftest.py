@@ -20,18 +20,14 @@ from dcread.engine.kernels import fletcher32
 DEFLATE, SHUFFLE, FLETCHER32, LZF, ZSTD = 1, 2, 3, 32000, 32015
 
 
-def make_dataset(
-    path: pathlib.Path,
-    data: np.ndarray,
-    chunks: tuple[int, ...] | None = None,
-    filters: tuple[int, ...] = (),
+def creation_plist(
+    chunks: tuple[int, ...] | None,
+    filters: tuple[int, ...],
     *,
-    write: bool = True,
-    maxshape: tuple[int | None, ...] | None = None,
-    fill: Any = None,
-    **file_options: Any,
-) -> pathlib.Path:
-    """Write dataset ``x`` with filters in exactly this order."""
+    fill: Any,
+    dtype: np.dtype[Any],
+) -> h5py.h5p.PropDCID:
+    """Return how to create a dataset with filters in exactly this order."""
     plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     if chunks is not None:
         plist.set_chunk(chunks)
@@ -47,7 +43,23 @@ def make_dataset(
         else:
             plist.set_filter(number, h5py.h5z.FLAG_OPTIONAL)
     if fill is not None:
-        plist.set_fill_value(np.array(fill, data.dtype))
+        plist.set_fill_value(np.array(fill, dtype))
+    return plist
+
+
+def make_dataset(
+    path: pathlib.Path,
+    data: np.ndarray,
+    chunks: tuple[int, ...] | None = None,
+    filters: tuple[int, ...] = (),
+    *,
+    write: bool = True,
+    maxshape: tuple[int | None, ...] | None = None,
+    fill: Any = None,
+    **file_options: Any,
+) -> pathlib.Path:
+    """Write dataset ``x`` with filters in exactly this order."""
+    plist = creation_plist(chunks, filters, fill=fill, dtype=data.dtype)
     with h5py.File(path, "w", **file_options) as h5:
         limits = [
             h5py.h5s.UNLIMITED if n is None else n for n in maxshape or data.shape

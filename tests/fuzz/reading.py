@@ -1,0 +1,262 @@
+# ruff: noqa: B023  (what reads is called at once)
+"""Child process of the mutation fuzzer: reads everything in the files it is told.
+
+Each line of its input is a JSON list ``[reader, path]``; the answer is one line of JSON
+that says for each thing in the file its digest, or the error that reading it raised.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import hashlib
+import json
+import pathlib
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import h5py
+import hdf5plugin  # noqa: F401  (h5py needs its filters)
+import numpy as np
+
+from dcread import DCReadError, HDF5Data
+
+MEMORY = 3 << 30
+CPU_SECONDS = 3
+"""What one file may take; a whole one takes 0.03."""
+WHOLE = 64 << 20
+"""Larger arrays, which a damaged file may claim, are read at both ends only."""
+
+Answers = dict[str, str]
+LOUD, FOREIGN = "error: ", "FOREIGN: "
+
+
+def main() -> None:
+    """Answer until the input ends."""
+    faulthandler.enable()
+    if hasattr(signal, "SIGXCPU"):
+        faulthandler.register(signal.SIGXCPU, chain=True)
+    limit_memory()
+    warnings.simplefilter("ignore")
+    readers = {"dcread": read_by_dcread, "h5py": read_by_h5py}
+    for line in sys.stdin:
+        reader, path = json.loads(line)
+        limit_time()
+        answers = readers[reader](pathlib.Path(path))
+        sys.stdout.write(json.dumps(answers) + "\n")
+        sys.stdout.flush()
+
+
+def limit_memory() -> None:
+    """Bound the memory that this process can take, where the system can."""
+    with contextlib.suppress(ImportError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+def limit_time() -> None:
+    """Bound the work for the next file, where the system can: SIGXCPU ends it."""
+    with contextlib.suppress(ImportError):
+        import resource
+
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        end = int(usage.ru_utime + usage.ru_stime) + 1 + CPU_SECONDS
+        resource.setrlimit(resource.RLIMIT_CPU, (end, resource.RLIM_INFINITY))
+
+
+def note(answers: Answers, name: str, read: Callable[[], Any]) -> None:
+    """Keep the digest of a value, or its error."""
+    with noting(answers, name):
+        answers[name] = digest(read())
+
+
+@contextlib.contextmanager
+def noting(answers: Answers, name: str) -> Iterator[None]:
+    """Keep an error; one beyond the family with the place where it was raised."""
+    try:
+        yield
+    except DCReadError as exc:
+        answers[name] = f"{LOUD}{type(exc).__name__}"
+    except Exception as exc:
+        frames = traceback.extract_tb(exc.__traceback__)
+        places = [f"{pathlib.Path(f.filename).name}:{f.name}" for f in frames]
+        inner = [p for p in places if "reading.py" not in p]
+        where = " < ".join(inner[-1:-4:-1])
+        answers[name] = f"{FOREIGN}{type(exc).__name__} at {where}: {exc!s:.100}"
+
+
+def digest(value: Any) -> str:
+    """Return what tells a value from all others."""
+    if isinstance(value, np.ndarray) and not value.dtype.hasobject:
+        what = f"{value.dtype.str} {value.dtype.names} {value.shape}"
+        raw = np.ascontiguousarray(value).tobytes()
+        return f"{what} {hashlib.sha1(raw).hexdigest()[:16]}"
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    text = repr(value)
+    return (
+        text
+        if len(text) < 60
+        else hashlib.sha1(text.encode("utf-8", "replace")).hexdigest()
+    )
+
+
+def content(view: Any) -> np.ndarray:
+    """Return an array, or its ends if it claims to be large."""
+    if np.prod(view.shape, dtype=object) * view.dtype.itemsize <= WHOLE:
+        return np.asarray(view[:])
+    return np.concatenate([np.asarray(view[:2]), np.asarray(view[-2:])])
+
+
+def read_by_dcread(path: pathlib.Path) -> Answers:
+    """Read everything through the public interface."""
+    answers: Answers = {}
+    with noting(answers, "open"), HDF5Data(path) as hd:
+        note(answers, "len", lambda: len(hd))
+        names: list[str] = []
+        with noting(answers, "features"):
+            names = hd.keys()
+        for name in names:
+            with noting(answers, f"events/{name}"):
+                feature(answers, name, hd[name])
+        note_items(answers, "meta", lambda: hd.meta)
+        note_items(answers, "logs", lambda: hd.logs)
+        with noting(answers, "tables"):
+            for name, table in hd.tables.items():
+                note_items(answers, f"tables/{name}", lambda: table)
+        for name in (
+            "image_corr",
+            "pixel_size",
+            "meta_nest",
+            "basins",
+            "features_scalar_frame",
+        ):
+            answers_of_no_judge(answers, name, lambda: getattr(hd, name))
+        answers_of_no_judge(answers, "get_ppid", hd.get_ppid)
+        answers_of_no_judge(answers, "basin_status", hd.basin_status)
+        answers_of_no_judge(answers, "repr", lambda: [repr(hd), hd._repr_html_()])
+        with noting(answers, "problems"):
+            problems = [str(problem) for problem in hd.problems]
+            answers["problems"] = "; ".join(problems)[:5000]
+    return answers
+
+
+def answers_of_no_judge(answers: Answers, name: str, read: Callable[[], Any]) -> None:
+    """Keep only an error of what follows from the rest."""
+    with noting(answers, name):
+        value = read()
+        if name == "image_corr" and value is not None and len(value):
+            value[len(value) // 2]
+
+
+def note_items(answers: Answers, kind: str, read: Callable[[], Any]) -> None:
+    """Keep each item of a dictionary."""
+    with noting(answers, kind):
+        for name, value in read().items():
+            note(answers, f"{kind}/{name}", lambda: value)
+
+
+def feature(answers: Answers, name: str, found: Any) -> None:
+    """Keep a feature, member by member where it has members."""
+    if name == "trace":
+        for trace in found:
+            note(answers, f"events/trace/{trace}", lambda: content(found[trace]))
+    elif name == "contour":
+        for event in range(min(len(found), 40)):
+            note(answers, f"events/contour/{event}", lambda: found[event])
+    else:
+        answers[f"events/{name}"] = digest(content(found))
+
+
+def read_by_h5py(path: pathlib.Path) -> Answers:
+    """Read the same by h5py, under the same names."""
+    answers: Answers = {}
+    with noting(answers, "open"), h5py.File(path, "r") as h5:
+        with noting(answers, "features"):
+            judge_events(answers, h5)
+        with noting(answers, "meta"):
+            for name in h5.attrs:
+                note(answers, f"meta/{plain(name)}", lambda: plain(h5.attrs[name]))
+        for group in ("logs", "tables"):
+            with noting(answers, group):
+                for name in h5.get(group, ()):
+                    judge_text(answers, f"{group}/{name}", h5)
+    return answers
+
+
+def judge_events(answers: Answers, h5: h5py.File) -> None:
+    """Keep own features and those of basins."""
+    for name in h5["events"]:
+        with noting(answers, f"events/{name}"):
+            member = h5["events"][name]
+            if isinstance(member, h5py.Group):
+                for inner in member:
+                    note(
+                        answers,
+                        f"events/{name}/{inner}",
+                        lambda: content(member[inner]),
+                    )
+            else:
+                note(answers, f"events/{name}", lambda: shown(name, content(member)))
+    for key in h5.get("basins", ()):
+        with noting(answers, f"basins/{key}"):
+            lines = [one.decode() for one in h5["basins"][key][()].tolist()]
+            judge_basin(answers, h5, json.loads("\n".join(lines)))
+
+
+def judge_basin(answers: Answers, h5: h5py.File, definition: dict[str, Any]) -> None:
+    """Keep what a basin adds."""
+    with contextlib.ExitStack() as stack:
+        if definition["type"] == "internal":
+            group = h5[definition["paths"][0]]
+        else:
+            folder = pathlib.Path(h5.filename).parent
+            path = folder / definition["paths"][0]
+            group = stack.enter_context(h5py.File(path))["events"]
+        mapping = definition.get("mapping", "same")
+        rows = slice(None) if mapping == "same" else h5["events"][mapping][()]
+        for name in definition["features"] or group:
+            if f"events/{name}" not in answers:
+                note(
+                    answers,
+                    f"events/{name}",
+                    lambda: shown(name, group[name][()][rows]),
+                )
+
+
+def shown(name: str, array: np.ndarray) -> np.ndarray:
+    """Return what dcread shows of an array."""
+    return array != 0 if name == "mask" else array
+
+
+def judge_text(answers: Answers, name: str, h5: h5py.File) -> None:
+    """Keep a log, or the columns of a table."""
+    with noting(answers, name):
+        h5ds = h5[name]
+        if name.startswith("logs"):
+            note(answers, name, lambda: [plain(line) for line in h5ds[()].tolist()])
+        else:
+            table = h5ds[()]
+            for column in table.dtype.names:
+                note(answers, f"{name}/{column}", lambda: table[column])
+
+
+def plain(value: Any) -> Any:
+    """Return an attribute or a line as Python has it."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if isinstance(value, str):
+        raw = value.encode("utf-8", "surrogateescape")
+        return raw.decode("utf-8", "replace")
+    if isinstance(value, np.generic):
+        return plain(value.item())
+    return value
+
+
+if __name__ == "__main__":
+    main()

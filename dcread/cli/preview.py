@@ -6,8 +6,21 @@ import pathlib
 
 import click
 
+from ..survey import shown
 from . import options
 from .screen import Screen
+
+FORMATS = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+
+
+def _picture(
+    ctx: click.Context, param: click.Parameter, value: pathlib.Path | None
+) -> pathlib.Path | None:
+    if value is not None and value.suffix.lower() not in FORMATS:
+        raise click.BadParameter(
+            f"'{value}' does not end in one of the formats {', '.join(FORMATS)}"
+        )
+    return value
 
 
 @click.command(
@@ -19,24 +32,32 @@ from .screen import Screen
     "--output",
     type=options.PATH,
     metavar="PICTURE",
-    help="Where the picture goes [default: FILE's name, .png, in this folder].",
+    callback=_picture,
+    help="Where the picture goes: .png, .svg, .pdf, .jpg, .tif or .webp "
+    "[default: FILE's name, .png, in this folder].",
 )
 @options.overwrite
 @options.quiet
 def command(
     file: str, output: pathlib.Path | None, overwrite: bool, quiet: bool
 ) -> int:
-    """Draw some cells of a measurement, with the outlines of their masks."""
-    from ..demo.picture import draw_preview
+    """Draw some cells of a measurement, with the outlines of their masks.
+
+    Without images there are plots of other features and the metadata. The exit status
+    is 1 if something cannot be read; the rest is drawn.
+    """
+    from ..demo.preview import draw_preview
 
     screen = Screen(quiet=quiet)
-    target = (output or pathlib.Path(f"{pathlib.Path(file).stem}.png")).absolute()
+    target = output or pathlib.Path(f"{pathlib.PurePath(shown(file)).stem}.png")
     try:
-        draw_preview(file, target)
+        drawn = draw_preview(file, target, overwrite=overwrite)
     except ImportError as error:
         raise ImportError(
             "a preview needs matplotlib (pip install 'dcread[plot]')"
         ) from error
+    for problem in drawn.problems:
+        screen.fail(problem)
     if not quiet:
-        screen.say(str(target))
-    return 0
+        screen.say(str(drawn.path))
+    return 1 if drawn.problems else 0

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from .examine import Record, examine
+from .examine import Record, examine, require_measurement
 from .inputs import Input, find_inputs, is_url, shown
 from .run import examine_all
 
@@ -17,5 +17,6 @@ __all__ = [
     "examine_all",
     "find_inputs",
     "is_url",
+    "require_measurement",
     "shown",
 ]

@@ -26,7 +26,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> generate.DemoFiles:
     return generate.make_measurement(tmp_path_factory.mktemp("cli"), frames=120)
 
 
-def damage(path: pathlib.Path, dataset: str, *chunks: int) -> None:
+def _damage(path: pathlib.Path, dataset: str, *chunks: int) -> None:
     """Flip one bit in the middle of some chunks."""
     with h5py.File(path) as h5:
         found = [h5[dataset].id.get_chunk_info(chunk) for chunk in chunks]
@@ -39,6 +39,12 @@ def damage(path: pathlib.Path, dataset: str, *chunks: int) -> None:
 
 
 @pytest.fixture
+def damage() -> Callable[..., None]:
+    """A function that flips one bit in the middle of chunks of a dataset."""
+    return _damage
+
+
+@pytest.fixture
 def folder(made: generate.DemoFiles, tmp_path: pathlib.Path) -> pathlib.Path:
     """A folder with what users have: good, damaged, foreign, lost, empty, odd names."""
     place = tmp_path / "data"
@@ -46,7 +52,7 @@ def folder(made: generate.DemoFiles, tmp_path: pathlib.Path) -> pathlib.Path:
     shutil.copy(made.recording, place / "good.rtdc")
     shutil.copy(made.continuation, place / "day 2" / "Blut-größe-血液.rtdc")
     bad = pathlib.Path(shutil.copy(made.recording, place / "bad.rtdc"))
-    damage(bad, "events/image", 1)
+    _damage(bad, "events/image", 1)
     lost = pathlib.Path(shutil.copy(made.events, place / "lost.rtdc"))
     with h5py.File(lost, "a") as h5:
         del h5["basins"]

@@ -15,11 +15,6 @@ from dcread.cli import main as cli
 from dcread.demo import generate
 
 
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> generate.DemoFiles:
-    return generate.make_measurement(tmp_path_factory.mktemp("cli"), frames=120)
-
-
 def test_info(made: generate.DemoFiles, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["info", str(made.events)]) == 0
     out = capsys.readouterr().out

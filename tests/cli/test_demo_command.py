@@ -1,38 +1,14 @@
-"""``dcread demo`` and ``dcread preview``: what is drawn, and where it goes."""
+"""``dcread demo``: what it makes, reads and draws."""
 
 from __future__ import annotations
 
 import pathlib
 import sys
 
-import h5py
 import pytest
 
 from dcread.cli import main as cli
 from dcread.demo import generate
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> generate.DemoFiles:
-    return generate.make_measurement(tmp_path_factory.mktemp("cli"), frames=120)
-
-
-def test_preview(
-    made: generate.DemoFiles,
-    tmp_path: pathlib.Path,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    pytest.importorskip("matplotlib")
-    monkeypatch.chdir(tmp_path)
-    assert cli.main(["preview", str(made.events)]) == 0
-    assert cli.main(["preview", str(made.recording), "--output", "raw.png"]) == 0
-    assert capsys.readouterr().out.split() == [
-        str(tmp_path / "demo.png"),
-        str(tmp_path / "raw.png"),
-    ]
-    for name in ("demo.png", "raw.png"):
-        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
 def test_demo(
@@ -69,17 +45,6 @@ def test_demo_with_a_file(
     assert made.recording.read_bytes() == before
 
 
-def test_preview_without_matplotlib(
-    made: generate.DemoFiles,
-    capsys: pytest.CaptureFixture[str],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for module in ("matplotlib", "matplotlib.figure"):
-        monkeypatch.setitem(sys.modules, module, None)
-    assert cli.main(["preview", str(made.events)]) == 1
-    assert "pip install 'dcread[plot]'" in capsys.readouterr().err
-
-
 def test_demo_without_matplotlib(
     tmp_path: pathlib.Path,
     capsys: pytest.CaptureFixture[str],
@@ -90,25 +55,6 @@ def test_demo_without_matplotlib(
     assert cli.main(["demo", "--frames", "60", "--output", str(tmp_path)]) == 0
     assert "pip install 'dcread[plot]'" in capsys.readouterr().out
     assert not list(tmp_path.glob("*.png"))
-
-
-def test_masks_stand_in_for_images(
-    made: generate.DemoFiles, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("matplotlib")
-    path = tmp_path / "masks.rtdc"
-    path.write_bytes(made.events.read_bytes())
-    with h5py.File(path, "a") as h5:
-        del h5["basins"]
-    target = tmp_path / "masks.png"
-    assert cli.main(["preview", str(path), "--output", str(target)]) == 0
-    assert target.read_bytes().startswith(b"\x89PNG")
-    with h5py.File(path, "a") as h5:
-        del h5["events/mask"]
-    target.unlink()
-    assert cli.main(["preview", str(path), "--output", str(target)]) == 1
-    assert "expected events with 'image' or 'mask'" in capsys.readouterr().err
-    assert not target.exists()
 
 
 @pytest.mark.filterwarnings("default::UserWarning")

@@ -6,6 +6,7 @@ import json
 import pathlib
 import re
 import shutil
+from collections.abc import Callable
 
 import h5py
 import hdf5plugin  # noqa: F401  (registers the filter)
@@ -16,12 +17,8 @@ from dcread.cli import main as cli
 from dcread.demo import generate
 from dcread.survey import every_chunk
 
+Damage = Callable[..., None]
 Capture = pytest.CaptureFixture[str]
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> generate.DemoFiles:
-    return generate.make_measurement(tmp_path_factory.mktemp("verify"), frames=120)
 
 
 @pytest.fixture
@@ -34,18 +31,6 @@ def recording(made: generate.DemoFiles, tmp_path: pathlib.Path) -> pathlib.Path:
 def events(made: generate.DemoFiles, tmp_path: pathlib.Path) -> pathlib.Path:
     """A measurement with basins that may be damaged."""
     return pathlib.Path(shutil.copy(made.events, tmp_path / "events.rtdc"))
-
-
-def damage(path: pathlib.Path, dataset: str, *chunks: int) -> None:
-    """Flip one bit in the middle of some chunks."""
-    with h5py.File(path) as h5:
-        found = [h5[dataset].id.get_chunk_info(chunk) for chunk in chunks]
-    with path.open("r+b") as stream:
-        for chunk in found:
-            stream.seek(chunk.byte_offset + chunk.size // 2)
-            byte = stream.read(1)[0]
-            stream.seek(-1, 1)
-            stream.write(bytes([byte ^ 1]))
 
 
 def verify_json(capsys: Capture, *arguments: str) -> dict[str, object]:
@@ -78,7 +63,9 @@ def test_json_counts_what_was_read(made: generate.DemoFiles, capsys: Capture) ->
     assert facts["problems"] == facts["without_checksum"] == []
 
 
-def test_each_damaged_chunk_is_told(recording: pathlib.Path, capsys: Capture) -> None:
+def test_each_damaged_chunk_is_told(
+    recording: pathlib.Path, damage: Damage, capsys: Capture
+) -> None:
     damage(recording, "events/image", 0, 2)
     assert cli.main(["verify", str(recording)]) == 1
     lines = capsys.readouterr().out.splitlines()
@@ -104,7 +91,10 @@ def test_a_dataset_that_cannot_be_opened(
 
 
 def test_many_damaged_chunks_are_counted(
-    recording: pathlib.Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+    recording: pathlib.Path,
+    damage: Damage,
+    capsys: Capture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(every_chunk, "MOST", 1)
     damage(recording, "events/image", 0, 1, 2)
@@ -124,7 +114,7 @@ def test_many_damaged_chunks_are_counted(
     ],
 )
 def test_damage_anywhere_is_told_once(
-    dataset: str, events: pathlib.Path, capsys: Capture
+    dataset: str, events: pathlib.Path, damage: Damage, capsys: Capture
 ) -> None:
     damage(events, dataset, 0)
     facts = verify_json(capsys, str(events), "--no-basins")
@@ -133,7 +123,7 @@ def test_damage_anywhere_is_told_once(
 
 
 def test_a_dataset_that_is_no_feature_is_read(
-    recording: pathlib.Path, capsys: Capture
+    recording: pathlib.Path, damage: Damage, capsys: Capture
 ) -> None:
     with h5py.File(recording, "a") as h5:
         values = np.arange(3000.0)
@@ -172,7 +162,7 @@ def test_a_missing_basin_is_told(
 
 
 def test_damage_in_a_basin_is_told(
-    events: pathlib.Path, made: generate.DemoFiles, capsys: Capture
+    events: pathlib.Path, made: generate.DemoFiles, damage: Damage, capsys: Capture
 ) -> None:
     shutil.copy(made.recording, events.parent / made.recording.name)
     away = made.recording.with_suffix(".away")

@@ -12,7 +12,7 @@ import hdf5plugin  # noqa: F401  (registers the filter)
 import numpy as np
 import pytest
 
-from dcread.demo import generate, picture
+from dcread.demo import cells, generate, picture
 from dcread.demo.job import JobReport, run_job
 
 
@@ -139,6 +139,6 @@ def test_picture_shows_cells_and_flicker(
     target = picture.draw_report(report, tmp_path / "picture.png")
     pixels = reader.imread(target)[..., :3]
     assert pixels.shape == (820, 1100, 3)
-    for color, at_least in ((picture.OUTLINE, 1500), (picture.ALARM, 60)):
+    for color, at_least in ((cells.OUTLINE, 1500), (picture.ALARM, 60)):
         close = np.abs(pixels - to_rgb(color)).max(axis=2) < 0.1
         assert np.count_nonzero(close) > at_least, color

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BasinError
-from ..file.links import subgroup
+from ..file.links import has_member, subgroup
 from ..file.policy import Policy
 from ..file.text_lines import read_lines
-from ..problems import UNREADABLE, Problem, one_line
+from ..problems import UNREADABLE, Problem, as_name, one_line
 from ..sync.locks import h5_lock
 from .definition import BasinDefinition, sort_definitions
 
@@ -119,10 +119,10 @@ def _load(
     dropped: list[DroppedBasin] = []
     try:
         with h5_lock:
-            if h5.get("basins", getlink=True) is None:
+            if not has_member(h5.id, "basins"):
                 return [], []
-            group = subgroup(h5, "basins", policy)
-            keys = list(group.keys())
+            group = subgroup(None, "basins", h5.id)
+            keys = [as_name(key) for key in group.id]
     except UNREADABLE as exc:
         reason = f"the group '/basins' cannot be read: {exc}"
         return [], [DroppedBasin.because("basins", None, reason)]
@@ -181,7 +181,7 @@ def _usable(
 
 def _stored(h5: Any, name: str) -> bool:
     with contextlib.suppress(*UNREADABLE), h5_lock:
-        return subgroup(h5, "events").get(name, getlink=True) is not None
+        return has_member(subgroup(None, "events", h5.id).id, name)
     return False
 
 

@@ -22,6 +22,8 @@ class HDF5FileBasin(Basin):
     type = "file"
 
     handle: FileHandle | None = None
+    events_handle: FileHandle | None = None
+    """The file with the features: another one where ``/events`` is a link."""
 
     def _opened(self) -> FileHandle:
         if self.handle is None:
@@ -30,9 +32,13 @@ class HDF5FileBasin(Basin):
 
     def open(self) -> h5py.Group:
         """Open the file and return its ``/events``."""
+        import h5py
+
         handle = self._opened()
         with handle.using(), h5_lock:
-            return subgroup(handle.h5, "events", self.context.policy)
+            group = subgroup(handle, "events")
+            self.events_handle = group.handle
+            return h5py.Group(group.id)
 
     def identifier(self) -> str | None:
         """Return the measurement identifier in the file's attributes."""
@@ -51,7 +57,7 @@ class HDF5FileBasin(Basin):
         """Return the number of events, by the same rule as for any file."""
         from ..file.events import Events
 
-        return Events(self._opened(), self.context.policy, []).length
+        return Events(self._opened(), []).length
 
     def definitions(self) -> list[dict[str, Any]]:
         """Return the basins of the file."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING
 
+from ..engine import FileHandle
 from ..errors import BasinError
-from ..file.links import is_member_name, subgroup
+from ..file.links import has_member, subgroup
 from ..sync.locks import h5_lock
 from .base import Basin
 from .definition import BasinDefinition
@@ -25,6 +26,8 @@ class InternalBasin(Basin):
     format = "h5dataset"
     type = "internal"
 
+    events_handle: FileHandle | None = None
+
     @classmethod
     def locations(
         cls, definition: BasinDefinition, context: BasinContext
@@ -35,13 +38,15 @@ class InternalBasin(Basin):
     def available(self) -> bool | None:
         """Tell whether the group is there."""
         handle = self.context.handle
-        if handle is None or not is_member_name(self.location):
+        if handle is None:
             return False
         with handle.using(), h5_lock:
-            return handle.h5.get(self.location, getlink=True) is not None
+            return has_member(handle.h5.id, self.location)
 
     def open(self) -> h5py.Group:
         """Return the group."""
+        import h5py
+
         if self.definition.features is None:
             raise BasinError(
                 "Encountered invalid internal basin "
@@ -51,7 +56,9 @@ class InternalBasin(Basin):
         if handle is None:
             raise BasinError("an internal basin needs a file to be in")
         with handle.using(), h5_lock:
-            return subgroup(handle.h5, self.location, self.context.policy)
+            group = subgroup(handle, self.location)
+            self.events_handle = group.handle
+            return h5py.Group(group.id)
 
     def identity(self) -> Hashable | None:
         """Return the place of the group in the file."""

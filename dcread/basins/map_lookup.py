@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from h5py import h5d
+
 from ..engine import reader_for
 from ..errors import BasinError, FormatError, PolicyError
-from ..file.links import member, subgroup
-from ..file.policy import Policy
-from ..file.usable import usable_member
+from ..file.event_dataset import reader_of, usable_member
+from ..file.links import STRICT, member, subgroup
 from ..sync.locks import h5_lock
 from .index_map import IndexMap, as_map, check_map_shape, compose, read_map
 from .open_basin import Ask, Found
 from .referrer import Referrer
-
-_STRICT = Policy()
 
 
 class MapSource:
@@ -74,20 +73,19 @@ class MapSource:
             return self._referrer.own_feature(name)
         with handle.using(), h5_lock:
             try:
-                group = subgroup(handle.h5, "events")
-                found = member(group, name)
+                group = subgroup(handle, "events", names=STRICT)
+                found = member(handle, name, group.id, STRICT).id
             except PolicyError:
                 raise
             except (KeyError, BasinError):
                 return None
-            if getattr(found, "shape", None) is not None:
+            if isinstance(found, h5d.DatasetID) and found.shape is not None:
                 length = self._referrer.raw_length
                 check_map_shape(name, tuple(found.shape), found.dtype, length)
             try:
-                usable_member(handle, group, name, _STRICT)
+                return reader_of(usable_member(group, name, STRICT))
             except FormatError as exc:
                 raise BasinError(f"its map '{name}' cannot be used: {exc}") from exc
-            return handle.dataset(found)
 
     def _read(self, name: str, ask: Ask) -> IndexMap:
         events = self._referrer.raw_length

@@ -1,45 +1,13 @@
-"""What a basin gives for one feature, and how many events that has."""
+"""How many events a feature of a basin has."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
-from ..engine import FileHandle, Reader
+from ..const import IMAGE_FEATURES
+from ..engine import Reader
 from ..errors import BasinError
-from ..file.usable import check_kind, usable_member
-from ..sync.locks import h5_lock
-
-if TYPE_CHECKING:
-    import h5py
-
-    from ..file.policy import Policy
-
-
-class GroupView(Mapping[str, Reader]):
-    """The datasets of an h5py.Group (``trace``, ``contour``) as readers by name.
-
-    Unlike the group itself it leads to no other file and tells when it is closed.
-    """
-
-    def __init__(self, handle: FileHandle, group: h5py.Group, policy: Policy) -> None:
-        self._handle = handle
-        self._group = group
-        self._policy = policy
-
-    def __getitem__(self, name: str) -> Reader:
-        with self._handle.using(), h5_lock:
-            found = usable_member(self._handle, self._group, name, self._policy)
-            return self._handle.dataset(found)
-
-    def __iter__(self) -> Iterator[str]:
-        with self._handle.using(), h5_lock:
-            names = sorted(self._group)
-        return iter(names)
-
-    def __len__(self) -> int:
-        with self._handle.using(), h5_lock:
-            return len(self._group)
 
 
 def rows_of(name: str, obj: Any) -> int:
@@ -75,3 +43,23 @@ def _array_rows(name: str, obj: Any) -> int:
         raise BasinError(f"'{name}' should have a first axis of events, found none")
     check_kind(name, obj)
     return obj.shape[0]
+
+
+def check_kind(name: str, obj: Any) -> None:
+    """Raise BasinError if a feature is not of the kind that its name tells.
+
+    Parameters
+    ----------
+    name : str
+        Name of the feature.
+    obj : Reader or mapping
+        What a basin gives for it.
+    """
+    shape = getattr(obj, "shape", None)
+    if name in IMAGE_FEATURES and shape is not None and len(shape) < 3:
+        raise BasinError(
+            f"'{name}' should be images (events, height, width), found shape {shape}"
+        )
+    dtype = getattr(obj, "dtype", None)
+    if dtype is not None and dtype.hasobject:
+        raise BasinError(f"'{name}' should hold numbers, found values of type {dtype}")

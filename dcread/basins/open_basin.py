@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..engine import FileHandle, open_file
+from ..engine.name_resolver import Place
 from ..errors import ClosedError
-from ..file.usable import usable_member
+from ..file.dataset_group import DatasetGroup
+from ..file.event_dataset import reader_of, usable_member
 from ..problems import one_line
 from ..sync.loading_cache import LoadingCache
 from ..sync.locks import h5_lock
 from .base import Basin, Features
 from .index_map import IntArray
-from .members import GroupView, rows_of
+from .members import rows_of
 from .plugin_arrays import Gate, wrapped
 
 if TYPE_CHECKING:
@@ -143,20 +145,16 @@ class Candidate:
 
         obj: Any
         try:
-            with self._using():
-                if self.handle is None:
-                    obj = self.features[name]
-                else:
-                    policy = self.basin.context.policy
-                    obj = usable_member(self.handle, self.features, name, policy)
+            if isinstance(self.features, h5py.Group):
+                group = Place(self.handle, self.features.id)
+                place = usable_member(group, name)
+                is_group = isinstance(place.id, h5py.h5g.GroupID)
+                obj = DatasetGroup(place) if is_group else reader_of(place)
+            else:
+                obj = self.features[name]
+                obj = wrapped(obj, name, one_line(self.basin.location), self._gate)
         except KeyError:
             return None
-        if self.handle is None:
-            obj = wrapped(obj, name, one_line(self.basin.location), self._gate)
-        elif isinstance(obj, h5py.Dataset):
-            obj = self.handle.dataset(obj)
-        elif isinstance(obj, h5py.Group):
-            obj = GroupView(self.handle, obj, self.basin.context.policy)
         return Found(obj, None, rows_of(name, obj))
 
     def find(self, ask: Ask) -> Found | None:
@@ -199,9 +197,10 @@ def _handle_of(basin: Basin, features: Features, gate: Gate) -> FileHandle | Non
 
     if not isinstance(features, h5py.Group):
         return None
-    found = getattr(basin, "handle", None)
-    if isinstance(found, FileHandle):
-        return found
+    for name in ("events_handle", "handle"):
+        found = getattr(basin, name, None)
+        if isinstance(found, FileHandle):
+            return found
     if basin.type == "internal" and basin.context.handle is not None:
         return basin.context.handle
     found = open_file(features.file)

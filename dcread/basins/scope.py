@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import pathlib
 import stat
@@ -12,24 +11,17 @@ from dataclasses import replace
 from typing import Any
 
 from ..engine import FileHandle, open_file
+from ..engine.source import LocalSource
 from ..errors import ClosedError, NotAFileError, PolicyError
+from ..file.links import PolicyResolver
 from ..file.policy import Policy
+from ..file.source_check import check_sources
 from ..sync.locks import PatientLock
 from .definitions import load_definitions
 from .paths import candidate_paths, folders_of
 
 _USES_PER_BASIN = 16
 """How many definitions may lead to one basin, on an average."""
-
-
-def _check_source(
-    policy: Policy, folder: pathlib.Path | None, path: pathlib.Path
-) -> None:
-    """Raise PolicyError unless a virtual dataset may read from a file.
-
-    A function, since a handle that leads back to its session would stay open.
-    """
-    policy.check_path(path, folder)
 
 
 class Session:
@@ -51,6 +43,7 @@ class Session:
         self.policy = policy
         self.remote = remote
         self.folder = root.path.parent if root is not None and root.path else None
+        self._names = PolicyResolver(policy, None if root is None else root.path)
         self._root = root
         self._files: dict[tuple[int, int], FileHandle] = {}
         self._others: set[Hashable] = set()
@@ -65,31 +58,34 @@ class Session:
 
     def check_path(self, path: str | os.PathLike[str]) -> pathlib.Path:
         """Return the path to open, or raise PolicyError."""
+        self._require_local(path)
+        return self.policy.check_path(path, self.folder)
+
+    def _require_local(self, path: str | os.PathLike[str]) -> None:
         if self.remote:
             raise PolicyError(f"{path}: a remote file never leads to local ones")
-        return self.policy.check_path(path, self.folder)
 
     def open_file(self, path: str | os.PathLike[str]) -> FileHandle:
         """Open a file, or share it if it is open already."""
-        path = self.check_path(path)
-        status = os.stat(path)
-        with self._lock:
-            self._raise_if_closed()
-            known = self._files.get((status.st_dev, status.st_ino))
-            if known is not None and not known.closed:
-                return known
-            self._raise_if_full()
-            handle = self._open_checked(path)
-            if handle.identity is not None:
-                self._files[handle.identity[:2]] = handle
+        self._require_local(path)
+        source = self._names.open_path(pathlib.Path(path))
+        try:
+            with self._lock:
+                self._raise_if_closed()
+                known = self._files.get(source.identity[:2])
+                if known is not None and not known.closed:
+                    source.close()
+                    return known
+                self._raise_if_full()
+                handle = self._open_checked(source)
+                self._files[source.identity[:2]] = handle
+        except BaseException:
+            source.close()
+            raise
         return handle
 
-    def _open_checked(self, path: pathlib.Path) -> FileHandle:
-        # (concatenations know basins)
-        from ..file.source_check import check_sources
-
-        handle = open_file(path)
-        self.confine(handle)
+    def _open_checked(self, source: LocalSource) -> FileHandle:
+        handle = open_file(source, self._names)
         try:
             # HDF5 gives zeros for what is missing of a concatenated file.
             check_sources(handle, self.policy, [], folder=self.folder)
@@ -100,8 +96,7 @@ class Session:
 
     def confine(self, handle: FileHandle) -> None:
         """Have the policy apply to the other files that an open one names."""
-        handle.allow_external = self.policy.links
-        handle.allow_source = functools.partial(_check_source, self.policy, self.folder)
+        handle.names = self._names
 
     def check_remote(self, location: str) -> None:
         """Raise PolicyError unless a remote location may be contacted."""

@@ -191,7 +191,7 @@ class InputFile:
             path = f"events/{name}"
             if not feature.plain:
                 self._note_virtual(name)
-            elif feature.opened is not None:
+            elif feature.place is not None:
                 reader = self._referrer.own_feature(name)
                 if isinstance(reader, DatasetReader):
                     self._readers[path] = reader

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..engine import open_file
 from ..file.events import COUNT_ATTRIBUTE
+from ..file.links import PolicyResolver
 from ..file.logs import member_names, open_member
 from ..file.policy import Policy
 from ..file.source_records import with_digests, write_sources
@@ -166,16 +167,18 @@ def _copy_rows(part: Input, name: str, out: h5py.Dataset, start: int) -> None:
 
 def _copy_texts(h5: h5py.File, part: Input, prefix: str, notes: list[Problem]) -> None:
     """Copy the logs and tables of an input as they are stored."""
-    policy = Policy.default()
+    import h5py
+
     handle = open_file(part.path)
+    handle.names = PolicyResolver(Policy.default(), handle.path)
     try:
         for group, kind in (("logs", "log"), ("tables", "table")):
-            for name in member_names(handle, group, kind, policy, notes):
-                with recorded_as_problem(notes, kind, f"{part.path}: {name}"):
-                    dataset = open_member(handle, group, name, policy)
-                    with handle.using(), h5_lock:
-                        h5.require_group(group)
-                        h5.copy(dataset, h5[group], name=prefix + name)
+            for name in member_names(handle, group, kind, notes):
+                note = recorded_as_problem(notes, kind, f"{part.path}: {name}")
+                with note, handle.using(), h5_lock:
+                    dataset = h5py.Dataset(open_member(handle, group, name).id)
+                    h5.require_group(group)
+                    h5.copy(dataset, h5[group], name=prefix + name)
     finally:
         handle.close()
 

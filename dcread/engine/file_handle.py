@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import pathlib
 import weakref
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ClosedError, FileChangedError, FormatError, PolicyError
+from ..errors import ClosedError, FileChangedError, FormatError
 from ..sync.locks import h5_lock
 from .linked_files import Siblings
+from .name_resolver import NameResolver
 from .source import ByteSource, FileIdentity, FileObjectSource, identity_of
 
 if TYPE_CHECKING:
@@ -40,14 +40,10 @@ class FileHandle:
         The bytes of the file, if the engine may read them itself.
     reason : str
         Why `source` is None.
-    allow_external : bool
-        Whether datasets may store their data in other files ("external storage").
-    allow_source : callable or None
-        Called with the path of each source of a virtual dataset before it is
-        opened; raises `PolicyError` to refuse. None: every path is allowed, but
-        file objects may not name any.
+    names : NameResolver
+        What the names in the file lead to: links, the sources of virtual datasets.
     siblings : Siblings
-        The source files of virtual datasets.
+        The other files that it names.
     """
 
     def __init__(
@@ -60,6 +56,7 @@ class FileHandle:
         identity: FileIdentity | None,
         source: ByteSource | None = None,
         reason: str = "",
+        names: NameResolver | None = None,
     ) -> None:
         self._h5 = h5
         self._id = h5.id  # looked at for each image: h5py takes a lock to give it
@@ -69,8 +66,7 @@ class FileHandle:
         self.identity = identity
         self.source = source
         self.reason = reason
-        self.allow_external = False
-        self.allow_source: Callable[[pathlib.Path], None] | None = None
+        self.names = names or NameResolver()
         # Without a lock, which another thread might hold while it waits for h5py's
         # (to free an object): methods of dict and list are atomic.
         self._users: dict[int, None] = {}
@@ -142,11 +138,14 @@ class FileHandle:
 
         from .dataset_reader import DatasetReader
 
+        if not isinstance(name, str):
+            return DatasetReader(self, name)
         with self.using(), h5_lock:
-            h5ds = self._h5[name] if isinstance(name, str) else name
-            if not isinstance(h5ds, h5py.Dataset):
+            handle, found = self.names.find(self, name)
+            if not isinstance(found, h5py.h5d.DatasetID):
                 raise FormatError(f"{self.label}: expected '{name}' to be a dataset")
-        return DatasetReader(self, h5ds)
+            assert handle is not None
+            return DatasetReader(handle, h5py.Dataset(found))
 
     def require_internal(self, h5ds: Any, plist: Any) -> None:
         """Refuse a dataset whose bytes lie in other files ("external storage").
@@ -161,14 +160,9 @@ class FileHandle:
         Raises
         ------
         PolicyError
-            Unless `allow_external` is set.
+            Unless links are followed (see `NameResolver.check_storage`).
         """
-        if plist.get_external_count() and not self.allow_external:
-            raise PolicyError(
-                f"{self.label}: dataset '{h5ds.name}' is stored in another file "
-                f"({os.fsdecode(plist.get_external(0)[0])}), which is not followed "
-                "unless the policy allows it"
-            )
+        self.names.check_storage(plist, f"{self.label}: dataset '{h5ds.name}'")
 
     @property
     def shifts_addresses(self) -> bool:

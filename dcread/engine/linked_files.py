@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import pathlib
 import weakref
 from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import ClosedError, DCReadError, PolicyError
+from ..errors import ClosedError, DCReadError
 from ..sync.locks import PatientLock
+from .name_resolver import SOURCE_PREFIX
 
 if TYPE_CHECKING:
     from .dataset_reader import DatasetReader
@@ -33,8 +32,9 @@ class Siblings:
         # By a weak reference: a forgotten handle closes at once.
         self._owner_reference = weakref.ref(owner)
         self._lock = PatientLock()
-        self._open: OrderedDict[str, FileHandle] = OrderedDict()
-        self._readers: dict[str, dict[str, DatasetReader]] = {}  # of adopted files
+        self._open: OrderedDict[tuple[str, str], FileHandle] = OrderedDict()
+        # Of adopted files.
+        self._readers: dict[tuple[str, str], dict[str, DatasetReader]] = {}
 
     @property
     def _owner(self) -> FileHandle:
@@ -43,8 +43,8 @@ class Siblings:
             raise ClosedError("the file that names the sources is gone; open it again")
         return owner
 
-    def get(self, name: str, where: str) -> FileHandle:
-        """Return the open source file of a virtual dataset.
+    def get(self, name: str, where: str, prefix: str = SOURCE_PREFIX) -> FileHandle:
+        """Return an open file that the owner names.
 
         Parameters
         ----------
@@ -52,7 +52,9 @@ class Siblings:
             As stored: ``"."`` (the owner itself), an absolute path, or one relative
             to the owner's folder; a file that is gone is looked for beside the owner.
         where : str
-            What error messages call the virtual dataset.
+            What error messages call the object with the name.
+        prefix : str
+            See `NameResolver.open_named`.
 
         Raises
         ------
@@ -61,26 +63,27 @@ class Siblings:
         """
         from .open_file import open_file
 
+        owner = self._owner
         if name == ".":
-            return self._owner
+            return owner
+        key = name, prefix
         with self._lock:
-            found = self._open.get(name)
+            found = self._open.get(key)
             if found is not None and not found.closed:
-                self._open.move_to_end(name)
+                self._open.move_to_end(key)
                 return found
         try:
-            handle = open_file(self._locate(name, where))
+            source = owner.names.open_named(owner, name, where, prefix)
+            handle = open_file(source, owner.names)
         except DCReadError as exc:
             raise type(exc)(f"{where}: its source cannot be read: {exc}") from exc
-        handle.allow_source = self._owner.allow_source
-        handle.allow_external = self._owner.allow_external
         surplus = None
         with self._lock:
-            twin = self._open.get(name)
+            twin = self._open.get(key)
             if twin is not None and not twin.closed:
                 handle, surplus = twin, handle
             else:
-                self._open[name] = handle
+                self._open[key] = handle
                 if len(self._open) > MAX_OPEN:
                     oldest, surplus = self._open.popitem(last=False)
                     self._readers.pop(oldest, None)
@@ -105,7 +108,7 @@ class Siblings:
         FileMissingError, NotAFileError, FormatError, PolicyError
             As `get` does.
         """
-        reader = self._readers.get(name, {}).pop(dataset, None)
+        reader = self._readers.get((name, SOURCE_PREFIX), {}).pop(dataset, None)
         if reader is not None and not reader.handle.closed:
             return reader
         return self.get(name, where).dataset(dataset)
@@ -118,29 +121,11 @@ class Siblings:
         """
         with self._lock:
             for name in list(opened)[: MAX_OPEN - len(self._open)]:
-                if name not in self._open:
+                key = name, SOURCE_PREFIX
+                if key not in self._open:
                     handle, readers = opened.pop(name)
-                    self._open[name], self._readers[name] = handle, readers
-                    handle.allow_source = self._owner.allow_source
-                    handle.allow_external = self._owner.allow_external
-
-    def _locate(self, name: str, where: str) -> pathlib.Path:
-        path, owner = pathlib.Path(name), self._owner
-        folder = None if owner.path is None else owner.path.parent
-        baseless = folder is None and not path.is_absolute()
-        if baseless or (owner.allow_source is None and owner.is_file_object):
-            raise PolicyError(
-                f"{where}: names the file {name}, but a file that is not on disk may "
-                "not name others; open it from its path"
-            )
-        candidates = [path] if path.is_absolute() else []
-        if folder is not None and owner.path is not None:
-            real = pathlib.Path(os.path.realpath(owner.path)).parent
-            candidates += [folder / path, folder / path.name, real / path.name]
-        chosen = next((c for c in candidates if c.exists()), candidates[0]).absolute()
-        if owner.allow_source is not None:
-            owner.allow_source(chosen)
-        return chosen
+                    self._open[key], self._readers[key] = handle, readers
+                    handle.names = self._owner.names
 
     def close(self) -> None:
         """Close all of them."""

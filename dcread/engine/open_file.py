@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import hdf5plugin  # noqa: F401  (plain h5py has its filters, too, from here on)
 
-from ..errors import ClosedError, DCReadError, FormatError
+from ..errors import ClosedError, DCReadError, FileChangedError, FormatError
 from ..sync.locks import h5_lock
 from .file_handle import FileHandle, count_opened_here, opened_before_change
 from .source import (
@@ -23,31 +23,48 @@ from .source import (
 if TYPE_CHECKING:
     import h5py
 
+    from .name_resolver import NameResolver
+
 __all__ = ["FileHandle", "FileIdentity", "identity_of", "open_file"]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
 
-def open_file(target: str | os.PathLike[str] | BinaryIO | h5py.File) -> FileHandle:
+def open_file(
+    target: str | os.PathLike[str] | LocalSource | BinaryIO | h5py.File,
+    names: NameResolver | None = None,
+) -> FileHandle:
     """Open a measurement read-only.
 
     Parameters
     ----------
-    target : str, path, binary file object or h5py.File
-        A caller's ``h5py.File`` is used as it is and never closed.
+    target : str, path, LocalSource, binary file object or h5py.File
+        A caller's ``h5py.File`` is used as it is and never closed. A `LocalSource` is
+        taken over, and nothing but the very file that it has open is read.
+    names : NameResolver, optional
+        What the names in the file may lead to.
 
     Raises
     ------
     FileMissingError, NotAFileError, FormatError
         If there is no file, not a regular file, or no HDF5 in it.
+    FileChangedError
+        If another file lies at the path of a `LocalSource` by now.
     """
     import h5py
 
     if isinstance(target, h5py.File):
-        return _wrap_h5(target)
-    if isinstance(target, (str, os.PathLike)):
-        return _open_path(pathlib.Path(target).expanduser().absolute())
-    return _open_file_object(target)
+        handle = _wrap_h5(target)
+    elif isinstance(target, LocalSource):
+        handle = _open_source(target, pathlib.Path(target.label), named=True)
+    elif isinstance(target, (str, os.PathLike)):
+        path = pathlib.Path(target).expanduser().absolute()
+        handle = _open_source(LocalSource(path), path)
+    else:
+        handle = _open_file_object(target)
+    if names is not None:
+        handle.names = names
+    return handle
 
 
 def _open_file_object(target: BinaryIO) -> FileHandle:
@@ -124,13 +141,17 @@ def _own_source(
     return None, reason
 
 
-def _open_path(path: pathlib.Path) -> FileHandle:
-    source = LocalSource(path)
+def _open_source(
+    source: LocalSource, path: pathlib.Path, *, named: bool = False
+) -> FileHandle:
+    """Open a file whose descriptor is open; `named`: by a file, not by the caller."""
     identity = source.identity
     try:
         _require_signature(source)
         if not opened_before_change(identity):
-            h5 = _open_h5(path)
+            h5 = _open_h5(source.same_file() if named else path)
+            if named:
+                _require_same_file(h5, source)
             own, reason = _own_source(h5, path, source)
         else:
             # HDF5 would go on with what it knows of the file as it was.
@@ -142,6 +163,16 @@ def _open_path(path: pathlib.Path) -> FileHandle:
     return FileHandle(
         h5, path, str(path), owned=True, identity=identity, source=own, reason=reason
     )
+
+
+def _require_same_file(h5: Any, source: LocalSource) -> None:
+    with h5_lock:
+        found = os.fstat(h5.id.get_vfd_handle())
+        if (found.st_dev, found.st_ino) != source.identity[:2]:
+            h5.close()
+            raise FileChangedError(
+                f"{source.label} was exchanged while it was opened; open it again"
+            )
 
 
 def _open_stream(source: LocalSource) -> Any:
@@ -170,10 +201,10 @@ def _require_signature(source: LocalSource) -> None:
         if source.read(offset, len(_SIGNATURE)) == _SIGNATURE:
             return
         offset = 2 * offset or 512
-    start = source.read(0, min(16, size))
+    # (its bytes are not shown: they may be those of a file that is none of ours)
     raise FormatError(
-        f"{source.label}: expected an HDF5 file, found one that begins with {start!r} "
-        "and has no HDF5 signature; check that it is a measurement (.rtdc)"
+        f"{source.label}: expected an HDF5 file, found one of {size} bytes without an "
+        "HDF5 signature; check that it is a measurement (.rtdc)"
     )
 
 

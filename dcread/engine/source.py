@@ -6,11 +6,18 @@ import abc
 import contextlib
 import io
 import os
+import pathlib
 import stat
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
-from ..errors import FileChangedError, FileMissingError, FormatError, NotAFileError
+from ..errors import (
+    DCReadError,
+    FileChangedError,
+    FileMissingError,
+    FormatError,
+    NotAFileError,
+)
 from ..sync.locks import BriefLock, h5_lock
 from .byte_ranges import RangeLimits
 
@@ -99,6 +106,13 @@ class ByteSource(abc.ABC):
 class LocalSource(ByteSource):
     """A regular file, read by offset.
 
+    Parameters
+    ----------
+    path : path
+        Where it is.
+    opener : callable
+        Opens it, as that of the builtin ``open`` does, where not every file may be.
+
     Attributes
     ----------
     fd : int
@@ -109,9 +123,14 @@ class LocalSource(ByteSource):
         The state of the file when it was opened.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        opener: Callable[[str, int], int] = os.open,
+    ) -> None:
         self.fd = -1
         self.label = os.fspath(path)
+        self._confined = opener is not os.open
         self._seeking = BriefLock()  # where there is no pread
         self._advice = "NORMAL"
         # O_NONBLOCK: opening a FIFO would wait for a writer, for ever.
@@ -122,14 +141,14 @@ class LocalSource(ByteSource):
                 raise NotAFileError(
                     f"{self.label}: expected a regular file, found a directory"
                 )
-            self.fd = os.open(path, flags)
+            self.fd = opener(os.fspath(path), flags)
         except (FileNotFoundError, NotADirectoryError) as exc:
             raise FileMissingError(
                 f"no file at {self.label}; check the path, or whether its drive is "
                 "mounted"
             ) from exc
         except OSError as exc:
-            if isinstance(exc, NotAFileError):
+            if isinstance(exc, DCReadError):
                 raise
             reason = f"{self.label}: cannot be opened for reading: {exc.strerror}"
             raise NotAFileError(reason) from exc
@@ -141,6 +160,16 @@ class LocalSource(ByteSource):
             )
         self.identity: FileIdentity = identity_of(status)
         self.size = self.identity.size
+
+    def same_file(self) -> pathlib.Path:
+        """Return a path to the very file that is open, whatever lies at its own.
+
+        Its own path where that may be any file, or where the system has no such paths.
+        """
+        by_descriptor = pathlib.Path(f"/proc/self/fd/{self.fd}")
+        if self._confined and by_descriptor.exists():
+            return by_descriptor
+        return pathlib.Path(self.label)
 
     def check(self) -> None:
         """Compare the open file with its state at opening.

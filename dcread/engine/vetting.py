@@ -23,7 +23,8 @@ MAX_DEPTH = 8
 def vet_sources(owner: DatasetReader) -> None:
     """Make sure that HDF5 will find, and may read, the sources of a virtual dataset.
 
-    The caller holds the h5py lock.
+    Those of virtual sources included: HDF5 opens them all. The caller holds the h5py
+    lock.
 
     Raises
     ------
@@ -32,14 +33,28 @@ def vet_sources(owner: DatasetReader) -> None:
     FileMissingError, NotAFileError, FormatError, ShapeMismatchError
         If a source is not there, or not what the virtual dataset says.
     """
+    _vet(owner, set())
+
+
+def _vet(owner: DatasetReader, vetted: set[tuple[int, str]]) -> None:
     where = name_of(owner)
     for source in owner.h5ds.virtual_sources():
         file, dataset = (_plain(name, where) for name in source[1:3])
         reader = source_reader(owner, file, dataset)
         if reader.handle is not owner.handle:
             _require_same_place(owner.handle, reader.handle, file, where)
+            if owner.handle.names.is_confined:
+                raise PolicyError(
+                    f"{where}: its layout leaves it to HDF5 to open {file}, which the "
+                    "policy confines; allow all local files, or copy the data"
+                )
         _require_rows(reader, source, where)
-        reader.layout  # noqa: B018  (looks at the sources of the source, too)
+        key = id(reader.handle), reader.name
+        if not reader.h5ds.is_virtual:
+            reader.layout  # noqa: B018  (looks whether it is stored in another file)
+        elif key not in vetted:
+            vetted.add(key)
+            _vet(reader, vetted)
 
 
 def name_of(owner: DatasetReader) -> str:

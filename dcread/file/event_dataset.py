@@ -1,29 +1,33 @@
-"""One member of ``/events``: what it is, and whether it can be used."""
+"""One member of a group of features: what it is, and whether it can be used."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
-from h5py import h5d, h5g, h5l, h5o, h5s
+from h5py import Dataset, h5d, h5g, h5l, h5o, h5s
 
+from ..engine import DatasetReader, FileHandle
+from ..engine.name_resolver import NameResolver, Place
 from ..errors import FormatError, PolicyError
-from ..problems import UNREADABLE
-from .links import member
-
-if TYPE_CHECKING:
-    import h5py
-
-    from .policy import Policy
+from ..problems import UNREADABLE, text_of
+from ..sync.locks import h5_lock
+from .links import has_member, member
 
 GROUP_FEATURES = ("contour", "trace")
 
+MAX_EXPANSION = 10_000
+SMALL_BYTES = 1 << 30
+"""A feature may claim this many bytes, or `MAX_EXPANSION` times those of the file.
+
+More cannot have been stored: memory for it must not be taken."""
+
 
 @dataclass(slots=True)
-class OwnFeature:
-    """One member of ``/events``.
+class EventDataset:
+    """One member of a group of features, such as ``/events``.
 
     Attributes
     ----------
@@ -39,23 +43,23 @@ class OwnFeature:
         Whether there is only its name, a link that leads nowhere.
     plain : bool
         Whether it lies in the group itself and so do its data.
-    opened : h5py.h5d.DatasetID or None
-        The open dataset of a plain feature: who looks at it mostly reads it next, and
-        opening takes as long as looking.
+    place : Place or None
+        The open object: who looks at a feature mostly reads it next, and opening it
+        takes as long as looking. None where it cannot be used, or was closed again.
     """
 
-    shape: tuple[int, ...] | None
-    dtype: np.dtype[Any] | None
+    shape: tuple[int, ...] | None = None
+    dtype: np.dtype[Any] | None = None
     chunks: tuple[int, ...] | None = None
     refusal: Exception | None = None
     absent: bool = False
     plain: bool = False
-    opened: h5d.DatasetID | None = None
+    place: Place | None = field(default=None, repr=False)
 
     def let_go_of_scalars(self) -> None:
         """Close the dataset of a scalar feature: there may be hundreds of those."""
         if self.shape and len(self.shape) == 1:
-            self.opened = None
+            self.place = None
 
     def check(self) -> None:
         """Raise an error like `refusal`, if there is one."""
@@ -63,76 +67,132 @@ class OwnFeature:
             raise type(self.refusal)(*self.refusal.args)
 
 
-def look_at(group: h5py.Group, name: str, policy: Policy, room: int) -> OwnFeature:
-    """Look at one member; `room` is how many bytes the file may claim to hold."""
+def look_at(group: Place, name: str, names: NameResolver | None = None) -> EventDataset:
+    """Look at one member; the caller holds the h5py lock and keeps the file open.
+
+    Parameters
+    ----------
+    group : Place
+        The group that holds features.
+    name : str
+        Name of a direct member.
+    names : NameResolver, optional
+        What links lead to; that of the file by default.
+    """
     is_link = False
     try:
-        found, plist = open_plain(group.id, name)
-        if found is None:
+        place, plist = open_plain(group, name)
+        if place is None:
             is_link = True
-            found = member(group, name, policy).id
+            place = member(group.handle, name, group.id, names)
+        found = place.id
         if isinstance(found, h5g.GroupID):
             if name in GROUP_FEATURES:
-                return OwnFeature(None, None)
+                return EventDataset(place=place)
             raise FormatError(
                 "expected a dataset, found a group (that can be "
                 f"{' or '.join(GROUP_FEATURES)} only)"
             )
         if not isinstance(found, h5d.DatasetID):
             raise FormatError("expected a dataset, found a named type")
+        plain = plist is not None
+        plist = plist or found.get_create_plist()
         shape, dtype = found.shape, found.dtype
+        layout = plist.get_layout()
+        chunks = plist.get_chunk() if layout == h5d.CHUNKED else None
+        reason = _why_unusable(found, shape, dtype)
+        if not reason and layout != h5d.VIRTUAL:
+            reason = _why_too_large(place.handle, shape, dtype)
     except PolicyError as exc:
-        return OwnFeature(None, None, refusal=exc)
+        return EventDataset(refusal=exc)
     except UNREADABLE as exc:
-        text = exc.args[0] if isinstance(exc, KeyError) and exc.args else exc
         refusal = (
             exc
             if isinstance(exc, FormatError)
-            else FormatError(f"it cannot be opened: {text}")
+            else FormatError(f"it cannot be opened: {text_of(exc)}")
         )
-        absent = is_link and isinstance(exc, KeyError)
-        return OwnFeature(None, None, refusal=refusal, absent=absent)
-    plain = plist is not None
-    plist = plist or found.get_create_plist()
-    layout = plist.get_layout()
-    chunks = plist.get_chunk() if layout == h5d.CHUNKED else None
-    reason = ""
+        return EventDataset(
+            refusal=refusal, absent=is_link and isinstance(exc, KeyError)
+        )
+    if reason:
+        return EventDataset(
+            shape, dtype, chunks, refusal=FormatError(reason), plain=plain
+        )
+    return EventDataset(shape, dtype, chunks, plain=plain, place=place)
+
+
+def _why_unusable(found: Any, shape: tuple[int, ...] | None, dtype: Any) -> str:
     if not shape:
         empty = found.get_space().get_simple_extent_type() == h5s.NULL
-        shape = None if empty else shape
         what = "no data" if empty else "a single value"
-        reason = f"expected one value for each event, found {what}"
-    elif dtype.hasobject:
-        reason = (
+        return f"expected one value for each event, found {what}"
+    if dtype.hasobject:
+        return (
             f"expected numbers, found values of variable size ({dtype}); read it with "
             "h5py if it is wanted"
         )
-    elif math.prod(shape) * dtype.itemsize > room and layout != h5d.VIRTUAL:
-        reason = (
-            f"it claims {math.prod(shape) * dtype.itemsize} bytes (shape {shape}, "
-            f"{dtype}), far more than the file can hold"
-        )
-    feature = OwnFeature(shape, dtype, chunks, plain=plain)
-    if reason:
-        feature.refusal = FormatError(reason)
-    elif plain:
-        feature.opened = found
-    return feature
+    return ""
 
 
-def open_plain(group: h5g.GroupID, name: str) -> tuple[Any, Any]:
+def _why_too_large(
+    handle: FileHandle | None, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> str:
+    claimed = math.prod(shape) * dtype.itemsize
+    if claimed <= SMALL_BYTES or handle is None:
+        return ""
+    if claimed <= MAX_EXPANSION * handle.h5.id.get_filesize():
+        return ""
+    return (
+        f"it claims {claimed} bytes (shape {shape}, {dtype}), far more than the file "
+        "can hold"
+    )
+
+
+def open_plain(group: Place, name: str) -> tuple[Place | None, Any]:
     """Return what lies in the group itself, and how a dataset was created.
 
     None if a link or its data lead away. With the low-level functions, since this is
     done for all features of a file.
     """
     key = name.encode("utf-8", "surrogateescape")
-    if group.links.get_info(key).type != h5l.TYPE_HARD:
+    if group.id.links.get_info(key).type != h5l.TYPE_HARD:
         return None, None
-    found = h5o.open(group, key)
+    found = h5o.open(group.id, key)
     if not isinstance(found, h5d.DatasetID):
-        return found, None
+        return Place(group.handle, found), None
     plist = found.get_create_plist()
     if plist.get_layout() == h5d.VIRTUAL or plist.get_external_count():
         return None, None
-    return found, plist
+    return Place(group.handle, found), plist
+
+
+def usable_member(group: Place, name: str, names: NameResolver | None = None) -> Place:
+    """Return a member of a group that can be (a part of) a feature.
+
+    The rules are those for the features that a measurement stores itself.
+
+    Raises
+    ------
+    KeyError
+        If there is no such member (a link to nothing counts as none).
+    FormatError
+        If it holds no numbers, no events, or claims more than a file can hold.
+    PolicyError
+        If the policy does not allow to follow it.
+    """
+    assert group.handle is not None
+    with group.handle.using(), h5_lock:
+        if not has_member(group.id, name):
+            raise KeyError(f"there is no '{name}'")
+        seen = look_at(group, name, names)
+        if seen.absent:
+            raise KeyError(f"there is no '{name}'")
+        seen.check()
+        assert seen.place is not None
+        return seen.place
+
+
+def reader_of(place: Place) -> DatasetReader:
+    """Return the reader of an open dataset."""
+    handle: FileHandle = place.handle
+    return handle.dataset(Dataset(place.id))

@@ -7,35 +7,31 @@ has to be opened to know its shape.
 from __future__ import annotations
 
 import collections
+import itertools
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
-from h5py import Dataset, h5d, h5l
+from h5py import h5l
 
 from ..errors import FormatError, ShapeMismatchError
 from ..problems import UNREADABLE, Problem, as_name, recorded_as_problem
 from ..sync.locks import h5_lock
 from .attributes import read_attribute
-from .event_dataset import OwnFeature, look_at, open_plain
-from .links import subgroup
+from .dataset_group import DatasetGroup
+from .event_dataset import EventDataset, look_at
+from .links import has_member, subgroup
 
 if TYPE_CHECKING:
-    import h5py
+    from h5py import h5g
 
     from ..engine import FileHandle
-    from .policy import Policy
+    from ..engine.name_resolver import Place
 
 COUNT_ATTRIBUTE = "experiment:event count"
 
 MAX_COUNT = 2**48
 """No file has as many events; `len` could not even tell them from 2**63 on."""
-
-MAX_EXPANSION = 10_000
-SMALL_BYTES = 1 << 30
-"""A feature may claim this many bytes, or `MAX_EXPANSION` times those of the file.
-
-More cannot have been stored: memory for it must not be taken."""
 
 
 class Events:
@@ -45,8 +41,6 @@ class Events:
     ----------
     handle : FileHandle
         The open file.
-    policy : Policy
-        Whether links are followed.
     problems : list of Problem
         Where to record what cannot be used, as soon as it is looked at.
 
@@ -62,15 +56,11 @@ class Events:
         `length`, which is what all of them have.
     """
 
-    def __init__(
-        self, handle: FileHandle, policy: Policy, problems: list[Problem]
-    ) -> None:
+    def __init__(self, handle: FileHandle, problems: list[Problem]) -> None:
         self._handle = handle
-        self._policy = policy
         self._problems = problems
-        self._room = SMALL_BYTES
-        self._group: h5py.Group | None = None
-        self._seen: dict[str, OwnFeature] = {}
+        self._group: Place | None = None
+        self._seen: dict[str, EventDataset] = {}
         self.growing = False
         self.length: int | None = None
         self._all: tuple[str, ...] = ()
@@ -81,10 +71,8 @@ class Events:
             h5_lock,
         ):
             self.growing = bool(handle.h5.swmr_mode)
-            group = _events_group(handle.h5, policy)
-            size = handle.h5.id.get_filesize()
-            self._room = max(SMALL_BYTES, MAX_EXPANSION * size)
-            kinds = _link_kinds(group)
+            group = _events_group(handle)
+            kinds = _link_kinds(group.id)
             self._all = tuple(sorted(kinds))
             self._group = group
         for name, kind in kinds.items():
@@ -98,7 +86,7 @@ class Events:
             n for n in self._all if n not in self._seen or not self._seen[n].absent
         )
 
-    def get(self, name: str) -> OwnFeature | None:
+    def get(self, name: str) -> EventDataset | None:
         """Return what is known of a member; None if there is none of that name."""
         feature = self._seen.get(name)
         if feature is not None or name not in self._all:
@@ -110,41 +98,51 @@ class Events:
                 self._seen[name] = feature  # others read this without the lock
             return self._seen[name]
 
-    def stored(self, name: str) -> h5py.Dataset | None:
-        """Return a dataset that lies in the group itself; None if a link leads away."""
-        with self._handle.using(), h5_lock:
-            feature = self._seen.get(name)
-            found = None
-            if feature is not None:
-                found = feature.opened
-                feature.let_go_of_scalars()  # read once, and kept as arrays
-            if found is None and self._group is not None and name in self._all:
-                found, _ = open_plain(self._group.id, name)
-            return Dataset(found) if isinstance(found, h5d.DatasetID) else None
+    def open(self, name: str) -> Place:
+        """Return a member that can be used, open.
 
-    def look_at_all(self) -> dict[str, OwnFeature]:
+        Raises
+        ------
+        DCReadError
+            If it cannot be used (any more).
+        """
+        with self._handle.using(), h5_lock:
+            feature = self._seen[name]
+            feature.check()
+            place = feature.place
+            feature.let_go_of_scalars()  # read once, and kept as arrays
+            if place is None:
+                assert self._group is not None
+                feature = look_at(self._group, name)
+                feature.check()
+                place = feature.place
+            assert place is not None
+            return place
+
+    def look_at_all(self) -> dict[str, EventDataset]:
         """Return all members, links that lead nowhere included, sorted by name."""
         found = {name: feature for name in self._all if (feature := self.get(name))}
         for feature in found.values():
             feature.let_go_of_scalars()
         return found
 
-    def _look_at(self, name: str) -> OwnFeature:
+    def _look_at(self, name: str) -> EventDataset:
         if name not in self._seen:
             self._seen[name] = self._looked_at(name)
         return self._seen[name]
 
-    def _looked_at(self, name: str) -> OwnFeature:
+    def _looked_at(self, name: str) -> EventDataset:
         with self._handle.using(), h5_lock:
-            feature = look_at(self._group, name, self._policy, self._room)
+            assert self._group is not None
+            feature = look_at(self._group, name)
         if self.growing:  # opened again, a dataset tells how long it is by then
-            feature.opened = None
+            feature.place = None
         if type(feature.refusal) is FormatError:
             text = f"{self._handle.label}: feature '{name}': {feature.refusal}"
             feature.refusal = FormatError(text)
         return feature
 
-    def _settle(self, name: str, feature: OwnFeature) -> None:
+    def _settle(self, name: str, feature: EventDataset) -> None:
         """Compare a member's length; record why it cannot be used."""
         if (
             not self.growing
@@ -207,34 +205,30 @@ class Events:
         trace = self._look_at("trace")
         if trace.shape is not None or trace.refusal is not None:
             return []
-        lengths = []
-        with self._handle.using(), h5_lock:
-            group = self._group["trace"]
-            for name in group:
-                found, _ = open_plain(group.id, name)
-                if isinstance(found, h5d.DatasetID) and found.rank:
-                    lengths.append(int(found.shape[0]))
-        return lengths
+        assert trace.place is not None
+        traces = DatasetGroup(trace.place)
+        return [reader.shape[0] for reader in traces.usable().values()]
 
 
-def _events_group(h5: h5py.File, policy: Policy) -> h5py.Group:
-    # With "in", HDF5 would follow a link into another file.
-    if h5.get("events", getlink=True) is None:
+def _events_group(handle: FileHandle) -> Place:
+    root = handle.h5.id
+    if not has_member(root, "events"):
+        names = sorted(map(as_name, itertools.islice(root, 10)))
         raise FormatError(
-            f"{h5.filename}: expected a group '/events' with the features, found "
-            f"{sorted(h5)[:10]}; is this a measurement?"
+            f"{handle.label}: expected a group '/events' with the features, found "
+            f"{names}; is this a measurement?"
         )
-    return subgroup(h5, "events", policy)
+    return subgroup(handle, "events")
 
 
-def _link_kinds(group: h5py.Group) -> dict[str, int]:
+def _link_kinds(group: h5g.GroupID) -> dict[str, int]:
     """Return what kinds of links lead to the members, in one go."""
     kinds: dict[str, int] = {}
 
     def note(name: bytes, info: h5l.LinkInfo) -> None:
         kinds[as_name(name)] = info.type
 
-    group.id.links.iterate(note, info=True)
+    group.links.iterate(note, info=True)
     return kinds
 
 

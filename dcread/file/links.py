@@ -1,49 +1,99 @@
-"""Members of groups in files that are not trusted: one resolver for all links."""
+"""Members of groups in files that are not trusted, and the files that they name."""
 
 from __future__ import annotations
 
+import pathlib
 from typing import TYPE_CHECKING, Any
 
-from ..errors import BasinError, FormatError, PolicyError
+from h5py import h5d, h5g
+
+from ..engine import FileHandle, open_file
+from ..engine.name_resolver import NameResolver, Place
+from ..engine.source import LocalSource
+from ..errors import BasinError, DCReadError, FormatError
+from ..problems import one_line, text_of
 from ..sync.locks import h5_lock
-from .policy import Policy
+from .confined_open import Folder
 
 if TYPE_CHECKING:
-    import h5py
-
-_MAX_SOFT_LINKS = 16
-_STRICT = Policy()
+    from .policy import Policy
 
 
-def member(group: h5py.Group, name: str, policy: Policy | None = None) -> Any:
-    """Return the member `name` of a group without leaving the file.
-
-    Soft links are resolved component by component, external links are followed
-    only where the policy allows links.
+class PolicyResolver(NameResolver):
+    """What the names in a measurement, and in its basins, may lead to.
 
     Parameters
     ----------
-    group : h5py.Group
-        An open group.
+    policy : Policy
+        What the caller allows.
+    path : pathlib.Path or None
+        The measurement that the caller opened; None if it has no path.
+    """
+
+    def __init__(self, policy: Policy, path: pathlib.Path | None) -> None:
+        self.policy = policy
+        self.follows_links = policy.links
+        self.is_confined = policy.local is not True
+        self._folder: Folder | None = None
+        if policy.local == "beside" and path is not None:
+            self._folder = Folder.at(path.parent)
+
+    def open_path(self, path: pathlib.Path) -> LocalSource:
+        """Open a file that a name led to, if the policy allows it."""
+        return self.policy.open_path(path, self._folder)
+
+    def open_file(self, path: pathlib.Path) -> FileHandle:
+        """Open an HDF5 file that a name led to.
+
+        Raises
+        ------
+        PolicyError
+            If the policy does not allow it.
+        FileMissingError, NotAFileError, FormatError, FileChangedError
+            As `engine.open_file`.
+        """
+        return open_file(self.open_path(path), self)
+
+
+STRICT = NameResolver()
+"""Follows what lies in the file itself."""
+
+
+def member(
+    handle: FileHandle | None,
+    name: str,
+    group: Any = None,
+    names: NameResolver | None = None,
+) -> Place:
+    """Return a member of a group, without leaving the file unless that is allowed.
+
+    Parameters
+    ----------
+    handle : FileHandle or None
+        The open file; None if `group` is a caller's, which nothing leads out of.
     name : str
         Name of a direct member.
-    policy : Policy, optional
-        Without one, no link leaves the file.
+    group : h5py.h5g.GroupID, optional
+        The group; the file by default.
+    names : NameResolver, optional
+        What links lead to; that of the file by default.
 
     Raises
     ------
     KeyError
-        If there is no such member (a dangling link counts as none).
+        If there is no such member (a link to nothing counts as none).
     PolicyError
-        If an external link or external storage is in the way. (The sources of
-        virtual datasets are checked by the engine, see `FileHandle.allow_source`.)
+        If an external link or external storage is in the way.
     """
     if not is_member_name(name):
-        raise KeyError(f"'{name}' is not the name of a member")
+        raise KeyError(f"'{one_line(name)}' is not the name of a member")
+    if names is None:
+        names = STRICT if handle is None else handle.names
     with h5_lock:
-        found = _step(group, name, policy or _STRICT, _MAX_SOFT_LINKS)
-        _check_storage(found, policy or _STRICT)
-    return found
+        place = names.find(handle, name, group)
+        if isinstance(place.id, h5d.DatasetID):
+            names.check_storage(place.id.get_create_plist(), place.label(name))
+    return place
 
 
 def is_member_name(name: str) -> bool:
@@ -51,65 +101,45 @@ def is_member_name(name: str) -> bool:
     return not ("/" in name or "\0" in name or name in ("", ".", ".."))
 
 
-def _step(group: Any, name: str, policy: Policy, budget: int) -> Any:
-    import h5py
-
-    link = group.get(name, getlink=True)
-    if link is None:
-        raise KeyError(f"'{name}' is not in {group.name}")
-    if isinstance(link, h5py.ExternalLink) and not policy.links:
-        where = f"{group.name.rstrip('/')}/{name}"
-        raise PolicyError(
-            f"{group.file.filename}: '{where}' is an external link to {link.filename}; "
-            "pass Policy(links=True) to follow it"
-        )
-    if not isinstance(link, h5py.SoftLink):
-        return group[name]
-    if budget <= 0:
-        raise KeyError(f"'{name}' in {group.name} is a soft link that goes round")
-    place = group.file if link.path.startswith("/") else group
-    for part in link.path.split("/"):
-        if part in ("", "."):
-            continue
-        if not isinstance(place, h5py.Group):
-            raise KeyError(f"'{name}' in {group.name} is a soft link to nothing")
-        budget -= 1
-        place = _step(place, part, policy, budget)
-    return place
-
-
-def _check_storage(found: Any, policy: Policy) -> None:
-    import h5py
-
-    if not isinstance(found, h5py.Dataset):
-        return
-    where = f"{found.file.filename}: '{found.name}'"
-    if found.external and not policy.links:
-        raise PolicyError(
-            f"{where} keeps its bytes in another file ({found.external[0][0]}); "
-            "pass Policy(links=True) to follow that"
-        )
-
-
-def subgroup(group: h5py.Group, name: str, policy: Policy | None = None) -> h5py.Group:
-    """Return the member `name` of a group, which must be a group itself.
+def subgroup(
+    handle: FileHandle | None,
+    name: str,
+    group: Any = None,
+    names: NameResolver | None = None,
+) -> Place:
+    """Return the member of a group that must be a group itself (see `member`).
 
     Raises
     ------
     BasinError
         If it is missing or not a group.
+    PolicyError
+        If an external link is in the way.
+    FormatError
+        If it cannot be read.
     """
-    import h5py
-
-    place = "/" + name.lstrip("/")
+    place = "/" + one_line(name).lstrip("/")
     try:
-        found = member(group, name, policy)
+        found = member(handle, name, group, names)
     except KeyError as exc:
         raise BasinError(f"there is no group '{place}'") from exc
+    except DCReadError:
+        raise
     except (OSError, RuntimeError, ValueError) as exc:
-        if isinstance(exc, PolicyError):
-            raise
-        raise FormatError(f"the group '{place}' cannot be read: {exc}") from exc
-    if not isinstance(found, h5py.Group):
-        raise BasinError(f"'{place}' should be a group, found {type(found).__name__}")
+        raise FormatError(
+            f"the group '{place}' cannot be read: {text_of(exc)}"
+        ) from exc
+    if not isinstance(found.id, h5g.GroupID):
+        raise BasinError(f"'{place}' should be a group")
     return found
+
+
+def has_member(group: Any, name: str) -> bool:
+    """Tell whether there is a link of a name, wherever it leads.
+
+    With ``in``, HDF5 would follow a link into another file. The caller holds the
+    h5py lock.
+    """
+    return is_member_name(name) and group.links.exists(
+        name.encode("utf-8", "surrogateescape")
+    )

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from h5py import Dataset, h5d, h5s
+
 from ..errors import FormatError
 from ..problems import Problem, as_name, recorded_as_problem
 from ..sync.locks import h5_lock
 from .attributes import clean_text
-from .dataset_group import reader_of
-from .links import member, subgroup
+from .event_dataset import reader_of
+from .links import has_member, member, subgroup
 
 if TYPE_CHECKING:
     import numpy as np
 
     from ..engine import FileHandle
-    from .policy import Policy
+    from ..engine.name_resolver import Place
 
 MAX_LOG_BYTES = 64 << 20
 """All logs of a file together; what is beyond is left out: a file could claim any
@@ -26,9 +28,7 @@ MAX_LOG_LINES = 1 << 20
 _LINES_AT_ONCE = 4096
 
 
-def read_logs(
-    handle: FileHandle, policy: Policy, problems: list[Problem]
-) -> dict[str, list[str]]:
+def read_logs(handle: FileHandle, problems: list[Problem]) -> dict[str, list[str]]:
     """Return all logs of a file by name, sorted; empty ones are left out.
 
     So are those that would take more than `MAX_LOG_BYTES` or `MAX_LOG_LINES`.
@@ -38,9 +38,9 @@ def read_logs(
     """
     logs: dict[str, list[str]] = {}
     room = _Room()
-    for name in member_names(handle, "logs", "log", policy, problems):
+    for name in member_names(handle, "logs", "log", problems):
         with recorded_as_problem(problems, "log", name):
-            lines = _read_lines(handle, name, policy, room)
+            lines = _read_lines(handle, name, room)
             cleaned = [clean_text(line) for line in lines]
             if cleaned:
                 logs[name] = [line for line, _ in cleaned]
@@ -56,35 +56,34 @@ def read_logs(
 
 
 def member_names(
-    handle: FileHandle, group: str, kind: str, policy: Policy, problems: list[Problem]
+    handle: FileHandle, group: str, kind: str, problems: list[Problem]
 ) -> list[str]:
     """Return the sorted names in a group of a file; [] where there is none."""
     names: list[str] = []
     with recorded_as_problem(problems, kind, f"/{group}"), handle.using(), h5_lock:
-        if handle.h5.get(group, getlink=True) is not None:
-            names = sorted(map(as_name, subgroup(handle.h5, group, policy)))
+        if has_member(handle.h5.id, group):
+            names = sorted(map(as_name, subgroup(handle, group).id))
     return names
 
 
-def open_member(handle: FileHandle, group: str, name: str, policy: Policy) -> Any:
-    """Return the h5py dataset at ``/group/name``.
+def open_member(handle: FileHandle, group: str, name: str) -> Place:
+    """Return the dataset at ``/group/name``.
 
     Raises
     ------
     FormatError
         If it is no dataset, or has no array in it.
     PolicyError
-        If it lies in another file and `policy` does not allow that.
+        If it lies in another file and the policy does not allow that.
     """
-    import h5py
-
     with handle.using(), h5_lock:
-        h5ds = member(subgroup(handle.h5, group, policy), name, policy)
-        if not isinstance(h5ds, h5py.Dataset):
+        parent = subgroup(handle, group)
+        place = member(parent.handle, name, parent.id)
+        if not isinstance(place.id, h5d.DatasetID):
             raise FormatError("expected a dataset, found a group")
-        if h5ds.shape is None:
+        if place.id.get_space().get_simple_extent_type() == h5s.NULL:
             raise FormatError("expected an array, found an empty dataspace")
-    return h5ds
+    return place
 
 
 class _Room:
@@ -113,11 +112,10 @@ class _Room:
         self.nbytes -= nbytes
 
 
-def _read_lines(
-    handle: FileHandle, name: str, policy: Policy, room: _Room
-) -> list[bytes | str]:
-    h5ds = open_member(handle, "logs", name, policy)
+def _read_lines(handle: FileHandle, name: str, room: _Room) -> list[bytes | str]:
+    place = open_member(handle, "logs", name)
     with handle.using(), h5_lock:
+        h5ds = Dataset(place.id)
         shape, dtype = h5ds.shape, h5ds.dtype
         count, variable = math.prod(shape), dtype.kind == "O"
         if not count:
@@ -132,7 +130,7 @@ def _read_lines(
         lines, nbytes = list(text.splitlines()), len(text)
         room.check(len(lines), nbytes)
     else:
-        reader = reader_of(handle, h5ds)
+        reader = reader_of(place)
         for start in range(0, shape[0], _LINES_AT_ONCE):
             part = slice(start, min(start + _LINES_AT_ONCE, shape[0]), 1)
             items = reader.read(part).reshape(-1).tolist()

@@ -11,7 +11,8 @@ from ..arrays.mapped_dataset import get_mapping_indices
 from ..errors import FormatError
 from ..problems import Problem
 from ..sync.loading_cache import LoadingCache
-from .dataset_group import OwnGroup, reader_of
+from .dataset_group import DatasetGroup
+from .event_dataset import reader_of
 from .events import Events
 from .identifier import get_measurement_identifier
 
@@ -57,9 +58,7 @@ class Referrer:
     @property
     def events(self) -> Events:
         """The members of ``/events``."""
-        return self._once.get(
-            "events", lambda: Events(self.handle, self.policy, self.problems)
-        )
+        return self._once.get("events", lambda: Events(self.handle, self.problems))
 
     @property
     def raw_length(self) -> int | None:
@@ -109,14 +108,17 @@ class Referrer:
             raise FormatError(
                 f"{self.handle.label}: '{name}' is a group, expected one dataset"
             )
-        stored = self.events.stored(name)
-        if stored is not None:
-            return reader_of(self.handle, stored)
-        return self.own_group().reader(name)
+        return reader_of(self.events.open(name))
 
-    def own_group(self, *names: str) -> OwnGroup:
-        """Return the datasets in ``/events``, or of a group in it (``trace``)."""
-        return OwnGroup(self.handle, ("events", *names), self.policy)
+    def own_group(self, name: str) -> DatasetGroup:
+        """Return the datasets of a group in ``/events`` (``trace``, ``contour``).
+
+        Raises
+        ------
+        DCReadError
+            If it cannot be used.
+        """
+        return DatasetGroup(self.events.open(name))
 
     def identifier(self) -> str | None:
         """Return the measurement identifier of the file."""

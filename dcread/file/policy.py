@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from ..engine.source import LocalSource
 from ..errors import PolicyError
+from ..problems import one_line
+from .confined_open import Folder, open_inside
 
 _LOCAL = (True, False, "beside", "roots")
 _REMOTE = (True, False, "hosts")
@@ -144,16 +147,63 @@ class Policy:
         """
         if self.local is True:
             return pathlib.Path(path)
-        if self.local is False:
-            raise PolicyError(
-                f"{path}: local basins are switched off by Policy(local=False)"
-            )
+        self._require_local(path)
         real = pathlib.Path(os.path.realpath(path))
         roots = self.roots if self.local == "roots" else (folder,) if folder else ()
         if any(real.is_relative_to(os.path.realpath(root)) for root in roots):
             return real
-        inside = ", ".join(str(root) for root in roots) or "(the file has no folder)"
-        raise PolicyError(
-            f'{path}: Policy(local="{self.local}") allows files in {inside} and '
-            f"below, this one lies at {real}; pass another Policy to allow it"
+        raise self._outside(path, real, roots)
+
+    def open_path(self, path: pathlib.Path, beside: Folder | None) -> LocalSource:
+        """Open a regular file that a name in a file led to.
+
+        Other than with `check_path`, nobody can exchange it between check and opening.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            Absolute path.
+        beside : Folder or None
+            The folder of the measurement that the caller opened.
+
+        Raises
+        ------
+        PolicyError
+            If this policy does not allow the file.
+        FileMissingError, NotAFileError
+            If there is no file, or not a regular one.
+        """
+        self._require_local(path)
+        if self.local is True:
+            return LocalSource(path)
+        folders = [] if beside is None else [beside]
+        if self.local == "roots":
+            # A folder that is not there (yet) contains nothing.
+            folders = [Folder.at(root) for root in self.roots if root.is_dir()]
+
+        def opener(name: str, flags: int) -> int:
+            fd, real = open_inside(pathlib.Path(name), folders, flags)
+            if fd is None:
+                raise self._outside(path, real, [folder.path for folder in folders])
+            return fd
+
+        return LocalSource(path, opener)
+
+    def _require_local(self, path: str | os.PathLike[str]) -> None:
+        if self.local is False:
+            raise PolicyError(
+                f"{one_line(path)}: local files are switched off by Policy(local=False)"
+            )
+
+    def _outside(
+        self,
+        path: str | os.PathLike[str],
+        real: pathlib.Path,
+        folders: Sequence[pathlib.Path],
+    ) -> PolicyError:
+        inside = ", ".join(map(str, folders)) or "(there is no folder)"
+        return PolicyError(
+            f'{one_line(path)}: Policy(local="{self.local}") allows files in {inside} '
+            f"and below, this one lies at {one_line(real)}; pass another Policy to "
+            "allow it"
         )

@@ -16,20 +16,19 @@ import stat
 from typing import TYPE_CHECKING
 
 from ..engine import FileIdentity, open_file
-from ..engine.source import identity_of
+from ..engine.name_resolver import NameResolver
+from ..engine.source import LocalSource, identity_of
 from ..errors import (
     DCReadError,
     FileChangedError,
     FileMissingError,
     FormatError,
     NotAFileError,
-    PolicyError,
 )
 from ..problems import Problem, text_of
 from ..sync.locks import h5_lock
 from .events import Events
 from .identifier import get_measurement_identifier
-from .policy import Policy
 from .source_records import (
     MAX_HASHED_BYTES,
     SOURCES,
@@ -41,6 +40,7 @@ from .source_records import (
 
 if TYPE_CHECKING:
     from ..engine import FileHandle
+    from .policy import Policy
 
 _MAX_NESTING = 8
 
@@ -125,7 +125,8 @@ def check_sources(
         folder = handle.path.parent
     check = _Check(policy, folder, [] if problems is None else problems)
     found = [check.source(source, handle, _MAX_NESTING) for source in sources]
-    _watch(handle, check, dict(zip(map(_real, found), sources, strict=True)))
+    by_path = dict(zip(map(_real, found), sources, strict=True))
+    handle.names = _SourceResolver(handle.names, by_path, check, handle.label)
     return found
 
 
@@ -133,24 +134,42 @@ def _real(path: pathlib.Path) -> str:
     return os.path.realpath(path)
 
 
-def _watch(handle: FileHandle, check: _Check, sources: dict[str, Source]) -> None:
-    """Have each source compared again when the engine opens it to read from it."""
-    before, label = handle.allow_source, handle.label
-    is_file_object = handle.is_file_object
+class _SourceResolver(NameResolver):
+    """Has each source compared again when the engine opens it to read from it.
 
-    def allow(path: pathlib.Path) -> None:
-        if before is not None:
-            before(path)
-        elif is_file_object:
-            raise PolicyError(
-                f"{label}: a file object may not name other files, such as "
-                f"{path}; open it from a path"
-            )
-        source = sources.get(_real(path))
-        if source is not None and os.path.exists(path):
-            check.same(source, path, label)
+    Parameters
+    ----------
+    names : NameResolver
+        Opens the files.
+    sources : dict of str to Source
+        What the sources were, by their resolved path.
+    check : _Check
+        Compares them.
+    label : str
+        What error messages call the concatenated file.
+    """
 
-    handle.allow_source = allow
+    def __init__(
+        self, names: NameResolver, sources: dict[str, Source], check: _Check, label: str
+    ) -> None:
+        self.follows_links = names.follows_links
+        self.is_confined = names.is_confined
+        self._names = names
+        self._sources = sources
+        self._check = check
+        self._label = label
+
+    def open_path(self, path: pathlib.Path) -> LocalSource:
+        """Open a file; a source only if it is the one that was concatenated."""
+        opened = self._names.open_path(path)
+        source = self._sources.get(_real(path))
+        if source is not None:
+            try:
+                self._check.same(source, path, self._label)
+            except BaseException:
+                opened.close()
+                raise
+        return opened
 
 
 class _Check:
@@ -266,7 +285,7 @@ def _measurement(path: pathlib.Path, label: str) -> tuple[str | None, int | None
     try:
         with handle.using(), h5_lock:
             identifier = get_measurement_identifier(handle.h5)
-        return identifier, Events(handle, Policy(), []).length
+        return identifier, Events(handle, []).length
     finally:
         handle.close()
 

@@ -32,7 +32,7 @@ from ..errors import BasinError, ClosedError, FileChangedError, FormatError
 from ..problems import UNREADABLE
 from ..sync.locks import h5_lock
 from .identifier import get_measurement_identifier
-from .links import subgroup
+from .links import STRICT, has_member, subgroup
 from .text_lines import read_lines
 
 if TYPE_CHECKING:
@@ -152,7 +152,8 @@ def has_sources(h5: h5py.Group) -> bool:
     """
     group, name = SOURCES.split("/")
     try:
-        return subgroup(h5.file, group).get(name, getlink=True) is not None
+        members = subgroup(None, group, h5.file.id)
+        return has_member(members.id, name)
     except (BasinError, FormatError):
         return False
 
@@ -168,10 +169,10 @@ def read_sources(handle: FileHandle) -> list[Source]:
     group, name = SOURCES.split("/")
     try:
         with handle.using(), h5_lock:
-            if not handle.h5.id.links.exists(group.encode()):
+            if not has_member(handle.h5.id, group):
                 return []
-            members = subgroup(handle.h5, group)
-            if members.get(name, getlink=True) is None:
+            members = subgroup(handle, group, names=STRICT)
+            if not has_member(members.id, name):
                 return []
             lines = read_lines(members, name, _MAX_TEXT_BYTES, "the list")
         return list(dict.fromkeys(_parse(line) for line in lines))

@@ -6,17 +6,17 @@ import math
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from h5py import Dataset
 from numpy.typing import NDArray
 
 from ..errors import FormatError
 from ..problems import Problem, recorded_as_problem
 from ..sync.locks import h5_lock
-from .dataset_group import reader_of
+from .event_dataset import reader_of
 from .logs import member_names, open_member
 
 if TYPE_CHECKING:
     from ..engine import FileHandle
-    from .policy import Policy
 
 Table: TypeAlias = "dict[str, NDArray[Any]] | NDArray[Any]"
 """Columns by name; an array where the dataset has no columns (an image)."""
@@ -26,9 +26,7 @@ MAX_TABLE_BYTES = 256 << 20
 size, and lead to one table by many names."""
 
 
-def read_tables(
-    handle: FileHandle, policy: Policy, problems: list[Problem]
-) -> dict[str, Table]:
+def read_tables(handle: FileHandle, problems: list[Problem]) -> dict[str, Table]:
     """Return all tables of a file by name, sorted.
 
     Tables that cannot be read, or would take more than `MAX_TABLE_BYTES`, are told
@@ -36,18 +34,17 @@ def read_tables(
     """
     tables: dict[str, Table] = {}
     room = MAX_TABLE_BYTES
-    for name in member_names(handle, "tables", "table", policy, problems):
+    for name in member_names(handle, "tables", "table", problems):
         with recorded_as_problem(problems, "table", name):
-            tables[name], nbytes = _read_table(handle, name, policy, room)
+            tables[name], nbytes = _read_table(handle, name, room)
             room -= nbytes
     return tables
 
 
-def _read_table(
-    handle: FileHandle, name: str, policy: Policy, room: int
-) -> tuple[Table, int]:
-    h5ds = open_member(handle, "tables", name, policy)
+def _read_table(handle: FileHandle, name: str, room: int) -> tuple[Table, int]:
+    place = open_member(handle, "tables", name)
     with handle.using(), h5_lock:
+        h5ds = Dataset(place.id)
         shape, dtype = h5ds.shape, h5ds.dtype
         nbytes = math.prod(shape) * dtype.itemsize
         if nbytes > room:
@@ -57,7 +54,7 @@ def _read_table(
             )
         data = h5ds[()] if shape == () else None
     if data is None:
-        reader = reader_of(handle, h5ds)
+        reader = reader_of(place)
         data = reader.read(slice(0, shape[0], 1))
     if dtype.names is None:
         return np.asarray(data), nbytes

@@ -9,20 +9,22 @@ import math
 from typing import Any
 
 import numpy as np
+from h5py import check_string_dtype, h5d, h5l, h5o, h5s
 
+from ..engine.name_resolver import Place
 from ..errors import BasinError, PolicyError
 from ..sync.locks import h5_lock
-from .links import member
+from .links import STRICT, member
 
 _ROWS_AT_ONCE = 256
 
 
-def read_lines(group: Any, name: str, limit: int, what: str) -> list[str]:
+def read_lines(group: Place, name: str, limit: int, what: str) -> list[str]:
     """Return the items of a dataset of text.
 
     Parameters
     ----------
-    group : h5py.Group
+    group : Place
         The group that holds it.
     name : str
         Name of a direct member.
@@ -48,14 +50,12 @@ def read_lines(group: Any, name: str, limit: int, what: str) -> list[str]:
         raise BasinError(f"{what} should be UTF-8 text: {exc}") from exc
 
 
-def _text_dataset(group: Any, name: str, what: str) -> Any:
-    from h5py import h5d, h5l, h5o
-
+def _text_dataset(group: Place, name: str, what: str) -> Any:
     key = name.encode("utf-8", "surrogateescape")
     if group.id.links.get_info(key).type == h5l.TYPE_HARD:
         found = h5o.open(group.id, key)
     else:
-        found = member(group, name).id
+        found = member(group.handle, name, group.id, STRICT).id
     if not isinstance(found, h5d.DatasetID):
         raise BasinError(f"{what} should be a dataset of text lines")
     plist = found.get_create_plist()
@@ -69,8 +69,6 @@ def _text_dataset(group: Any, name: str, what: str) -> Any:
 
 
 def _rows_of(found: Any, limit: int, what: str) -> list[Any]:
-    from h5py import check_string_dtype, h5d, h5s
-
     too_long = f"{what} should have at most {limit} bytes"
     space = found.get_space()
     if space.get_simple_extent_type() == h5s.NULL:

@@ -67,19 +67,19 @@ class Contents:
 
     def _read(self, name: str) -> Any:
         referrer = self._referrer
-        handle, policy, problems = referrer.handle, referrer.policy, referrer.problems
+        handle, problems = referrer.handle, referrer.problems
         if name == "meta":
             meta = read_metadata(handle, problems)
             self._as_read[name] = copy.deepcopy(meta)
             apply_changes(meta, self._meta_changes)
             return meta
         if name == "logs":
-            value: Any = read_logs(handle, policy, problems)
+            value: Any = read_logs(handle, problems)
         elif name == "tables":
-            value = read_tables(handle, policy, problems)
+            value = read_tables(handle, problems)
         else:
             with handle.using(), h5_lock:
-                stored = load_definitions(handle.h5, problems, policy)
+                stored = load_definitions(handle.h5, problems, referrer.policy)
             value = stored.usable
             self._values.put("dropped", stored.dropped)
         self._as_read[name] = fingerprint(value)

@@ -23,7 +23,7 @@ from ..sync.loading_cache import LoadingCache
 from ..sync.locks import h5_lock
 
 if TYPE_CHECKING:
-    from ..file.event_dataset import OwnFeature
+    from ..file.event_dataset import EventDataset
     from ..file.measurement_file import Referrer
     from .basins import MeasurementBasins
 
@@ -191,12 +191,12 @@ class FeatureStore:
                 close()
 
 
-def aligned_chunk_size(image: OwnFeature | None, wanted: int) -> int:
+def aligned_chunk_size(image: EventDataset | None, wanted: int) -> int:
     """Return the number of images in a cache chunk.
 
     Parameters
     ----------
-    image : OwnFeature or None
+    image : EventDataset or None
         The file's own images, mapped or not; images in a basin, and contiguous ones,
         have no say.
     wanted : int

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine import FileIdentity, open_file
 from ..errors import FileChangedError, FormatError
+from ..file.links import PolicyResolver
 from ..file.md5 import md5sum
 from ..sync.locks import h5_lock
 
@@ -41,14 +42,7 @@ def path_of(handle: FileHandle, target: Any) -> Any:
 
 def apply_policy(handle: FileHandle, policy: Policy) -> None:
     """Tell the engine which other files this one may lead to."""
-    handle.allow_external = policy.links
-    if policy.local is not True:
-        folder = handle.path.parent if handle.path is not None else None
-
-        def allow(path: pathlib.Path) -> None:
-            policy.check_path(path, folder)
-
-        handle.allow_source = allow
+    handle.names = PolicyResolver(policy, handle.path)
 
 
 def reopened(handle: FileHandle) -> FileHandle:

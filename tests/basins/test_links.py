@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from dcread.basins import Policy
-from dcread.errors import BasinError, PolicyError
-from dcread.file.links import member, subgroup
+from dcread.errors import PolicyError
 
 Write = Callable[..., pathlib.Path]
 Open = Callable[..., Any]
@@ -110,44 +109,6 @@ def test_virtual_datasets_keep_to_the_policy(
     else:
         with pytest.raises(PolicyError, match=r"secret\.h5"):
             opened.values("deform")
-
-
-def test_links_inside_the_file_are_followed(tmp_path: pathlib.Path) -> None:
-    with h5py.File(tmp_path / "f.h5", "w") as h5:
-        h5["data/deep/deform"] = RAMP
-        h5["alias"] = h5py.SoftLink("/data/deep")
-        h5["events/absolute"] = h5py.SoftLink("/alias/deform")
-        h5["events/relative"] = h5py.SoftLink("absolute")
-        h5["events/hard"] = h5["data/deep/deform"]
-        events = subgroup(h5, "events")
-        for name in ("absolute", "relative", "hard"):
-            assert member(events, name)[:].tolist() == RAMP.tolist()
-        assert subgroup(h5, "alias").name == "/data/deep"
-
-
-@pytest.mark.parametrize("name", ["..", ".", "", "a/b", "/events/a", "a\0", "absent"])
-def test_only_direct_members_count(name: str, tmp_path: pathlib.Path) -> None:
-    with h5py.File(tmp_path / "f.h5", "w") as h5:
-        h5["events/a"] = 1
-        with pytest.raises(KeyError):
-            member(h5["events"], name)
-
-
-def test_links_that_go_round_or_nowhere_are_missing(tmp_path: pathlib.Path) -> None:
-    with h5py.File(tmp_path / "f.h5", "w") as h5:
-        h5["round"] = h5py.SoftLink("/round")
-        h5["one"] = h5py.SoftLink("/two")
-        h5["two"] = h5py.SoftLink("/one")
-        h5["array"] = [1]
-        h5["through"] = h5py.SoftLink("/array/x")
-        h5["nowhere"] = h5py.SoftLink("/not/there")
-        for name in ("round", "one", "through", "nowhere"):
-            with pytest.raises(KeyError):
-                member(h5, name)
-        with pytest.raises(BasinError, match="no group"):
-            subgroup(h5, "events")
-        with pytest.raises(BasinError, match="should be a group"):
-            subgroup(h5, "array")
 
 
 def test_members_of_traces_are_checked_as_well(

@@ -127,7 +127,7 @@ def test_external_storage_is_refused(tmp_path, opened):
     handle = opened(path)
     with pytest.raises(PolicyError, match=r"'/x' is stored in another file .*secret"):
         handle.dataset("x").read(slice(0, 40))
-    handle.allow_external = True
+    handle.names.follows_links = True
     check(handle, np.arange(40, dtype="u1"), engine=False)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dcread.engine.layout import LeftToH5py
+from dcread.engine.name_resolver import NameResolver
 from dcread.errors import (
     FileMissingError,
     FormatError,
@@ -74,15 +75,22 @@ def test_fifo_is_not_waited_for(tmp_path, opened, with_gaps):
 def test_policy_is_asked(tmp_path, opened, with_gaps):
     handle = opened(with_gaps())
 
-    def refuse(path):
-        raise PolicyError(f"not {path.name}")
+    asked = []
 
-    handle.allow_source = refuse
+    class Refusing(NameResolver):
+        def open_path(self, path):
+            raise PolicyError(f"not {path.name}")
+
+    class Asking(NameResolver):
+        def open_path(self, path):
+            asked.append(path.name)
+            return super().open_path(path)
+
+    handle.names = Refusing()
     with pytest.raises(PolicyError, match=r"not s\.h5"):
         read(handle)
     handle = opened(with_gaps(with_gaps(name="inner.h5"), name="outer.h5"))
-    asked = []
-    handle.allow_source = lambda path: asked.append(path.name)
+    handle.names = Asking()
     read(handle)
     assert asked == ["inner.h5", "s.h5"]
 

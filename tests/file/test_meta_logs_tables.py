@@ -10,7 +10,6 @@ import hdf5plugin
 import numpy as np
 import pytest
 
-from dcread import Policy
 from dcread.engine import open_file
 from dcread.file import logs, tables
 from dcread.problems import Problem
@@ -50,7 +49,7 @@ def read_logs(path: pathlib.Path) -> tuple[dict[str, list[str]], list[Problem]]:
     problems: list[Problem] = []
     handle = open_file(path)
     try:
-        return logs.read_logs(handle, Policy(), problems), problems
+        return logs.read_logs(handle, problems), problems
     finally:
         handle.close()
 
@@ -59,7 +58,7 @@ def read_tables(path: pathlib.Path) -> tuple[dict[str, tables.Table], list[Probl
     problems: list[Problem] = []
     handle = open_file(path)
     try:
-        return tables.read_tables(handle, Policy(), problems), problems
+        return tables.read_tables(handle, problems), problems
     finally:
         handle.close()
 

@@ -1,0 +1,275 @@
+"""Names inside a file: what they lead to is found here, and nowhere else.
+
+HDF5 would follow a name wherever it leads: over an external link into any other file,
+or into a FIFO that nobody writes to. So names are followed component by component, and
+another file is opened once and read by the descriptor that was looked at.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol
+
+from ..errors import FileMissingError, FormatError, PolicyError
+from ..problems import one_line
+from ..sync.locks import h5_lock
+from .source import LocalSource
+
+MAX_LINKS = 16
+"""Soft and external links on the way to one object, as many as HDF5 follows."""
+
+MAX_COMPONENTS = 1000
+"""Names on the way to one object, those in links included."""
+
+SOURCE_PREFIX = "HDF5_VDS_PREFIX"
+LINK_PREFIX = "HDF5_EXT_PREFIX"
+"""Where HDF5 looks for sources and linked files first, by environment."""
+
+
+class NamingFile(Protocol):
+    """What is asked of an open file (`FileHandle`) whose names are followed."""
+
+    @property
+    def label(self) -> str: ...  # noqa: D102
+    @property
+    def path(self) -> pathlib.Path | None: ...  # noqa: D102
+    @property
+    def is_file_object(self) -> bool: ...  # noqa: D102
+
+
+class Place(NamedTuple):
+    """An open object, and the file that it lies in.
+
+    Attributes
+    ----------
+    handle : FileHandle or None
+        The open file; None if the way began at an object without one.
+    id : h5py.h5g.GroupID, h5py.h5d.DatasetID or h5py.h5t.TypeID
+        The object.
+    """
+
+    handle: Any
+    id: Any
+
+    def label(self, name: str | bytes) -> str:
+        """Return what messages call a member of this group."""
+        from h5py import h5i
+
+        handle, group = self
+        file = h5i.get_file_id(group).name if handle is None else handle.label
+        shown = one_line(os.fsdecode(name), 100)
+        return f"{os.fsdecode(file)}: '{self.name.rstrip('/')}/{shown}'"
+
+    @property
+    def name(self) -> str:
+        """What messages call the object."""
+        from h5py import h5i
+
+        return one_line(os.fsdecode(h5i.get_name(self.id) or b"?"), 200)
+
+
+class NameResolver:
+    """Follows the names in files that are not trusted.
+
+    Virtual datasets may name any regular file; no external link is followed.
+    Subclasses decide otherwise.
+    """
+
+    follows_links = False
+    """Whether external links and external storage are followed."""
+
+    is_confined = False
+    """Whether `open_path` tells files that may be opened from others."""
+
+    def open_path(self, path: pathlib.Path) -> LocalSource:
+        """Open a file that a name led to; all of it is read from what is returned.
+
+        Raises
+        ------
+        FileMissingError, NotAFileError
+            If there is no file, or not a regular one.
+        PolicyError
+            If this file must not be opened.
+        """
+        return LocalSource(path)
+
+    def open_named(
+        self, owner: NamingFile, name: str, where: str, prefix: str = SOURCE_PREFIX
+    ) -> LocalSource:
+        """Open a file that another one names.
+
+        Parameters
+        ----------
+        owner : FileHandle
+            The file with the name.
+        name : str
+            A path: absolute, or from the folder of `owner`. A file that is not there
+            is looked for beside `owner`.
+        where : str
+            What messages call the object with the name.
+        prefix : str
+            The environment variable with folders to look into first.
+
+        Raises
+        ------
+        FileMissingError, NotAFileError, PolicyError
+            As `open_path`.
+        """
+        path = pathlib.Path(name)
+        folder = None if owner.path is None else owner.path.parent
+        baseless = folder is None and not path.is_absolute()
+        if baseless or (owner.is_file_object and not self.is_confined):
+            raise PolicyError(
+                f"{where}: names the file {one_line(name)}, but a file that is not on "
+                "disk may not name others; open it from its path"
+            )
+        first: FileMissingError | PolicyError | None = None
+        for candidate in dict.fromkeys(_candidates(path, owner.path, prefix)):
+            try:
+                return self.open_path(candidate.absolute())
+            except (FileMissingError, PolicyError) as exc:
+                if first is None or isinstance(exc, PolicyError):
+                    first = exc
+        assert first is not None
+        raise first
+
+    def check_storage(self, plist: Any, where: str) -> None:
+        """Refuse a dataset whose bytes lie in other files ("external storage").
+
+        Parameters
+        ----------
+        plist : h5py.h5p.PropDCID
+            How it was created.
+        where : str
+            What messages call it.
+
+        Raises
+        ------
+        PolicyError
+            Unless links are followed, and lead where this may lead.
+        FileMissingError, NotAFileError
+            If one of the files is not there, or not a regular one.
+        """
+        for number in range(plist.get_external_count()):
+            file = os.fsdecode(plist.get_external(number)[0])
+            if not self.follows_links:
+                raise PolicyError(
+                    f"{where} is stored in another file ({one_line(file)}); pass "
+                    "Policy(links=True) to follow that"
+                )
+            # HDF5 takes it from the working directory, and so it is looked at there.
+            self.open_path(pathlib.Path(file).absolute()).close()
+
+    def find(self, handle: Any, name: str | bytes, group: Any = None) -> Place:
+        """Return the object that a name leads to.
+
+        Parameters
+        ----------
+        handle : FileHandle or None
+            The open file; without one, nothing leads out of the file of `group`.
+        name : str or bytes
+            One or several components, separated by slashes.
+        group : h5py.h5g.GroupID, optional
+            Where to begin; the file by default.
+
+        Raises
+        ------
+        KeyError
+            If there is no such object (a link to nothing counts as none).
+        PolicyError
+            If an external link is in the way.
+        FormatError
+            If the way is too long.
+        FileMissingError, NotAFileError
+            If a linked file cannot be opened.
+        """
+        if group is None:
+            assert handle is not None
+            group = handle.h5.id
+        raw = name.encode("utf-8", "surrogateescape") if isinstance(name, str) else name
+        if b"\0" in raw:
+            raise KeyError(f"'{one_line(name)}' is not the name of an object")
+        with h5_lock:
+            return _Walk(self).follow(Place(handle, group), raw)
+
+
+class _Walk:
+    """The way to one object."""
+
+    def __init__(self, names: NameResolver) -> None:
+        self._names = names
+        self._links = MAX_LINKS
+        self._components = MAX_COMPONENTS
+
+    def follow(self, place: Place, path: bytes) -> Place:
+        """Return where a path leads from a group."""
+        from h5py import h5i
+
+        if path.startswith(b"/"):
+            handle = place.handle
+            root = h5i.get_file_id(place.id) if handle is None else handle.h5.id
+            place = Place(handle, root)
+        for component in path.split(b"/"):
+            if component not in (b"", b"."):
+                place = self._step(place, component)
+        return place
+
+    def _step(self, place: Place, name: bytes) -> Place:
+        from h5py import h5g, h5l, h5o
+
+        handle, group = place
+        if not isinstance(group, h5g.GroupID):
+            raise KeyError(f"{place.label(name)}: only groups have members")
+        self._components -= 1
+        if self._components < 0:
+            raise FormatError(f"{place.label(name)}: more than {MAX_COMPONENTS} names")
+        try:
+            kind = group.links.get_info(name).type
+        except (KeyError, RuntimeError):
+            if group.links.exists(name):
+                raise
+            shown = one_line(os.fsdecode(name), 100)
+            raise KeyError(f"'{shown}' is not in {place.name}") from None
+        if kind == h5l.TYPE_HARD:
+            return Place(handle, h5o.open(group, name))
+        self._links -= 1
+        if self._links < 0:
+            raise KeyError(f"{place.label(name)}: links that go round")
+        if kind == h5l.TYPE_SOFT:
+            return self.follow(place, group.links.get_val(name))
+        if kind != h5l.TYPE_EXTERNAL:
+            raise PolicyError(
+                f"{place.label(name)} is a link of an unknown kind, {kind}"
+            )
+        file, path = group.links.get_val(name)
+        shown = one_line(os.fsdecode(file))
+        if handle is None or not self._names.follows_links:
+            raise PolicyError(
+                f"{place.label(name)} is an external link to {shown}; "
+                "pass Policy(links=True) to follow it"
+            )
+        linked = handle.siblings.get(os.fsdecode(file), place.label(name), LINK_PREFIX)
+        return self.follow(Place(linked, linked.h5.id), path)
+
+
+def _candidates(
+    path: pathlib.Path, owner: pathlib.Path | None, prefix: str
+) -> Iterator[pathlib.Path]:
+    """Yield where a named file may lie, as HDF5 looks for it.
+
+    Other than by HDF5, nothing is looked for in the working directory.
+    """
+    name = path.name
+    if path.is_absolute():
+        yield path
+    for folder in filter(None, os.environ.get(prefix, "").split(os.pathsep)):
+        origin = "" if owner is None else str(owner.parent)
+        place = pathlib.Path(folder.replace("${ORIGIN}", origin))
+        if place.is_absolute():
+            yield place / (name if path.is_absolute() else path)
+    if owner is not None:
+        yield owner.parent / path
+        yield owner.parent / name
+        yield pathlib.Path(os.path.realpath(owner)).parent / name

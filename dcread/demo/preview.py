@@ -128,16 +128,16 @@ def draw_preview(
         reader = Reader(hd)
         feature = drawn_feature(hd)
         title = f"{title}: {plural(len(hd), 'event')}"
-        shown = 0
+        drawn = 0
         if feature is None:
             figure = new_figure(f"{title}, no images", 5.7)
             _draw_page(figure, reader)
         else:
             figure = new_figure(title, 5.7)
             below = figure.add_subfigure(figure.add_gridspec(1, 1)[0])
-            shown = draw_cells(below, reader, feature)
+            drawn = draw_cells(below, reader, feature)
         save_figure(figure, target, overwrite=overwrite)
-        return Preview(target, len(hd), shown, reader.problems)
+        return Preview(target, len(hd), drawn, reader.problems)
 
 
 def _draw_page(figure: Figure, reader: Reader) -> None:

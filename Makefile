@@ -15,12 +15,13 @@ FILE ?=
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 30
 SEED ?=
+BENCH_OUT ?= build/benchmarks
 
 python := $(VENV)/bin/python
 pip := $(python) -m pip --disable-pip-version-check
 sources := $(wildcard dcread_ext/*.pyx dcread_ext/*.h dcread_ext/*.c) CMakeLists.txt pyproject.toml
 
-.PHONY: demo test lint types docs bench fuzz sanitize dist clean help
+.PHONY: demo test lint types docs bench bench-ci fuzz sanitize dist clean help
 
 demo: $(VENV)/plot.stamp ## make a measurement (or take FILE=...), read it, draw a picture
 	$(VENV)/bin/dcread demo $(if $(FILE),"$(FILE)")
@@ -45,6 +46,12 @@ bench: $(VENV)/bench.stamp ## measure against the peers and print the table of r
 
 fuzz: $(VENV)/test.stamp ## read random and damaged files, FUZZ_SECONDS for each kind
 	$(python) -m tests.fuzz --seconds $(FUZZ_SECONDS) $(if $(SEED),--seed $(SEED))
+bench-ci: $(VENV)/bench.stamp ## counts held against what is stored, and each benchmark once
+	@mkdir -p $(dir $(BENCH_OUT))
+	$(python) -m benchmarks.counts --markdown $(BENCH_OUT).md
+	DCREAD_BENCH_FRAMES=640 $(python) -m pytest benchmarks -q \
+	  --benchmark-json=$(BENCH_OUT).json --benchmark-quiet
+	$(python) -m benchmarks.ratios $(BENCH_OUT).json --markdown $(BENCH_OUT).md
 
 sanitize: $(VENV)/test.stamp ## run the kernels under address and undefined-behaviour checks
 	PYTHON="$(abspath $(python))" bash tests/kernels/sanitize.sh
@@ -58,7 +65,7 @@ clean: ## remove what make has made, the environment too
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 help: ## show this
-	@grep -hE '^[a-z]+:.*##' Makefile | sed -E 's/^([a-z]+):.*## /make \1|/' | column -t -s '|'
+	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):.*## /make \1|/' | column -t -s '|'
 
 # One stamp a set of packages, so that a second call costs nothing.
 $(VENV)/venv.stamp:

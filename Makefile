@@ -35,8 +35,11 @@ lint: $(VENV)/lint.stamp ## ruff, cython-lint, and the rules of imports
 	PATH="$(abspath $(VENV)/bin):$$PATH" cython-lint dcread_ext  # it calls pycodestyle
 	$(VENV)/bin/lint-imports --no-cache --no-logo
 
-types: $(VENV)/lint.stamp ## mypy, strict
+types: $(VENV)/lint.stamp ## mypy, strict; what it knows of our types; the README
 	$(python) -m mypy
+	$(python) -m mypy --strict tests/typing/access.py
+	$(python) tests/typing/readme.py build/readme_blocks.py
+	$(python) -m mypy --strict build/readme_blocks.py
 
 docs: $(VENV)/docs.stamp ## build the documentation, warnings are errors
 	$(python) -m sphinx -W --keep-going -b html docs docs/_build/html

@@ -45,12 +45,15 @@ if TYPE_CHECKING:
         ImageCorrCache,
     )
     from .measurement.data import HDF5Data
+    from .measurement.feature_info import FeatureInfo, feature_info
     from .problems import Problem
 
 _HOME = {
     "Basin": "basins",
     "BasinDefinition": "basins",
     "Policy": "file.policy",
+    "FeatureInfo": "measurement.feature_info",
+    "feature_info": "measurement.feature_info",
     "hookimpl": "basins",
     "BaseImageChunkCache": "images.base_cache",
     "EmptyDatasetWarning": "images.image_cache",
@@ -101,6 +104,7 @@ __all__ = [
     "ClosedError",
     "DCReadError",
     "EmptyDatasetWarning",
+    "FeatureInfo",
     "FeatureNotFoundError",
     "FileChangedError",
     "FileMissingError",
@@ -118,6 +122,7 @@ __all__ = [
     "ShapeMismatchError",
     "concatenated_hdf5_data",
     "detect_flickering",
+    "feature_info",
     "flicker_report",
     "get_mapped_object",
     "get_mapping_indices",
@@ -139,4 +144,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_ROOMS})
+    return sorted({*__all__, *_ROOMS})

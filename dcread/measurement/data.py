@@ -6,9 +6,9 @@ import copy
 import copyreg
 import functools
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Self, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self, cast, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ from ..images.image_cache import HDF5ImageCache, ImageCorrCache
 from ..problems import Problem, as_format_error
 from ..sync.loading_cache import LoadingCache
 from ..sync.locks import PatientLock
-from . import display, origin, pipeline_id
+from . import display, frames, origin, pipeline_id
 from .arguments import as_pixel_size, as_policy, as_size, as_target
 from .basins import MeasurementBasins
 from .contents import NAMES, PIXEL_SIZE, Contents, nest
@@ -34,8 +34,12 @@ from .packed_mapping import pack, unpack
 
 if TYPE_CHECKING:
     import h5py
+    import pandas as pd
+    import pyarrow as pa
 
+    from ..arrays.trace_contour import Contours, Traces
     from ..file.tables import Table
+    from .feature_info import ScalarName
 
 
 class HDF5Data:
@@ -231,6 +235,18 @@ class HDF5Data:
         self._raise_if_closed()
         return self._referrer.mapping_indices()
 
+    @overload
+    def __getitem__(
+        self, feat: Literal["image", "image_bg", "mask"]
+    ) -> HDF5ImageCache: ...
+    @overload
+    def __getitem__(self, feat: ScalarName) -> NDArray[Any]: ...
+    @overload
+    def __getitem__(self, feat: Literal["trace"]) -> Traces: ...
+    @overload
+    def __getitem__(self, feat: Literal["contour"]) -> Contours: ...
+    @overload
+    def __getitem__(self, feat: str) -> Any: ...
     def __getitem__(self, feat: str) -> Any:
         """Return a feature, stored in the file or in one of its basins.
 
@@ -290,6 +306,114 @@ class HDF5Data:
     def items(self) -> Iterator[tuple[str, Any]]:
         """Iterate over names and features; each is read when its turn comes."""
         return ((feat, self[feat]) for feat in self.keys())
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self.keys()
+
+    @property
+    def features_scalar(self) -> list[str]:
+        """Names of the features that have one number per event, sorted.
+
+        Examples
+        --------
+        >>> import dcread
+        >>> with dcread.HDF5Data("demo-output/demo.rtdc") as hd:
+        ...     "deform" in hd.features_scalar, "image" in hd.features_scalar
+        (True, False)
+        """
+        return self._features.scalar_names()
+
+    def to_dataframe(self, features: Iterable[str] | None = None) -> pd.DataFrame:
+        """Return scalar features as a pandas DataFrame.
+
+        Parameters
+        ----------
+        features : iterable of str, optional
+            Names of the columns, in this order; all scalar features if not given.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per event, index ``event`` (0-based position, after the index
+            mapping); ``attrs`` holds ``path`` and ``units`` by name.
+
+        Raises
+        ------
+        FeatureNotFoundError, ShapeMismatchError, FormatError
+            If a feature is missing, has not one number per event, or is damaged.
+        ImportError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> import dcread
+        >>> with dcread.HDF5Data("demo-output/demo.rtdc") as hd:
+        ...     frame = hd.to_dataframe(["area_um", "deform"])
+        >>> list(frame.columns), frame.attrs["units"]
+        (['area_um', 'deform'], {'area_um': 'µm²', 'deform': ''})
+        """
+        self._raise_if_closed()
+        return frames.as_dataframe(self, features)
+
+    def to_arrow(self, features: Iterable[str] | None = None) -> pa.Table:
+        """Return scalar features as an Arrow table.
+
+        Parameters
+        ----------
+        features : iterable of str, optional
+            Names of the columns, in this order; all scalar features if not given.
+
+        Returns
+        -------
+        pyarrow.Table
+            One row per event. The metadata of a field hold its ``label`` and
+            ``unit``, those of the table ``path`` and, as JSON, ``metadata``.
+
+        Raises
+        ------
+        FeatureNotFoundError, ShapeMismatchError, FormatError
+            If a feature is missing, has not one number per event, or is damaged.
+        ImportError
+            If pyarrow is not installed.
+
+        Examples
+        --------
+        >>> import dcread
+        >>> with dcread.HDF5Data("demo-output/demo.rtdc") as hd:
+        ...     table = hd.to_arrow(["area_um"])
+        >>> table.schema.field("area_um").metadata[b"unit"].decode()
+        'µm²'
+        """
+        self._raise_if_closed()
+        return frames.as_arrow(self, features)
+
+    def describe(self) -> pd.DataFrame:
+        """Return a summary of the scalar features.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per scalar feature: ``label``, ``unit``, ``count`` (values that
+            are no NaN), ``mean``, ``std`` (of a sample), ``min``, ``25%``, ``50%``,
+            ``75%``, ``max``.
+
+        Raises
+        ------
+        FormatError
+            If a feature is damaged.
+        ImportError
+            If pandas is not installed.
+
+        Examples
+        --------
+        >>> import dcread
+        >>> with dcread.HDF5Data("demo-output/demo.rtdc") as hd:
+        ...     summary = hd.describe()
+        >>> summary.loc["area_um", "unit"]
+        'µm²'
+        """
+        self._raise_if_closed()
+        return frames.summary(self)
 
     @property
     def features_scalar_frame(self) -> list[str]:

@@ -21,6 +21,7 @@ from ..images.image_cache import HDF5ImageCache, ImageCorrCache
 from ..problems import as_format_error, as_name, warn_caller
 from ..sync.loading_cache import LoadingCache
 from ..sync.locks import h5_lock
+from .feature_info import feature_info
 
 if TYPE_CHECKING:
     from ..file.event_dataset import EventDataset
@@ -66,6 +67,23 @@ class FeatureStore:
 
     def _find_names(self) -> list[str]:
         return sorted({*self._referrer.events.names, *self._basins.current.features()})
+
+    def scalar_names(self) -> list[str]:
+        """Return the sorted names of the features with one number per event."""
+        return self._once.get(
+            "scalar names", lambda: [n for n in self.names() if self._is_scalar(n)]
+        )
+
+    def _is_scalar(self, name: str) -> bool:
+        """Tell it by the shape in the file, by the name, or by the shape in a basin."""
+        feature = self._referrer.events.get(name)
+        if feature is not None and feature.shape is not None:
+            return len(feature.shape) == 1
+        try:
+            return feature_info(name).kind == "scalar"
+        except FeatureNotFoundError:
+            found = self._basins.current.find(name)
+            return found is not None and len(getattr(found[0], "shape", ())) == 1
 
     def get(self, name: str) -> Any:
         """Return a feature: see ``HDF5Data.__getitem__``."""

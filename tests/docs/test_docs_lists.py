@@ -21,6 +21,7 @@ from dcread.engine import filters as pipeline
 from dcread.engine import layout
 from dcread.file import attributes as metadata
 from dcread.file import logs, tables
+from dcread.measurement.feature_info import known_features
 
 ROOT = pathlib.Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -123,6 +124,17 @@ def test_a_problem_is_as_described() -> None:
     fields = re.search(r"A problem is an object with (.*);", text)
     assert fields is not None
     assert re.findall(r"`(\w+)`", fields[1]) == list(dcread.Problem.__slots__)
+
+
+def test_table_of_features_is_that_of_the_code() -> None:
+    text = (REFERENCE / "features.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) ?\| (\w+) \|$", text, re.M)
+    known = [
+        (info.name, info.label, info.unit, info.kind)
+        for info in known_features().values()
+        if not info.name.startswith(("fl2", "fl3", "userdef", "basinmap"))
+    ]
+    assert [tuple(row) for row in listed] == known
 
 
 def test_examples_of_docstrings(

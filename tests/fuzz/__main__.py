@@ -64,7 +64,8 @@ class Run:
             f"python -m tests.fuzz {self.fuzzer} --seed {self.options.seed} "
             f"--case {number}"
         )
-        (kept / "report.txt").write_text(f"{command}\n\n{report}\n")
+        text = f"{command}\n\n{report}\n"
+        (kept / "report.txt").write_text(text, "utf-8", "backslashreplace")
 
     def summary(self) -> str:
         """Return what was done, in one paragraph."""

@@ -191,9 +191,11 @@ def read_by_h5py(path: pathlib.Path) -> Answers:
 
 def judge_events(answers: Answers, h5: h5py.File) -> None:
     """Keep own features and those of basins."""
-    for name in h5["events"]:
+    for key in h5["events"]:
+        # (h5py gives names that are not UTF-8 as bytes)
+        name = key.decode("utf-8", "surrogateescape") if isinstance(key, bytes) else key
         with noting(answers, f"events/{name}"):
-            member = h5["events"][name]
+            member = h5["events"][key]
             if isinstance(member, h5py.Group):
                 for inner in member:
                     note(

@@ -8,7 +8,7 @@ import json
 import pathlib
 import pickle
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -58,6 +58,28 @@ class Target:
 
     def __str__(self) -> str:
         return f"{self.name} = {self.view!r:.200} of {self.layout}"
+
+
+class Anew:
+    """A feature that is asked for at each use."""
+
+    def __init__(self, find: Callable[[], Any]) -> None:
+        self._find = find
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._find(), name)
+
+    def __getitem__(self, expr: Any) -> Any:
+        return self._find()[expr]
+
+    def __len__(self) -> int:
+        return len(self._find())
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._find())
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return np.asarray(self._find())
 
 
 def shapes(rng: random.Random, length: int | None = None) -> dict[str, tuple[int, ...]]:
@@ -187,21 +209,28 @@ def targets_of(
     features: dict[str, np.ndarray],
     how: dict[str, str],
     rows: Any = None,
+    *,
+    anew: bool = False,
 ) -> list[Target]:
     """Return all features of a measurement beside what they must be."""
+
+    def view_of(find: Callable[[], Any]) -> Any:
+        return Anew(find) if anew else find()
+
     found = []
     for name, array in features.items():
         expected = taken(array, rows) if not name.startswith("contour/") else array
         layout = how.get(name, "")
         if name.startswith("trace/"):
-            view: Any = hd["trace"][name.removeprefix("trace/")]
+            trace = name.removeprefix("trace/")
+            view: Any = view_of(lambda trace=trace: hd["trace"][trace])
         elif name.startswith("contour/"):
             continue
         elif name in IMAGES:
-            view = hd.get_image_cache(name)
+            view = view_of(lambda name=name: hd.get_image_cache(name))
             expected = expected != 0 if name == "mask" else expected
         else:
-            view = hd[name]
+            view = view_of(lambda name=name: hd[name])
         found.append(Target(f"hd[{name!r}]", view, expected, layout))
     if {"image", "image_bg"} <= features.keys():
         corr = hd.image_corr

@@ -32,6 +32,7 @@ WHOLE = 64 << 20
 """Larger arrays, which a damaged file may claim, are read at both ends only."""
 
 Answers = dict[str, str]
+SHOWS_DAMAGE = "has chunks out of place"
 LOUD, FOREIGN = "error: ", "FOREIGN: "
 
 
@@ -205,10 +206,23 @@ def judge_events(answers: Answers, h5: h5py.File) -> None:
                     )
             else:
                 note(answers, f"events/{name}", lambda: shown(name, content(member)))
+                if shows_damage(member):
+                    answers[f"index/{name}"] = SHOWS_DAMAGE
     for key in h5.get("basins", ()):
         with noting(answers, f"basins/{key}"):
             lines = [one.decode() for one in h5["basins"][key][()].tolist()]
             judge_basin(answers, h5, json.loads("\n".join(lines)))
+
+
+def shows_damage(h5ds: h5py.Dataset) -> bool:
+    """Tell whether a chunk index has chunks where there can be none, or twice."""
+    if h5ds.chunks is None:
+        return False
+    infos: list[Any] = []
+    h5ds.id.chunk_iter(infos.append)
+    offsets = np.array([info.chunk_offset for info in infos]).reshape(-1, h5ds.ndim)
+    outside = (offsets >= h5ds.shape).any() or (offsets % h5ds.chunks).any()
+    return bool(outside) or len(np.unique(offsets, axis=0)) < len(offsets)
 
 
 def judge_basin(answers: Answers, h5: h5py.File, definition: dict[str, Any]) -> None:

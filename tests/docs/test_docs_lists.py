@@ -101,6 +101,8 @@ def test_json_has_the_keys_that_are_listed(
 ) -> None:
     made = make_measurement(tmp_path, frames=60)
     files = {
+        "diff": [made.recording, made.recording],
+        "export": [made.events, tmp_path / "table.csv"],
         "concat": [tmp_path / "joined.rtdc", made.recording, made.continuation],
     }
     listed = {

@@ -1,0 +1,3 @@
+"""Jobs on whole measurements that write or compare: diff, export, salvage."""
+
+from __future__ import annotations

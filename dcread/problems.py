@@ -66,6 +66,21 @@ UNREADABLE = (
 """What reading a damaged part of a file raises, h5py's own errors included."""
 
 
+_SLIPS = (ArithmeticError, AttributeError, IndexError, TypeError)
+"""What code raises that is wrong itself, rather than what it reads."""
+
+_OURS = ("dcread", "h5py", "numpy")
+
+
+def origin_of(exc: BaseException) -> str:
+    """Return the name of the package whose code raised an exception."""
+    name, trace = "", exc.__traceback__
+    while trace is not None:
+        name = str(trace.tb_frame.f_globals.get("__name__", ""))
+        trace = trace.tb_next
+    return name.partition(".")[0]
+
+
 def as_name(raw: str | bytes) -> str:
     """Return a name in a file as text; h5py gives bytes where it is not UTF-8."""
     return raw if isinstance(raw, str) else raw.decode("utf-8", "surrogateescape")
@@ -83,10 +98,18 @@ def as_format_error(what: str, handle: CanChange | None = None) -> Iterator[None
     except (DCReadError, MemoryError):
         raise
     except UNREADABLE as exc:
+        origin = origin_of(exc)
+        if isinstance(exc, TimeoutError) and origin not in _OURS:
+            raise  # out of the handler of a signal
         if handle is not None:
             handle.check_unchanged()
         if "closed file" in str(exc):
             raise ClosedError(f"{what} cannot be read: {text_of(exc)}") from exc
+        if origin == "dcread" and isinstance(exc, _SLIPS):
+            raise DCReadError(
+                f"{what} cannot be read: {type(exc).__name__}: {text_of(exc)}; that is "
+                "a fault of dcread, not of the file: please report it"
+            ) from exc
         raise FormatError(
             f"{what} cannot be read: {text_of(exc)}; the file is damaged: copy it again"
         ) from exc

@@ -112,24 +112,11 @@ def set_zstd_steps(
 
 
 def set_python(int filter_id, function):
-    """Decompress `filter_id` by ``function(data, size) -> bytes-like``."""
+    """Decompress `filter_id` by ``function(data, size) -> bytes-like``.
+
+    It returns None for what cannot be decompressed; what it raises is raised by `run`.
+    """
     python_codecs[filter_id] = function
-
-
-cdef size_t run_python(
-    int filter_id, const unsigned char *data, size_t size, unsigned char *out,
-    size_t expected,
-) noexcept with gil:
-    """Return the decompressed length, or one that is never expected."""
-    cdef const unsigned char[::1] result
-    try:
-        view = PyMemoryView_FromMemory(<char *>data, <Py_ssize_t>size, PyBUF_READ)
-        result = python_codecs[filter_id](view, expected)
-        if <size_t>result.shape[0] == expected and expected:
-            memcpy(out, &result[0], expected)
-        return <size_t>result.shape[0]
-    except BaseException:  # whatever it was: this chunk cannot be decompressed
-        return expected + 1
 
 
 cdef class Decoder:
@@ -139,6 +126,7 @@ cdef class Decoder:
     cdef void *deflate
     cdef unsigned char *buffers[3]
     cdef size_t capacity[3]
+    cdef object interrupt  # what ended a codec in Python, if not the chunk
 
     def __dealloc__(self):
         self._trim(0)
@@ -196,7 +184,26 @@ cdef class Decoder:
             if deflate_decompress(self.deflate, data, size, out, expected, NULL):
                 return expected + 1
             return expected
-        return run_python(<int>codec, data, size, out, expected)
+        return self._by_python(<int>codec, data, size, out, expected)
+
+    cdef size_t _by_python(
+        self, int codec, const unsigned char *data, size_t size, unsigned char *out,
+        size_t expected,
+    ) noexcept with gil:
+        """Return the decompressed length, or one that is never expected."""
+        cdef const unsigned char[::1] result
+        try:
+            view = PyMemoryView_FromMemory(<char *>data, <Py_ssize_t>size, PyBUF_READ)
+            found = python_codecs[codec](view, expected)
+            if found is None:
+                return expected + 1
+            result = found
+            if <size_t>result.shape[0] == expected and expected:
+                memcpy(out, &result[0], expected)
+            return <size_t>result.shape[0]
+        except BaseException as exc:  # an interrupt, no memory, ...
+            self.interrupt = exc
+            return expected + 1
 
     cdef int _chunk(
         self, int fd, const unsigned char *blob, const int64_t *task,
@@ -303,6 +310,7 @@ cdef class Decoder:
 
         See ``decode.pyi`` for the tables. Returns ``None``, or for the first bad
         chunk ``(its task, what went wrong, a detail)``; nobody takes a run then.
+        What a codec written in Python raises is raised.
         """
         cdef int64_t number
         cdef int64_t task = 0
@@ -342,6 +350,9 @@ cdef class Decoder:
                     task += 1
             if status != OK:
                 dcread_end_turns(&turn[0], runs.shape[0])
+        if self.interrupt is not None:
+            interrupt, self.interrupt = self.interrupt, None
+            raise interrupt
         return None if status == OK else (task - 1, STATUS[status], detail)
 
     cdef int _task(

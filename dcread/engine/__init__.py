@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..sync.locks import h5_lock
 from .array_reader import ArrayReader
-from .dataset_reader import DatasetReader
+from .dataset_reader import DatasetReader, most_bytes
 from .datasets import Reader, reader_for
 from .file_handle import FileHandle
 from .linked_files import MAX_OPEN, Opened
@@ -26,6 +26,7 @@ __all__ = [
     "Reader",
     "get_num_threads",
     "h5_lock",
+    "most_bytes",
     "open_file",
     "reader_for",
     "set_num_threads",

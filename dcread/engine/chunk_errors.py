@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ChecksumError, FormatError
+from ..errors import ChecksumError, DCReadError, FormatError
 from .decode_job import Job
 from .filters import NAMES
 from .layout import MAX_CHUNK
@@ -25,13 +25,14 @@ def check_sizes(job: Job) -> None:
     tasks, pipeline = job.plan.tasks, job.layout.pipeline
     if len(tasks) == 1 and _fits(job, tasks[0].tolist()):
         return
-    ends = tasks[:, ADDRESS] + tasks[:, STORED]
-    task = _first(ends > job.source.size)
+    task = _first(_is_outside(job, tasks))
     if task is not None:
+        end = (_address(job, task) + int(tasks[task, STORED])) % 2**64
+        why = "truncated" if end < 2**63 else "damaged"
         raise FormatError(
             f"{_name(job, task)}: expected it to end within the file's "
-            f"{job.source.size} bytes, found its end at {ends[task]}; the "
-            "file is truncated: copy it again"
+            f"{job.source.size} bytes, found its end at {end}; the file is {why}: copy "
+            "it again"
         )
     if not pipeline.filtered:
         return
@@ -53,6 +54,17 @@ def check_sizes(job: Job) -> None:
         )
 
 
+def _is_outside(job: Job, tasks: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Tell which chunks do not lie in the file, without sums that overflow."""
+    addresses, stored, size = tasks[:, ADDRESS], tasks[:, STORED], job.size
+    return (
+        (addresses < 0)
+        | (stored < 0)
+        | (addresses > size)
+        | (stored > size - addresses)
+    )
+
+
 def _first(bad: NDArray[np.bool_]) -> int | None:
     return int(bad.argmax()) if bad.any() else None
 
@@ -60,24 +72,34 @@ def _first(bad: NDArray[np.bool_]) -> int | None:
 def _fits(job: Job, task: list[int]) -> bool:
     """Tell whether the sizes of a chunk can be: those of a single image, quickly."""
     pipeline, stored = job.layout.pipeline, task[STORED]
-    return task[ADDRESS] + stored <= job.source.size and (
-        not pipeline.filtered
-        or (
-            not task[MASK] & pipeline.checksum_bits
-            and stored <= 2 * MAX_CHUNK
-            and task[RAW] <= stored * pipeline.expansion
+    return (
+        task[ADDRESS] >= 0
+        and 0 <= stored <= job.size - task[ADDRESS]
+        and (
+            not pipeline.filtered
+            or (
+                not task[MASK] & pipeline.checksum_bits
+                and stored <= 2 * MAX_CHUNK
+                and task[RAW] <= stored * pipeline.expansion
+            )
         )
     )
 
 
 def _name(job: Job, task: int) -> str:
-    size = int(job.plan.tasks[task, STORED])
-    place = int(job.plan.tasks[task, ADDRESS])
-    if job.layout.contiguous:
+    size, place = int(job.plan.tasks[task, STORED]), _address(job, task)
+    if job.layout.index is None:
         return f"{job.where}, {size} bytes at byte {place}"
-    cell = np.unravel_index(int(job.plan.cells[task]), job.layout.grid)
-    offset = [int(c) * n for c, n in zip(cell, job.layout.chunk, strict=True)]
-    return f"{job.where}, chunk at {tuple(offset)} ({size} bytes at byte {place})"
+    offset = job.layout.index.offset_of(int(job.plan.cells[task]))
+    return f"{job.where}, chunk at {offset} ({size} bytes at byte {place})"
+
+
+def _address(job: Job, task: int) -> int:
+    """Return where a chunk lies in the file, or is said to."""
+    place = int(job.plan.tasks[task, ADDRESS])
+    if job.plan.blob is not None and job.layout.index is not None:
+        place = job.layout.index.address_of(int(job.plan.cells[task]))
+    return place % 2**64
 
 
 def fail(job: Job, task: int, status: str, detail: int) -> NoReturn:
@@ -93,7 +115,12 @@ def fail(job: Job, task: int, status: str, detail: int) -> NoReturn:
     if status == "memory":
         raise MemoryError(f"{name}: no memory for {row['raw']} bytes")
     if status == "io":
-        raise OSError(-detail, f"{name}: reading failed: {os.strerror(-detail)}")
+        raise FormatError(f"{name}: reading failed: {os.strerror(-detail)}")
+    if status == "plan":
+        raise DCReadError(
+            f"{name}: the plan of this read leads out of bounds; that is a fault of "
+            "dcread, not of the file: please report it"
+        )
     if status == "checksum":
         raise ChecksumError(
             f"{name}: expected the stored fletcher32 checksum, found that the bytes "
@@ -103,6 +130,5 @@ def fail(job: Job, task: int, status: str, detail: int) -> NoReturn:
         "short": "reading: expected {stored} bytes, found {detail}",
         "codec": "{codec}: expected a stream of exactly {raw} bytes, found another",
         "size": "expected {raw} bytes once decoded, found {detail}",
-        "plan": "the plan of the read does not fit (please report this)",
     }[status]
     raise FormatError(f"{name}: {message.format(**row)}; {remedy}")

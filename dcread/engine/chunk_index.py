@@ -1,151 +1,227 @@
-"""The addresses of a dataset's chunks: all of them at once, or the first few singly."""
+"""Where the chunks of a dataset lie: all of them, or the stored bytes of a few."""
 
 from __future__ import annotations
 
 import math
 from itertools import chain
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ClosedError
+from ..errors import ClosedError, FormatError
 from ..sync.locks import h5_lock
+from .h5py_errors import telling_of
 
 Table: TypeAlias = "NDArray[np.int64]"
 
-MANY = 2048
-"""Chunks from which on a dataset is not indexed for the sake of a few of them."""
+SHARE = 16
+"""The index of a dataset is listed once this share of its chunks was asked for.
 
-SINGLY = 32
-"""Chunks that are looked up singly before all are indexed.
-
-HDF5 walks through the index for each, thirty times as fast as it lists it.
+HDF5 finds one chunk as fast as it lists sixteen or more.
 """
 
-_NOWHERE = 2**64 - 1
+FETCHED = 2**22
+"""Bytes (decoded) of chunks that are fetched together without the index."""
+
+MISSING = -1
+"""The address of a chunk that is not stored."""
 
 
 class LeftToH5py(Exception):  # noqa: N818 - a reason, not an error
     """A dataset that only the HDF5 library can read with certainty."""
 
 
+class Located(NamedTuple):
+    """Where chunks lie, and their bytes if those had to be fetched.
+
+    Attributes
+    ----------
+    table : ndarray of int64, shape (N, 3)
+        Address (`MISSING`: not stored; a negative one else is damage), stored size
+        and filter mask.
+    blob : bytes or None
+        What the addresses count in; None: in the file.
+    """
+
+    table: Table
+    blob: bytes | None = None
+
+
 class ChunkIndex:
     """Where the chunks of a dataset lie.
+
+    Nothing is asked of HDF5 before a chunk is wanted: it walks through the whole
+    index even to count the chunks.
 
     Parameters
     ----------
     h5ds : h5py.Dataset
-        Chunked; the caller holds the h5py lock.
-    stored : int
-        How many chunks are stored.
+        Chunked.
+    where : str
+        What error messages call the dataset.
     chunk, grid : tuple of int
         Shape of a chunk, number of chunks along each axis.
-    suspicious : int or None
-        The size of a chunk that was stored without its filters: HDF5 can leave
+    chunk_bytes : int
+        Bytes of a decoded chunk.
+    suspicious : bool
+        Whether a chunk of that size may be stored without its filters: HDF5 can leave
         them out for chunks at the edge, and h5py does not tell.
     partial : tuple of bool
         Whether the last chunk along an axis reaches over the edge.
-
-    Raises
-    ------
-    LeftToH5py
-        If the index is not to be trusted.
     """
 
     def __init__(  # noqa: PLR0917
         self,
         h5ds: Any,
-        stored: int,
+        where: str,
         chunk: tuple[int, ...],
         grid: tuple[int, ...],
-        suspicious: int | None,
+        chunk_bytes: int,
+        suspicious: bool,
         partial: tuple[bool, ...],
     ) -> None:
         self._h5ds = h5ds
+        self._where = where
         self._chunk = chunk
         self._grid = grid
+        self._chunk_bytes = chunk_bytes
         self._suspicious = suspicious
         self._partial = partial
-        self._single: dict[int, Any] = {}
-        self._table: Table | None = None
-        self._stored = stored
-        if self._stored < MANY:
-            self._read_all()
+        self._count = math.prod(grid)
+        self._budget = self._count // SHARE
+        self._listed: tuple[Table, Table] | None = None
 
     @property
-    def complete(self) -> bool:
+    def listed(self) -> bool:
         """Whether all chunks are known."""
-        return self._table is not None
+        return self._listed is not None
 
-    def locate(self, cells: Table) -> Table:
-        """Return address (-1: not stored), stored size and mask of each position.
-
-        HDF5 finds one chunk in microseconds, but lists all of a long measurement in
-        a second: the first few are looked up singly.
+    def locate(self, cells: Table) -> Located:
+        """Return where chunks lie, by their positions in the grid.
 
         Raises
         ------
         LeftToH5py
             If a chunk may be stored without its filters.
+        FormatError
+            If the index is damaged.
         """
-        if self._table is None:
-            with h5_lock:
-                if not self._h5ds.id.valid:
-                    raise ClosedError("the dataset is closed; open the file again")
-                if self._table is None:
-                    return self._look_up(cells)
-        return self._table[cells]
+        if self._listed is None:
+            count = len(cells)
+            if count <= self._budget and count * self._chunk_bytes <= FETCHED:
+                found = self._fetch(cells)
+                if found is not None:
+                    return found
+        return Located(self._look_up(cells))
+
+    def address_of(self, cell: int) -> int:
+        """Return where a chunk lies in the file, for messages."""
+        return int(self._look_up(np.array([cell]))[0, 0])
+
+    def offset_of(self, cell: int) -> tuple[int, ...]:
+        """Return the first element of a chunk."""
+        place = np.unravel_index(cell, self._grid)
+        return tuple(int(p) * c for p, c in zip(place, self._chunk, strict=True))
+
+    def _fetch(self, cells: Table) -> Located | None:
+        """Return the stored bytes of a few chunks; None if the index has to tell.
+
+        That is so if one is not stored, or if anything is odd about it.
+        """
+        self._budget -= len(cells)
+        parts: list[bytes] = []
+        table = np.empty((len(cells), 3), np.int64)
+        start = 0
+        with h5_lock:
+            self._raise_if_closed()
+            for number, cell in enumerate(cells.tolist()):
+                try:
+                    mask, data = self._h5ds.id.read_direct_chunk(self.offset_of(cell))
+                except (OSError, RuntimeError, ValueError, TypeError, MemoryError):
+                    return None
+                table[number] = start, len(data), mask
+                parts.append(data)
+                start += len(data)
+        self._refuse_unfiltered_edges(cells, table)
+        return Located(table, parts[0] if len(parts) == 1 else b"".join(parts))
 
     def _look_up(self, cells: Table) -> Table:
-        wanted = cells.tolist() if len(cells) <= SINGLY else []
-        unknown = [cell for cell in wanted if cell not in self._single]
-        if not wanted or len(self._single) + len(unknown) > SINGLY:
-            return self._read_all()[cells]
-        for cell in unknown:
-            place = np.unravel_index(cell, self._grid)
-            offset = tuple(int(p) * c for p, c in zip(place, self._chunk, strict=True))
-            self._single[cell] = self._h5ds.id.get_chunk_info_by_coord(offset)
-        table = _rows([self._single[cell] for cell in wanted])
-        self._refuse_unfiltered_edges(cells, table)
-        return table
+        """Return address, stored size and mask, by the index."""
+        if self._listed is None:
+            with h5_lock:
+                self._raise_if_closed()
+                if self._listed is None:
+                    self._listed = self._list()
+        known, table = self._listed
+        if len(known) == self._count:
+            return table[cells]
+        places = np.searchsorted(known, cells)
+        places[places == len(known)] = 0
+        found = np.zeros((len(cells), 3), np.int64)
+        found[:, 0] = MISSING
+        if len(known):
+            stored = known[places] == cells
+            found[stored] = table[places[stored]]
+        return found
 
-    def _read_all(self) -> Table:
-        dsid, grid = self._h5ds.id, self._grid
+    def _list(self) -> tuple[Table, Table]:
+        """Return the positions of all stored chunks, ascending, and where they lie."""
+        with telling_of(self._where, self._h5ds):
+            infos = self._infos()
+        if any(info.byte_offset is None for info in infos):
+            raise self._damage("one without an address")
+        ndim = len(self._grid)
+        offsets = np.fromiter(
+            chain.from_iterable(info.chunk_offset for info in infos),
+            np.uint64,
+            len(infos) * ndim,
+        ).reshape(-1, ndim)
+        places, rest = np.divmod(offsets, np.array(self._chunk, np.uint64))
+        wrong = (places >= np.array(self._grid, np.uint64)) | (rest != 0)
+        if wrong.any():
+            bad = offsets[wrong.any(axis=1).argmax()].tolist()
+            raise self._damage(f"one at {tuple(bad)}, where none can be")
+        cells = np.ravel_multi_index(tuple(places.T.astype(np.int64)), self._grid)
+        table = _rows(infos)
+        if (cells[1:] <= cells[:-1]).any():
+            order = np.argsort(cells, kind="stable")
+            cells, table = cells[order], table[order]
+            twice = cells[1:] == cells[:-1]
+            if twice.any():
+                bad_cell = int(cells[twice.argmax()])
+                raise self._damage(f"two at {self.offset_of(bad_cell)}")
+        self._refuse_unfiltered_edges(cells, table)
+        return cells, table
+
+    def _infos(self) -> list[Any]:
+        dsid = self._h5ds.id
+        if self._count == 1:  # HDF5 cannot list a single chunk
+            return [dsid.get_chunk_info(0)] if dsid.get_num_chunks() else []
+        if not hasattr(dsid, "chunk_iter"):
+            raise LeftToH5py("this HDF5 library cannot list chunks")
         infos: list[Any] = []
-        if self._stored == 1:
-            infos.append(dsid.get_chunk_info(0))
-        elif self._stored:
-            if not hasattr(dsid, "chunk_iter"):
-                raise LeftToH5py("this HDF5 library cannot list chunks")
-            dsid.chunk_iter(infos.append)
-        places, rest = np.divmod(_offsets(infos, len(grid)), self._chunk)
-        inside = (places < grid).all(axis=1)
-        cells = np.zeros(0, np.int64)
-        if inside.any():
-            cells = np.ravel_multi_index(tuple(places[inside].T), grid)
-        known = np.zeros(math.prod(grid), bool)
-        known[cells] = True
-        if rest.any() or np.count_nonzero(known) != len(cells):
-            raise LeftToH5py("an index with chunks out of place")
-        table = np.zeros((len(known), 3), np.int64)
-        table[:, 0] = -1
-        table[cells] = _rows(infos)[inside]
-        table.flags.writeable = False
-        self._refuse_unfiltered_edges(np.arange(len(table)), table)
-        self._table = table
-        self._single.clear()
-        return table
+        dsid.chunk_iter(infos.append)
+        return infos
+
+    def _damage(self, found: str) -> FormatError:
+        return FormatError(
+            f"{self._where}: expected an index with one chunk at each place of the "
+            f"dataset, found {found}; the file is damaged: copy it again"
+        )
+
+    def _raise_if_closed(self) -> None:
+        if not self._h5ds.id.valid:
+            raise ClosedError(f"{self._where} is closed; open the file again")
 
     def _refuse_unfiltered_edges(self, cells: Table, table: Table) -> None:
         """Leave datasets with "don't filter partial edge chunks" to h5py.
 
         HDF5 stores such chunks raw with mask 0, and h5py does not show the flag.
         """
-        if self._suspicious is None:
+        if not self._suspicious:
             return
-        raw = (table[:, 1] == self._suspicious) & (table[:, 2] == 0)
-        raw &= table[:, 0] >= 0
+        raw = (table[:, 1] == self._chunk_bytes) & (table[:, 2] == 0)
         if not raw.any():
             return
         places = np.unravel_index(cells[raw], self._grid)
@@ -154,18 +230,12 @@ class ChunkIndex:
                 raise LeftToH5py("edge chunks that may be stored without filters")
 
 
-def _offsets(infos: list[Any], ndim: int) -> Table:
-    """Return the first element of each chunk, a row a chunk."""
-    numbers = chain.from_iterable(info.chunk_offset for info in infos)
-    return np.fromiter(numbers, np.int64, len(infos) * ndim).reshape(-1, ndim)
-
-
 def _rows(infos: list[Any]) -> Table:
-    """Return address (-1 for none; HDF5 says 2**64 - 1), stored size and mask."""
-    table = np.empty((len(infos), 3), np.int64)
-    places = [_NOWHERE if info[2] is None else info[2] for info in infos]
-    table[:, 0] = np.array(places, np.uint64).astype(np.int64)
-    table[:, 1] = [info[3] for info in infos]
-    table[:, 2] = [info[1] for info in infos]
-    table[table[:, 0] < 0] = (-1, 0, 0)
+    """Return address, stored size and mask of chunks that HDF5 has listed."""
+    numbers = np.empty((len(infos), 3), np.uint64)
+    numbers[:, 0] = [info.byte_offset for info in infos]
+    numbers[:, 1] = [info.size for info in infos]
+    numbers[:, 2] = [info.filter_mask for info in infos]
+    table = numbers.view(np.int64)
+    table.flags.writeable = False
     return table

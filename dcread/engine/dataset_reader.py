@@ -10,23 +10,35 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ClosedError, DCReadError
+from ..errors import ClosedError, DCReadError, FormatError
 from ..sync.locks import h5_lock
 from .buffer_pool import empty
 from .columns import Table
 from .decode import execute, execute_one
 from .decode_job import Job, Work
 from .file_handle import FileHandle
-from .h5py_fallback import read_by_h5py
-from .layout import Layout, LeftToH5py, describe, fill_value
+from .h5py_errors import telling_of
+from .h5py_fallback import fill_value, read_by_h5py
+from .layout import Layout, LeftToH5py, describe
 from .read_plan import Plan, Rows, Window, make_plan, out_shape, plan_whole, simplify
 from .thread_pool import Pieces, get_num_threads, share
-from .vetting import vet_sources
+from .virtual_boxes import Boxes
 from .virtual_reader import Virtual, resolve
 
 BLOCK = 2**20
 LEAST = 2**18
 """Bytes that a block of `map_blocks` has: at the most, and at the least."""
+
+SMALL = 2**30
+EXPANSION = 10_000
+
+
+def most_bytes(stored: int) -> int:
+    """Return how many bytes may be read at once of a file of `stored` bytes.
+
+    Much more cannot be in it: memory is not taken on the word of a file.
+    """
+    return max(SMALL, EXPANSION * stored)
 
 
 class DatasetReader:
@@ -48,20 +60,27 @@ class DatasetReader:
         self.handle = handle
         self.h5ds = h5ds
         with handle.using(), h5_lock:
-            self.shape: tuple[int, ...] = tuple(h5ds.shape)
-            self.dtype: np.dtype[Any] = h5ds.dtype
+            self.filename = handle.label
             self.name: str = h5ds.name
-            self.attrs = h5ds.attrs
-            # Asked for once: fifty joined files are opened in the midst of a scan.
-            self._plist = h5ds.id.get_create_plist()
-            self._kind = self._plist.get_layout()
-            self.chunks: tuple[int, ...] | None = None
-            if self._kind == h5d.CHUNKED:
-                self.chunks = self._plist.get_chunk()
-        self.filename = handle.label
-        self._where = f"{self.filename}: dataset '{self.name}'"
+            self._where = f"{self.filename}: dataset '{self.name}'"
+            with telling_of(self._where, h5ds):
+                shape, dtype = h5ds.shape, h5ds.dtype
+                # Asked for once: fifty joined files are opened in the midst of a scan.
+                self._plist = h5ds.id.get_create_plist()
+                self._kind = self._plist.get_layout()
+                self.chunks: tuple[int, ...] | None = None
+                if self._kind == h5d.CHUNKED:
+                    self.chunks = self._plist.get_chunk()
+        if shape is None:
+            raise FormatError(f"{self._where}: expected an array, found no data at all")
+        self._is_array_type = dtype.subdtype is not None
+        if dtype.subdtype is not None:  # an array each: axes of their own, as in NumPy
+            dtype, shape = dtype.base, (*shape, *dtype.shape)
+        self.shape: tuple[int, ...] = tuple(shape)
+        self.dtype: np.dtype[Any] = dtype
+        self.attrs = h5ds.attrs
         self.depth = 0  # virtual datasets that led here
-        self._layout: Layout | Virtual | LeftToH5py | None = None
+        self._layout: Layout | Virtual | Boxes | LeftToH5py | None = None
 
     @property
     def block_rows(self) -> int:
@@ -70,7 +89,7 @@ class DatasetReader:
             return self.chunks[0]
         with contextlib.suppress(DCReadError):
             layout = self.layout
-            if isinstance(layout, Virtual):
+            if isinstance(layout, (Virtual, Boxes)):
                 return layout.block_rows
         return 1
 
@@ -81,7 +100,7 @@ class DatasetReader:
         return not isinstance(layout, LeftToH5py) and layout.stops_early
 
     @property
-    def layout(self) -> Layout | Virtual | LeftToH5py:
+    def layout(self) -> Layout | Virtual | Boxes | LeftToH5py:
         """Where the data lie, or why h5py reads them; made when first asked for."""
         if self._layout is None:
             with self.handle.using(), h5_lock:
@@ -89,33 +108,61 @@ class DatasetReader:
                     self._layout = self._describe()
         return self._layout
 
-    def _describe(self) -> Layout | Virtual | LeftToH5py:
+    def _describe(self) -> Layout | Virtual | Boxes | LeftToH5py:
         from h5py import h5d
 
         if not self.h5ds.id.valid:
             raise ClosedError(f"{self._where} is closed; open the file again")
         try:
-            if not _same_file(self.h5ds, self.handle.h5):
-                # Its addresses mean nothing in the file of the handle.
+            with telling_of(self._where, self.h5ds):
+                if self.h5ds.id.fileno != self.handle.h5.id.fileno:
+                    # Its addresses mean nothing in the file of the handle.
+                    self.handle.require_internal(self.h5ds, self._plist)
+                    raise LeftToH5py("an external link leads to another file")
+                if self._kind == h5d.VIRTUAL:
+                    return resolve(self)
                 self.handle.require_internal(self.h5ds, self._plist)
-                raise LeftToH5py("an external link leads to another file")
-            if self._kind == h5d.VIRTUAL:
-                return self._describe_virtual()
-            self.handle.require_internal(self.h5ds, self._plist)
-            if self.handle.source is None:
-                raise LeftToH5py(self.handle.reason)
-            if self.handle.shifts_addresses:
-                raise LeftToH5py("this HDF5 library passes over the user block")
-            return describe(self.h5ds, self._plist, self.shape, self.dtype, self._where)
+                if self.handle.source is None:
+                    raise LeftToH5py(self.handle.reason)
+                if self.handle.shifts_addresses:
+                    raise LeftToH5py("this HDF5 library passes over the user block")
+                if self._is_array_type:
+                    raise LeftToH5py("elements that are arrays")
+                return describe(
+                    self.h5ds, self._plist, self.shape, self.dtype, self._where
+                )
         except LeftToH5py as reason:
             return reason
 
-    def _describe_virtual(self) -> Virtual:
-        try:
-            return resolve(self)
-        except LeftToH5py:
-            vet_sources(self)
-            raise
+    def stored_bytes(self, enough: float) -> int:
+        """Return how many bytes the files have that hold the data.
+
+        Not more is looked at than it takes to find `enough`.
+        """
+        layout = self.layout
+        if isinstance(layout, (Virtual, Boxes)):
+            return layout.stored_bytes(enough)
+        return self.handle.size
+
+    def new_array(self, rows: Rows, window: Window = None) -> NDArray[Any]:
+        """Return memory for rows, not initialised.
+
+        Raises
+        ------
+        FormatError
+            If so much cannot have been stored: a file of a few bytes may claim any
+            number of events.
+        """
+        shape = out_shape(self.shape, rows, window)
+        self._require_room(math.prod(shape) * self.dtype.itemsize)
+        return empty(shape, self.dtype)
+
+    def _require_room(self, size: int) -> None:
+        if size > SMALL and size > most_bytes(self.stored_bytes(size / EXPANSION)):
+            raise FormatError(
+                f"{self._where}: claims {size} bytes for what is asked for, far more "
+                "than the file can hold; read fewer rows at a time"
+            )
 
     def read(
         self, rows: Rows, out: NDArray[Any] | None = None, window: Window = None
@@ -140,17 +187,19 @@ class DatasetReader:
         ClosedError, FormatError, ChecksumError, FileChangedError
             Naming file, dataset and chunk.
         """
-        rows = simplify(rows)
-        shape = out_shape(self.shape, rows, window)
         if out is None:
-            out = empty(shape, self.dtype)
-        elif out.shape != shape or out.dtype != self.dtype:
+            out = self.new_array(rows, window)
+        elif (
+            out.shape != (shape := out_shape(self.shape, rows, window))
+            or out.dtype != self.dtype
+        ):
             raise ValueError(
                 f"the output must be {shape} of {self.dtype}, not {out.shape} of "
                 f"{out.dtype}"
             )
         elif not (out.flags.c_contiguous and out.flags.writeable):
             raise ValueError("the output must be C-contiguous and writeable")
+        rows = simplify(rows)
         with self.handle.using():
             if out.size and not self._read_one(rows, window, out):
                 with contextlib.ExitStack() as stack:
@@ -177,7 +226,7 @@ class DatasetReader:
             plan = plan_whole(layout, rows)
         except LeftToH5py:
             return False
-        if plan.missing:
+        if plan.missing is not None:
             return False
         execute_one(self._job(plan, layout, out))
         return True
@@ -195,7 +244,7 @@ class DatasetReader:
             The rows of the output that are asked for here.
         """
         layout, out = self.layout, work.out
-        if isinstance(layout, Virtual):
+        if isinstance(layout, (Virtual, Boxes)):
             layout.collect(work, rows, dest)
             return
         if isinstance(layout, Layout):
@@ -215,8 +264,9 @@ class DatasetReader:
         self, layout: Layout, work: Work, rows: Rows, dest: slice | Table
     ) -> None:
         plan = make_plan(layout, rows, work.window).placed(dest)
-        if plan.missing:
-            work.out[dest] = fill_value(self.h5ds)
+        if plan.missing is not None and layout.index is not None:
+            place = layout.index.offset_of(plan.missing)
+            work.out[dest] = fill_value(self.h5ds, self._where, place)
         work.jobs.append(self._job(plan.sorted_by_address(), layout, work.out))
 
     def _job(self, plan: Plan, layout: Layout, out: NDArray[Any]) -> Job:
@@ -263,9 +313,3 @@ class DatasetReader:
             blocks.append(slice(start, stop))
             start = stop
         return blocks
-
-
-def _same_file(h5ds: Any, h5: Any) -> bool:
-    from h5py import h5o
-
-    return bool(h5o.get_info(h5ds.id).fileno == h5o.get_info(h5.id).fileno)

@@ -74,7 +74,8 @@ def _give_back(decoder: Decoder) -> None:
 def execute_one(job: Job) -> None:
     """Decode the only chunk of a plan: see `execute`."""
     check_sizes(job)
-    job.source.advise(_WHOLE, "NORMAL")
+    if job.plan.blob is None:
+        job.source.advise(_WHOLE, "NORMAL")
     decoder = _borrow()
     try:
         _decode(decoder, _Shared(job, _ALL, np.zeros(1, np.int64)))
@@ -108,9 +109,13 @@ def execute(work: Work) -> None:
             # once: chunk by chunk, what they touch would leave the processor's cache.
             _decode_all(shared, work.ahead if part == 1 else [])
 
+    def stop() -> None:
+        for one in shared:
+            one.end()
+
     if threads:
         _advise(jobs)
-        share(decode, threads)
+        share(decode, threads, stop)
     for source in {id(job.source): job.source for job in jobs}.values():
         source.check()  # (a bad chunk makes it look, too)
 
@@ -122,10 +127,6 @@ def _decode_all(shared: list[_Shared], errands: list[Errand]) -> None:
             errand()
         for one in shared:
             _decode(decoder, one)
-    except BaseException:
-        for one in shared:
-            one.end()
-        raise
     finally:
         _give_back(decoder)
 
@@ -137,6 +138,8 @@ def _advise(jobs: list[Job]) -> None:
     whole ranges the system reads further ahead than usual.
     """
     for job in jobs:
+        if job.plan.blob is not None:
+            continue
         places = job.plan.tasks[:AHEAD, : STORED + 1]
         if len(job.plan.table):
             job.source.advise(_WHOLE, "NORMAL")
@@ -172,12 +175,12 @@ def _share_out(jobs: list[Job]) -> list[_Shared]:
 
 def _decode(decoder: Decoder, shared: _Shared) -> None:
     """Decode runs of a job until all are taken."""
-    if shared.job.source.fd < 0 or not HAS_PREAD:
+    plan = shared.job.plan
+    if plan.blob is None and (shared.job.source.fd < 0 or not HAS_PREAD):
         _decode_fetched(decoder, shared)
         return
-    plan = shared.job.plan
     while shared.turn[0] < len(shared.runs):
-        failure = _run(decoder, shared, plan.tasks, shared.runs, shared.turn)
+        failure = _run(decoder, shared, plan.tasks, shared.runs, shared.turn, plan.blob)
         if failure is not None:
             fail(shared.job, *failure)
 

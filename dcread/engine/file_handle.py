@@ -165,6 +165,14 @@ class FileHandle:
         self.names.check_storage(plist, f"{self.label}: dataset '{h5ds.name}'")
 
     @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        if self.source is not None:
+            return self.source.size
+        with h5_lock:
+            return int(self._id.get_filesize())
+
+    @property
     def shifts_addresses(self) -> bool:
         """Whether HDF5 tells addresses without the user block that lies before them.
 

@@ -27,6 +27,23 @@ NAMES = {
     ZSTD: "zstd",
 }
 
+_BRINGERS = {
+    4: ("szip", "HDF5 itself, if it was built with it"),
+    307: ("bzip2", "hdf5plugin"),
+    32000: ("lzf", "h5py"),
+    32001: ("blosc", "hdf5plugin"),
+    32004: ("lz4", "hdf5plugin"),
+    32008: ("bitshuffle", "hdf5plugin"),
+    32013: ("zfp", "hdf5plugin"),
+    32015: ("zstd", "hdf5plugin"),
+    32017: ("sz", "hdf5plugin"),
+    32018: ("fcidecomp", "hdf5plugin"),
+    32020: ("vbz", "vbz-h5py-plugin"),
+    32024: ("sz3", "hdf5plugin"),
+    32026: ("blosc2", "hdf5plugin"),
+}
+"""Names of filters, and the packages that bring them."""
+
 # Most bytes that one stored byte can become, by the formats themselves: a deflate
 # symbol of 258 bytes takes 2 bits; an lzf match of 264 bytes takes 3 bytes; a zstd
 # block of 128 KiB takes 4 bytes (3 of header and 1 that is repeated).
@@ -128,6 +145,14 @@ def pipeline_of(
     return Pipeline(table, checksum_bits, overhead, expansion)
 
 
+def bringer_of(number: int) -> str:
+    """Return the name of a filter and the package that brings it, as far as known."""
+    if number not in _BRINGERS:
+        return "no package with it is known: ask who wrote the file"
+    name, package = _BRINGERS[number]
+    return f"{name}, brought by {package}"
+
+
 def available(number: int) -> bool:
     """Tell whether a compression can be undone here without h5py."""
     with _lock:
@@ -196,17 +221,32 @@ def _load_deflate() -> bool:
     module = sys.modules.get(getattr(deflate.zlib_decompress, "__module__", ""))
     path = getattr(module, "__file__", None)  # of the library, in C
     if path is None or not _load_native(DEFLATE, path, names):
-        set_python(DEFLATE, deflate.zlib_decompress)
+        set_python(DEFLATE, _inflate_by_deflate)
     return True
 
 
-def _inflate(data: memoryview, size: int) -> bytes:
-    """Decompress with the standard library, never to more than `size` + 1 bytes."""
+def _inflate(data: memoryview, size: int) -> bytes | None:
+    """Decompress with the standard library, never to more than `size` + 1 bytes.
+
+    None if the stream is damaged, or does not end with the chunk. What is raised here
+    is none of that: an interrupt, or the exception of a signal handler.
+    """
     stream = zlib.decompressobj()
-    result = stream.decompress(data, size + 1)
-    if not stream.eof:
-        raise ValueError("the zlib stream does not end with the chunk")
-    return result
+    try:
+        result = stream.decompress(data, size + 1)
+    except zlib.error:
+        return None
+    return result if stream.eof else None
+
+
+def _inflate_by_deflate(data: memoryview, size: int) -> bytes | None:
+    """Decompress as `_inflate` does, with libdeflate."""
+    import deflate
+
+    try:
+        return bytes(deflate.zlib_decompress(data, size))
+    except deflate.DeflateError:
+        return None
 
 
 _LOADERS = {DEFLATE: _load_deflate, ZSTD: _load_zstd}

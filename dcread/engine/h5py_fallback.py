@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ChecksumError, ClosedError, FormatError
+from ..errors import ClosedError
 from ..sync.locks import h5_lock
 from .columns import Table
+from .h5py_errors import telling_of
 from .read_plan import Rows, Window
 
 BLOCK = 2**24
@@ -39,24 +40,33 @@ def read_by_h5py(
     FormatError, ChecksumError
         If HDF5 cannot read the data.
     """
-    rest = window or ()
-    try:
-        for dest, block, part in _groups(h5ds, rows, out):
-            with h5_lock:
-                if not h5ds.id.valid:
-                    raise ClosedError(f"{where} is closed; open the file again")
-                found = h5ds[(block, *rest)]
-            out[dest] = found if part is None else found[part]
-    except (OSError, RuntimeError, ValueError) as exc:
-        if isinstance(exc, ClosedError):
-            raise
-        if not h5ds.id.valid:  # closed by its owner meanwhile
-            raise ClosedError(f"{where} is closed; open the file again") from exc
-        kind = ChecksumError if "checksum" in str(exc) else FormatError
-        raise kind(
-            f"{where}: expected readable data, found that HDF5 says: {exc}; the file "
-            "may be damaged: copy it again"
-        ) from exc
+    # The elements of an array type have axes of their own, unknown to HDF5.
+    rest = (window or ())[: len(h5ds.shape) - 1]
+    within = (slice(None),) * (1 + len(rest)) + (window or ())[len(rest) :]
+    for dest, block, part in _groups(h5ds, rows, out):
+        with h5_lock, telling_of(where, h5ds):
+            if not h5ds.id.valid:
+                raise ClosedError(f"{where} is closed; open the file again")
+            found = h5ds[(block, *rest)]
+        out[dest] = found[within] if part is None else found[within][part]
+
+
+def fill_value(h5ds: Any, where: str, place: tuple[int, ...]) -> Any:
+    """Return the value of an element that is not stored.
+
+    Parameters
+    ----------
+    place : tuple of int
+        Such an element: reading one is safe, while HDF5 does not survive being asked
+        for some damaged fill values.
+
+    Raises
+    ------
+    FormatError
+        If the fill value is damaged.
+    """
+    with h5_lock, telling_of(where, h5ds):
+        return h5ds[place]
 
 
 def _groups(

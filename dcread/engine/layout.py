@@ -13,17 +13,16 @@ from typing import Any
 import numpy as np
 
 from ..errors import FormatError
-from ..sync.locks import h5_lock
 from .chunk_index import ChunkIndex, LeftToH5py
 from .filters import Pipeline, pipeline_of
 
-__all__ = ["Layout", "LeftToH5py", "describe", "fill_value"]
+__all__ = ["Layout", "LeftToH5py", "describe"]
 
 MAX_CHUNK = 256 * 2**20
 """Most bytes of a decoded chunk; more is taken for damage (or malice)."""
 
 MAX_GRID = 2**24
-"""Most positions of chunks that are indexed, if most of them are empty."""
+"""Most positions of chunks: to list few among more takes HDF5 minutes."""
 
 CONTIGUOUS_BAND = 2**20
 """Bytes of contiguous data that are read together."""
@@ -119,7 +118,7 @@ def describe(
     _require_plain_type(h5ds, dtype)
     kind = plist.get_layout()
     if kind == h5py.h5d.CONTIGUOUS:
-        return _contiguous(h5ds, plist, shape, dtype)
+        return _contiguous(h5ds, where, plist, shape, dtype)
     if kind != h5py.h5d.CHUNKED:
         raise LeftToH5py("neither chunked nor contiguous")
     filters = [plist.get_filter(i) for i in range(plist.get_nfilters())]
@@ -129,23 +128,17 @@ def describe(
         raise LeftToH5py(str(exc)) from exc
     chunk = tuple(plist.get_chunk())
     size = math.prod(chunk) * dtype.itemsize
+    if len(chunk) != len(shape) or size == 0:
+        raise FormatError(
+            f"{where}: expected chunks of {len(shape)} axes, found chunks of shape "
+            f"{chunk}; the file is damaged: copy it again"
+        )
     if size > MAX_CHUNK:
         raise FormatError(
             f"{where}: expected chunks of at most {MAX_CHUNK} bytes, found chunks of "
             f"{size} bytes; the file is damaged or not a measurement"
         )
-    return _chunked(h5ds, shape, dtype, chunk, pipeline)
-
-
-def fill_value(h5ds: Any) -> Any:
-    """Return the value of the elements of a dataset that are not stored.
-
-    Only asked for if there are any: HDF5 does not survive some damaged ones.
-    """
-    value = np.zeros((), h5ds.dtype)
-    with h5_lock:
-        h5ds.id.get_create_plist().get_fill_value(value)
-    return value
+    return _chunked(h5ds, where, shape, dtype, chunk, pipeline)
 
 
 def _require_plain_type(h5ds: Any, dtype: np.dtype[Any]) -> None:
@@ -168,7 +161,7 @@ def _require_plain_type(h5ds: Any, dtype: np.dtype[Any]) -> None:
 
 
 def _contiguous(
-    h5ds: Any, plist: Any, shape: tuple[int, ...], dtype: np.dtype[Any]
+    h5ds: Any, where: str, plist: Any, shape: tuple[int, ...], dtype: np.dtype[Any]
 ) -> Layout:
     size = math.prod(shape) * dtype.itemsize
     address = h5ds.id.get_offset()
@@ -178,6 +171,11 @@ def _contiguous(
         if h5ds.id.get_storage_size() == 0:
             raise LeftToH5py("nothing is stored")
         raise LeftToH5py("contiguous data without a plain place in the file")
+    if address + size >= 2**63:
+        raise FormatError(
+            f"{where}: expected data within the file, found {size} bytes at byte "
+            f"{address}; the file is damaged: copy it again"
+        )
     return Layout(
         shape=shape,
         dtype=dtype,
@@ -189,20 +187,23 @@ def _contiguous(
     )
 
 
-def _chunked(
+def _chunked(  # noqa: PLR0917
     h5ds: Any,
+    where: str,
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     chunk: tuple[int, ...],
     pipeline: Pipeline,
 ) -> Layout:
+    maxshape = h5ds.maxshape
+    if maxshape[0] is not None and maxshape.count(None) == 1:
+        # HDF5 2.0 lists such chunks with the axis that grows moved to the front.
+        raise LeftToH5py("a dataset that only grows along another axis than the first")
     grid = tuple(-(-length // c) for length, c in zip(shape, chunk, strict=True))
-    stored = h5ds.id.get_num_chunks()
-    positions = math.prod(grid)
-    if positions > MAX_GRID and positions > 4 * stored:
-        raise LeftToH5py(f"room for {positions} chunks, of which {stored} are stored")
+    if math.prod(grid) > MAX_GRID:
+        raise LeftToH5py(f"room for {math.prod(grid)} chunks")
     partial = tuple(n % c != 0 for n, c in zip(shape, chunk, strict=True))
     size = math.prod(chunk) * dtype.itemsize
-    suspicious = size if pipeline.filtered and any(partial) else None
-    index = ChunkIndex(h5ds, stored, chunk, grid, suspicious, partial)
+    suspicious = pipeline.filtered and any(partial)
+    index = ChunkIndex(h5ds, where, chunk, grid, size, suspicious, partial)
     return Layout(shape, dtype, chunk, grid, index, pipeline)

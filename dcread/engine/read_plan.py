@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from .chunk_index import MISSING
 from .columns import Table, plan_columns, whole_lines
 from .layout import CONTIGUOUS_BAND, Layout
 
@@ -38,8 +39,10 @@ class Plan:
         Grid position of each task (for messages).
     row_bytes, out_row_bytes : int
         Bytes of a row of a chunk and of the output.
-    missing : bool
-        Whether rows remain that no chunk holds: the fill value.
+    missing : int or None
+        Grid position of a chunk that is not stored: its rows have the fill value.
+    blob : bytes or None
+        What the addresses of `tasks` count in; None: in the file.
     """
 
     tasks: Table
@@ -48,7 +51,8 @@ class Plan:
     cells: Table
     row_bytes: int
     out_row_bytes: int
-    missing: bool
+    missing: int | None = None
+    blob: bytes | None = None
 
     @property
     def raw_bytes(self) -> int:
@@ -147,14 +151,15 @@ def make_plan(layout: Layout, rows: Rows, window: Window = None) -> Plan:
     both[:, :, LINE_FIRST:] = columns[None, :, 1:]
     tasks: Table = both.reshape(-1, 9)
     tasks[:, RAW] = layout.chunk_bytes
+    blob = None
     if layout.index is None:
         _address_bands(layout, cells, tasks)
     else:
-        tasks[:, ADDRESS : MASK + 1] = layout.index.locate(cells)
+        tasks[:, ADDRESS : MASK + 1], blob = layout.index.locate(cells)
     wanted = math.prod(part.stop - part.start for part in window)
     size = wanted * layout.dtype.itemsize
     row_bytes = layout.row_bytes
-    return _present(Plan(tasks, lines, table, cells, row_bytes, size, False))
+    return _present(Plan(tasks, lines, table, cells, row_bytes, size, blob=blob))
 
 
 def plan_whole(layout: Layout, rows: slice) -> Plan:
@@ -170,7 +175,7 @@ def plan_whole(layout: Layout, rows: slice) -> Plan:
     cells = np.arange(low, high)
     lines, row_bytes = whole_lines(layout.chunk[1:], layout.shape[1:], itemsize)
     tasks = np.zeros((high - low, 9), np.int64)
-    tasks[:, ADDRESS : MASK + 1] = layout.index.locate(cells)
+    tasks[:, ADDRESS : MASK + 1], blob = layout.index.locate(cells)
     tasks[:, RAW] = height * row_bytes
     tasks[:, OUT_ROW] = cells * height - rows.start
     tasks[:, ROWS] = height
@@ -181,16 +186,18 @@ def plan_whole(layout: Layout, rows: slice) -> Plan:
     tasks[0, ROWS] -= before
     tasks[-1, ROWS] -= high * height - rows.stop
     size = math.prod(layout.shape[1:]) * itemsize
-    return _present(Plan(tasks, lines, _NO_TABLE, cells, row_bytes, size, False))
+    plan = Plan(tasks, lines, _NO_TABLE, cells, row_bytes, size, blob=blob)
+    return _present(plan)
 
 
 def _present(plan: Plan) -> Plan:
     """Return a plan without the chunks that are not stored."""
-    present = plan.tasks[:, ADDRESS] >= 0
+    present = plan.tasks[:, ADDRESS] != MISSING
     if present.all():
         return plan
     tasks = np.ascontiguousarray(plan.tasks[present])
-    return replace(plan, tasks=tasks, cells=plan.cells[present], missing=True)
+    missing = int(plan.cells[present.argmin()])
+    return replace(plan, tasks=tasks, cells=plan.cells[present], missing=missing)
 
 
 def _cut(layout: Layout, rows: Rows) -> Layout:

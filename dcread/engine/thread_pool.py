@@ -117,10 +117,19 @@ def _quota(folder: pathlib.Path, names: tuple[str, ...]) -> float | None:
 
 
 class Pieces:
-    """Numbers ``0 .. count - 1``, each handed out once, until `stop`."""
+    """Numbers ``0 .. count - 1``, each handed out once, until `stop`.
 
-    def __init__(self, count: int) -> None:
+    Parameters
+    ----------
+    count : int
+        How many there are.
+    on_stop : callable, optional
+        Called by `stop`, before anybody waits: ends what goes on within a piece.
+    """
+
+    def __init__(self, count: int, on_stop: Callable[[], None] | None = None) -> None:
         self._left = deque(range(count))  # its methods are atomic
+        self._on_stop = on_stop
 
     def __iter__(self) -> Iterator[int]:
         while True:
@@ -133,6 +142,8 @@ class Pieces:
     def stop(self) -> None:
         """Hand out nothing more."""
         self._left.clear()
+        if self._on_stop is not None:
+            self._on_stop()
 
 
 class _Ticket:
@@ -175,7 +186,11 @@ class _Ticket:
                 self._rest.acquire(timeout=1)
 
 
-def share(work: Callable[[Pieces], None], count: int) -> None:
+def share(
+    work: Callable[[Pieces], None],
+    count: int,
+    on_stop: Callable[[], None] | None = None,
+) -> None:
     """Run `work` in the caller and in idle helpers until `count` pieces are done.
 
     Parameters
@@ -185,8 +200,11 @@ def share(work: Callable[[Pieces], None], count: int) -> None:
         handing out; the first one is raised here once all helpers are at rest.
     count : int
         How many pieces there are.
+    on_stop : callable, optional
+        Called when the work ends early: what takes long within a piece looks at what
+        it sets.
     """
-    pieces = Pieces(count)
+    pieces = Pieces(count, on_stop)
     helpers = min(get_num_threads(), count) - 1
     if helpers < 1 or getattr(_local, "working", False):
         work(pieces)
@@ -198,8 +216,13 @@ def share(work: Callable[[Pieces], None], count: int) -> None:
             _tickets.put(ticket)
         _guarded(work, pieces)
     finally:
-        pieces.stop()
-        _settle(tickets)
+        # An interrupt may come between any two calls: nobody writes to the caller's
+        # output once it has its exception.
+        try:
+            _settle(tickets, pieces)
+        except BaseException:
+            _settle(tickets, pieces)
+            raise
     for ticket in tickets:
         if ticket.error is not None:
             raise ticket.error
@@ -217,14 +240,16 @@ def _guarded(work: Callable[[Pieces], None] | None, pieces: Pieces) -> None:
         _local.working = False
 
 
-def _settle(tickets: list[_Ticket]) -> None:
+def _settle(tickets: list[_Ticket], pieces: Pieces) -> None:
     """Wait until nobody writes to the caller's output, interrupts included."""
     interrupt: BaseException | None = None
+    pieces.stop()
     for ticket in tickets:
         while not ticket.finished:
             try:
                 ticket.settle()
-            except KeyboardInterrupt as exc:
+            except BaseException as exc:
+                pieces.stop()
                 interrupt = exc
     if interrupt is not None:
         raise interrupt

@@ -2,7 +2,7 @@
 
 HDF5 fills rows of a missing source with zeros and reads one source after another;
 here a missing source is an error, and the chunks of all sources are decoded in
-parallel. Mappings other than whole rows after rows are left to h5py.
+parallel. Mappings other than whole rows after whole rows are `Boxes`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ import numpy as np
 
 from ..errors import ClosedError, ShapeMismatchError
 from .columns import Table
-from .layout import LeftToH5py, fill_value
-from .read_plan import Rows
-from .vetting import name_of, source_reader
+from .convert import converted
+from .h5py_fallback import fill_value
+from .read_plan import Rows, count_rows
+from .vetting import literal, name_of, source_reader
+from .virtual_boxes import Boxes
 
 if TYPE_CHECKING:
     from .dataset_reader import DatasetReader
@@ -79,13 +81,17 @@ class Virtual:
             If the source is not there, or is not what was concatenated.
         """
         key = segment.file, segment.dataset
-        reader = self._readers.get(key)
-        if reader is not None and not reader.handle.closed:
-            return reader
         owner = self.owner
+        length = segment.first + segment.stop - segment.start
+        reader = self._readers.get(key)
+        if (
+            reader is not None
+            and not reader.handle.closed
+            and reader.shape[0] >= length
+        ):
+            return reader
         reader = source_reader(owner, *key)
         where, label = name_of(owner), reader.handle.label
-        length = segment.first + segment.stop - segment.start
         if reader.shape[1:] != owner.shape[1:] or len(reader.shape) < 1:
             raise ShapeMismatchError(
                 f"{where}: expected rows of shape {owner.shape[1:]} in {label}, "
@@ -98,6 +104,15 @@ class Virtual:
             )
         self._readers[key] = reader
         return reader
+
+    def stored_bytes(self, enough: float) -> int:
+        """Return how many bytes the source files have, or at least `enough`."""
+        total = 0
+        for segment in self.segments:
+            total += self.reader(segment).stored_bytes(enough)
+            if total >= enough:
+                break
+        return total
 
     def collect(self, work: Work, rows: Rows, dest: slice | Table) -> None:
         """Collect the jobs of all segments (see `DatasetReader.collect`)."""
@@ -116,13 +131,33 @@ class Virtual:
             if count:
                 parts.append((segment, local, where))
                 found += count
-        if found < (len(rows) if not isinstance(rows, slice) else _length(rows)):
-            out[dest] = fill_value(self.owner.h5ds)
+        if found < count_rows(rows):
+            out[dest] = self._fill_value(rows, parts)
         if isinstance(rows, slice) and high - low > 1:
             following = self.segments[high : 2 * high - low]
             work.ahead.append(functools.partial(self._open_ahead, following))
         for segment, local, where in parts:
             self._collect_from(segment, work, local, where)
+
+    def _fill_value(
+        self, rows: Rows, parts: list[tuple[Segment, Rows, slice | Table]]
+    ) -> Any:
+        """Return the value of the rows that lie in no segment."""
+        wanted = rows
+        if isinstance(wanted, slice):
+            # The first row that is in none: the segments are in order.
+            gap = wanted.start
+            for segment, _, _ in parts:
+                if segment.start > gap:
+                    break
+                gap = segment.stop
+        else:
+            inside = np.zeros(len(wanted), bool)
+            for segment, _, _ in parts:
+                inside |= (wanted >= segment.start) & (wanted < segment.stop)
+            gap = int(wanted[inside.argmin()])
+        place = (gap, *(0 for _ in self.owner.shape[1:]))
+        return fill_value(self.owner.h5ds, name_of(self.owner), place)
 
     def _collect_from(
         self, segment: Segment, work: Work, local: Rows, where: slice | Table
@@ -134,8 +169,10 @@ class Virtual:
                 work.stack.enter_context(reader.handle.using())
                 if reader.dtype == work.out.dtype:
                     reader.collect(work, local, where)
-                else:  # HDF5 converts between types; so does NumPy
-                    work.out[where] = reader.read(local, window=work.window)
+                else:
+                    found = reader.read(local, window=work.window)
+                    label = f"{name_of(self.owner)} from {reader.filename}"
+                    work.out[where] = converted(found, work.out.dtype, label)
             except ClosedError:
                 # Others opened many sources meanwhile, so that this one was closed.
                 if self.owner.handle.closed:
@@ -173,58 +210,59 @@ def _select(
     return wanted[inside] + shift, where
 
 
-def resolve(owner: DatasetReader) -> Virtual:
+def resolve(owner: DatasetReader) -> Virtual | Boxes:
     """Describe a virtual dataset; the caller holds the h5py lock.
 
     Raises
     ------
-    LeftToH5py
-        If the mapping is not whole rows after whole rows.
+    PolicyError
+        If the names of sources follow a pattern.
     """
-    shape = owner.shape
+    shape, where = owner.shape, name_of(owner)
     segments = []
     for source in owner.h5ds.virtual_sources():
-        start, size = _box(source.vspace)
-        if size is None or start is None:
-            raise LeftToH5py("a virtual dataset that grows")
-        first = 0
-        origin, extent = _box(source.src_space)
-        if extent is not None and origin is not None:
-            first = origin[0]
-            if extent != size or any(origin[1:]):
-                raise LeftToH5py("a virtual dataset of other shapes than its sources")
-        if not shape or any(start[1:]) or size[1:] != shape[1:]:
-            raise LeftToH5py("a virtual dataset of parts of rows")
-        names = _literal(source.file_name), _literal(source.dset_name)
-        segments.append(Segment(start[0], start[0] + size[0], *names, first))
+        names = literal(source.file_name, where), literal(source.dset_name, where)
+        rows = _rows_of(source.vspace, shape)
+        origin = _rows_of(source.src_space, None)
+        if rows is None or origin is None:
+            return Boxes(owner)
+        (start, stop, sizes), (first, last, inner) = rows, origin
+        if inner is not None and (inner != sizes or last - first != stop - start):
+            return Boxes(owner)
+        segments.append(Segment(start, stop, *names, first))
     segments.sort(key=lambda segment: segment.start)
-    for before, after in pairwise(segments):
-        if after.start < before.stop:
-            raise LeftToH5py("a virtual dataset whose sources overlap")
+    if any(after.start < before.stop for before, after in pairwise(segments)):
+        return Boxes(owner)
     return Virtual(owner, segments)
 
 
-def _literal(name: str) -> str:
-    """Return the name of a source, where a doubled percent sign stands for one."""
-    if "%" in name.replace("%%", ""):
-        raise LeftToH5py("a virtual dataset whose sources follow a pattern")
-    return name.replace("%%", "%")
+def _rows_of(
+    space: Any, shape: tuple[int, ...] | None
+) -> tuple[int, int, tuple[int, ...] | None] | None:
+    """Return first row, last one and shape of a selection of whole rows, if it is one.
 
-
-def _box(space: Any) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:
-    """Return origin and size of a selection; both None if it selects everything."""
-    import h5py
+    Parameters
+    ----------
+    space : h5py.h5s.SpaceID
+        The selection.
+    shape : tuple of int or None
+        Of the dataset; None: unknown, so that the rows are whole if they begin at 0
+        (a selection of everything then has no shape).
+    """
+    from h5py import h5s
 
     kind = space.get_select_type()
-    if kind == h5py.h5s.SEL_ALL:
-        return None, None
-    if kind != h5py.h5s.SEL_HYPERSLABS or not space.is_regular_hyperslab():
-        raise LeftToH5py("a virtual dataset of irregular selections")
-    start, stride, count, block = space.get_regular_hyperslab()
-    unlimited = h5py.h5s.UNLIMITED
-    if unlimited in (*count, *block) or any(n >= 2**63 for n in (*count, *block)):
-        raise LeftToH5py("a virtual dataset that grows")
-    if any(n > 1 and s != b for n, s, b in zip(count, stride, block, strict=True)):
-        raise LeftToH5py("a virtual dataset with gaps")
-    size = tuple(int(n * b) for n, b in zip(count, block, strict=True))
-    return tuple(int(s) for s in start), size
+    if kind == h5s.SEL_ALL:
+        return (0, 0, None) if shape is None else (0, shape[0], shape[1:])
+    if kind != h5s.SEL_HYPERSLABS or not space.is_regular_hyperslab():
+        return None
+    parts = list(zip(*space.get_regular_hyperslab(), strict=True))
+    if any(n >= 2**63 for _, _, *counts in parts for n in counts):  # without end
+        return None
+    if any(count > 1 and stride != block for _, stride, count, block in parts):
+        return None
+    sizes = tuple(int(count * block) for _, _, count, block in parts)
+    starts = [int(start) for start, *_ in parts]
+    if any(starts[1:]) or (shape is not None and sizes[1:] != shape[1:]):
+        return None
+    return starts[0], starts[0] + sizes[0], sizes[1:]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from h5py import Dataset, h5d, h5g, h5l, h5o, h5s
 
-from ..engine import DatasetReader, FileHandle
+from ..engine import DatasetReader, FileHandle, most_bytes
 from ..engine.name_resolver import NameResolver, Place
 from ..errors import FormatError, PolicyError
 from ..problems import UNREADABLE, text_of
@@ -17,12 +17,6 @@ from ..sync.locks import h5_lock
 from .links import has_member, member
 
 GROUP_FEATURES = ("contour", "trace")
-
-MAX_EXPANSION = 10_000
-SMALL_BYTES = 1 << 30
-"""A feature may claim this many bytes, or `MAX_EXPANSION` times those of the file.
-
-More cannot have been stored: memory for it must not be taken."""
 
 
 @dataclass(slots=True)
@@ -137,14 +131,17 @@ def _why_unusable(found: Any, shape: tuple[int, ...] | None, dtype: Any) -> str:
 def _why_too_large(
     handle: FileHandle | None, shape: tuple[int, ...], dtype: np.dtype[Any]
 ) -> str:
-    claimed = math.prod(shape) * dtype.itemsize
-    if claimed <= SMALL_BYTES or handle is None:
-        return ""
-    if claimed <= MAX_EXPANSION * handle.h5.id.get_filesize():
+    """Tell whether more would have to be read at once than the file can hold.
+
+    A feature of one number for each event is read as a whole, others row by row: what
+    they claim in all does not matter.
+    """
+    least = math.prod(shape[1:] or shape) * dtype.itemsize
+    if handle is None or least <= most_bytes(0) or least <= most_bytes(handle.size):
         return ""
     return (
-        f"it claims {claimed} bytes (shape {shape}, {dtype}), far more than the file "
-        "can hold"
+        f"it claims {least} bytes at once (shape {shape}, {dtype}), far more than the "
+        "file can hold"
     )
 
 

@@ -136,7 +136,8 @@ class HDF5ImageCache(ReadAheadCache):
             found: NDArray[Any] = chunk[sub_index]
             return found
         image = self._blocks.row(index)
-        return image if image.dtype == self._dtype else image != 0
+        # (not by the dtype: a single number has native byte order, whatever its array)
+        return image != 0 if self.boolean else image
 
     def _glance(self, index: int) -> NDArray[Any] | None:
         if not 0 <= index < self._len or index // self.chunk_size != self._last:
@@ -144,9 +145,7 @@ class HDF5ImageCache(ReadAheadCache):
         if self._closed or (self._handle is not None and self._handle.closed):
             return None
         image = self._blocks.quick(index)
-        if image is None or image.dtype is self._dtype:
-            return image
-        return image if image.dtype == self._dtype else image != 0
+        return image != 0 if image is not None and self.boolean else image
 
     def _raise_if_closed(self) -> None:
         super()._raise_if_closed()

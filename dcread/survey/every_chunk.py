@@ -87,7 +87,7 @@ def _walk(hd: HDF5Data, found: Findings) -> Iterator[tuple[str, h5py.Dataset]]:
                     if not isinstance(link, h5py.HardLink):
                         continue
                     item = hd.h5[path]
-                    address = h5py.h5o.get_info(item.id).addr
+                    address = h5py.h5g.get_objinfo(item.id).objno
             except (ClosedError, FileChangedError):
                 raise
             except UNREADABLE as error:

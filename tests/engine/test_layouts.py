@@ -138,8 +138,10 @@ def test_unfiltered_edge_chunks(tools, tmp_path, opened):
     raw = np.zeros((4, 3), "u1")
     tools.write_chunk(path, (0, 0), tools.encode(data[:4].tobytes(), (ZSTD,), 1))
     tools.write_chunk(path, (4, 0), raw.tobytes())
-    reason = opened(path).dataset("x").layout
-    assert "edge chunks" in str(reason)
+    reader = opened(path).dataset("x")
+    with contextlib.suppress(FormatError):  # what it is, HDF5 knows; so may its filter
+        reader.read(slice(0, 7))
+    assert "edge chunks" in str(reader.layout)
 
 
 @pytest.mark.parametrize(
@@ -198,44 +200,6 @@ def test_output_is_checked(tools, tmp_path, opened):
         reader.read(slice(0, 8), np.empty(8, "i4"))
     with pytest.raises(ValueError, match="C-contiguous"):
         reader.read(slice(0, 8), np.empty(16, "i8")[::2])
-
-
-@pytest.fixture
-def many(monkeypatch):
-    """Take five hundred chunks for many."""
-    monkeypatch.setattr("dcread.engine.chunk_index.MANY", 500)
-
-
-@pytest.mark.usefixtures("many")
-def test_a_few_of_many_chunks_are_looked_up_singly(tools, tmp_path, opened):
-    data = np.random.default_rng(0).integers(0, 3, 9000).astype("u2")
-    path = tools.make_dataset(tmp_path / "m.h5", data, (8,), (ZSTD, 3))
-    reader = opened(path).dataset("x")
-    assert np.array_equal(reader.read(np.array([8999, 0, 8])), data[[8999, 0, 8]])
-    assert np.array_equal(reader.read(slice(800, 816)), data[800:816])
-    assert np.array_equal(reader.read(np.array([8998, 1])), data[[8998, 1]])
-    assert not reader.layout.index.complete
-    rows = np.arange(8999, 0, -77)
-    assert np.array_equal(reader.read(rows), data[rows])
-    assert reader.layout.index.complete
-    assert np.array_equal(reader.read(slice(0, 9000)), data)
-
-
-@pytest.mark.usefixtures("many")
-def test_missing_and_unfiltered_chunks_among_many(tools, tmp_path, opened):
-    data = np.zeros(9001, "u2")
-    path = tmp_path / "m.h5"
-    tools.make_dataset(path, data, (8,), (ZSTD,), write=False, fill=5)
-    with h5py.File(path, "r+") as h5:
-        h5["x"][: 8 * 600] = 1
-    tools.write_chunk(path, (9000,), b"\1\0" * 8)  # raw, as the last one may be
-    reader = opened(path).dataset("x")
-    assert reader.read(np.array([0, 8000])).tolist() == [1, 5]
-    assert not reader.layout.index.complete
-    with contextlib.suppress(FormatError):  # what it is, HDF5 knows; so may its filter
-        reader.read(slice(9000, 9001))
-    assert "edge chunks" in str(reader.layout)
-    assert reader.read(np.array([0, 8000])).tolist() == [1, 5]
 
 
 @pytest.mark.parametrize("chunks", [(6, 50), None])

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from dcread.engine.layout import LeftToH5py
+from dcread.engine import reader_for
 from dcread.engine.name_resolver import NameResolver
 from dcread.engine.virtual_reader import Virtual
 from dcread.errors import (
@@ -251,22 +251,159 @@ def test_sources_that_others_close_are_opened_again(
         list(pool.map(work, range(4)))
 
 
-def test_columns_and_growing_mappings_are_left_to_h5py(tools, tmp_path, opened):
-    data = np.arange(12, dtype="u2").reshape(4, 3)
+def virtual(path, shape, mappings, dtype="u2", maxshape=None):
+    """Write a virtual dataset of mappings: (where, file, source shape, what of it)."""
+    layout = h5py.VirtualLayout(shape, dtype, maxshape=maxshape)
+    for where, file, source_shape, what in mappings:
+        source = h5py.VirtualSource(file, "x", source_shape, maxshape=maxshape)
+        layout[where] = source[what]
+    with h5py.File(path, "w", libver="latest") as h5:
+        h5.create_virtual_dataset("x", layout, fillvalue=7)
+    return path
+
+
+def check_boxes(opened, path, rng):
+    """Compare with what h5py reads."""
+    with h5py.File(path) as h5:
+        expected = h5["x"][:]
+    reader = opened(path).dataset("x")
+    assert reader.dtype == expected.dtype
+    assert np.array_equal(reader.read(slice(0, len(expected))), expected)
+    for _ in range(10):
+        rows = rng.integers(0, len(expected), 7)
+        start, stop = sorted(rng.integers(0, len(expected) + 1, 2).tolist())
+        bounds = [
+            sorted(rng.integers(0, n + 1, 2).tolist()) for n in expected.shape[1:]
+        ]
+        window = tuple(slice(low, high) for low, high in bounds)
+        assert np.array_equal(reader.read(rows), expected[rows])
+        assert np.array_equal(
+            reader.read(rows, window=window or None), expected[(rows, *window)]
+        )
+        part = slice(start, stop, int(rng.integers(1, 4)))
+        assert np.array_equal(reader.read(part), expected[part])
+
+
+FULL = slice(None)
+
+
+@pytest.mark.parametrize(
+    ("shape", "mappings"),
+    [
+        # columns side by side, from two files
+        (
+            (10, 6),
+            [
+                ((FULL, slice(0, 3)), "a.h5", (10, 3), (FULL, FULL)),
+                ((FULL, slice(3, 6)), "b.h5", (10, 3), (FULL, FULL)),
+            ],
+        ),
+        # every other row, and rows of one file between those of another
+        (
+            (20, 3),
+            [
+                ((slice(0, 20, 2), FULL), "a.h5", (10, 3), (FULL, FULL)),
+                ((slice(1, 20, 2), FULL), "b.h5", (10, 3), (FULL, FULL)),
+            ],
+        ),
+        # every third row of the source, and a column
+        (
+            (4, 2),
+            [((FULL, slice(1, 2)), "a.h5", (10, 3), (slice(0, 10, 3), slice(2, 3)))],
+        ),
+        # later boxes cover earlier ones
+        (
+            (10, 3),
+            [
+                ((FULL, FULL), "a.h5", (10, 3), (FULL, FULL)),
+                (
+                    (slice(2, 5), slice(1, 3)),
+                    "b.h5",
+                    (10, 3),
+                    (slice(0, 3), slice(0, 2)),
+                ),
+            ],
+        ),
+        # a whole file for each row
+        (
+            (2, 10, 3),
+            [
+                ((0, FULL, FULL), "a.h5", (10, 3), (FULL, FULL)),
+                ((1, FULL, FULL), "b.h5", (10, 3), (FULL, FULL)),
+            ],
+        ),
+        # rows by number
+        ((10, 3), [(([0, 2, 5], FULL), "a.h5", (10, 3), (slice(0, 3), FULL))]),
+        # in another shape
+        ((30,), [((slice(0, 30),), "a.h5", (10, 3), (FULL, FULL))]),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["u2", "i1", "f4"])
+def test_boxes(tools, tmp_path, opened, shape, mappings, dtype):  # noqa: PLR0917
+    for name, first in (("a.h5", 100), ("b.h5", 200)):
+        data = np.arange(first, first + 30, dtype="u2").reshape(10, 3)
+        tools.make_dataset(tmp_path / name, data, (4, 2), (1,))
+    path = virtual(tmp_path / "v.h5", shape, mappings, dtype)
+    check_boxes(opened, path, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("length", [4, 9])
+def test_growing_mappings_end_where_their_source_ends(tools, tmp_path, opened, length):
+    data = np.arange(3 * length, dtype="u2").reshape(length, 3)
     tools.make_dataset(tmp_path / "a.h5", data, (2, 3), maxshape=(None, 3))
-    columns = h5py.VirtualLayout((4, 6), "u2")
-    columns[:, :3] = h5py.VirtualSource("a.h5", "x", (4, 3))
-    columns[:, 3:] = h5py.VirtualSource("a.h5", "x", (4, 3))
     growing = h5py.VirtualLayout((4, 3), "u2", maxshape=(None, 3))
     source = h5py.VirtualSource("a.h5", "x", (4, 3), maxshape=(None, 3))
     unlimited = h5py.h5s.UNLIMITED
     growing[0:unlimited, :] = source[0:unlimited, :]
     with h5py.File(tmp_path / "v.h5", "w", libver="latest") as h5:
-        h5.create_virtual_dataset("columns", columns)
-        h5.create_virtual_dataset("growing", growing)
-    handle = opened(tmp_path / "v.h5")
-    for name, expected in (("columns", np.hstack([data, data])), ("growing", data)):
-        reader = handle.dataset(name)
-        assert isinstance(reader.layout, LeftToH5py), name
-        assert np.array_equal(reader.read(slice(0, 4)), expected)
-        assert np.array_equal(reader.read(np.array([2, 0])), expected[[2, 0]])
+        h5.create_virtual_dataset("x", growing)
+    check_boxes(opened, tmp_path / "v.h5", np.random.default_rng(1))
+
+
+@pytest.mark.parametrize(
+    ("source", "dtype"),
+    [
+        ("i2", "u1"),
+        ("f8", "i2"),
+        ("i4", "f4"),
+        (">u4", "i1"),
+        ("u1", ">i8"),
+        ("f4", "f8"),
+    ],
+)
+def test_other_types_become_what_hdf5_makes_of_them(
+    tools, tmp_path, opened, source, dtype
+):
+    values = np.array([-5, 0, 100, 255, 256, 300, -30000, 30000]).astype(source)
+    tools.make_dataset(tmp_path / "a.h5", np.repeat(values, 3).reshape(8, 3), (3, 3))
+    mapping = (slice(0, 8), FULL), "a.h5", (8, 3), (FULL, FULL)
+    path = virtual(tmp_path / "v.h5", (8, 3), [mapping], dtype)
+    check_boxes(opened, path, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(("rows", "step"), [(10, 1), (19, 2)])
+def test_a_virtual_file_open_for_writing_is_read_again(tools, tmp_path, rows, step):
+    data = np.arange(30, dtype="u2").reshape(10, 3)
+    tools.make_dataset(tmp_path / "a.h5", data, (4, 3), (1,))
+    before = (tmp_path / "a.h5").stat()
+    mapping = (slice(0, rows, step), FULL), "a.h5", (10, 3), (FULL, FULL)
+    virtual(tmp_path / "v.h5", (rows, 3), [mapping])
+    with h5py.File(tmp_path / "v.h5", "r+") as h5:
+        for _ in range(3):
+            reader = reader_for(h5["x"])
+            assert np.array_equal(reader.read(slice(0, rows, step)), data)
+    after = (tmp_path / "a.h5").stat()
+    assert (before.st_mtime_ns, before.st_size) == (after.st_mtime_ns, after.st_size)
+
+
+def test_a_source_that_is_too_short_for_a_second_part(tools, tmp_path, opened):
+    data = np.arange(30, dtype="u2").reshape(10, 3)
+    tools.make_dataset(tmp_path / "a.h5", data, (4, 3))
+    parts = [(slice(0, 4), slice(0, 4)), (slice(4, 10), slice(4, 10))]
+    mappings = [((a, FULL), "a.h5", (10, 3), (b, FULL)) for a, b in parts]
+    path = virtual(tmp_path / "v.h5", (10, 3), mappings)
+    tools.make_dataset(tmp_path / "a.h5", data[:6], (4, 3))
+    reader = opened(path).dataset("x")
+    assert np.array_equal(reader.read(slice(0, 4)), data[:4])
+    with pytest.raises(ShapeMismatchError, match="at least 10 rows"):
+        reader.read(slice(4, 10))

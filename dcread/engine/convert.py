@@ -1,0 +1,67 @@
+"""Values of one type as those of another, by HDF5's own rules."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import FormatError
+from ..sync.locks import h5_lock
+
+BLOCK = 2**22
+"""Bytes that are converted while the lock is held."""
+
+
+def converted(values: NDArray[Any], dtype: np.dtype[Any], where: str) -> NDArray[Any]:
+    """Return values as another type, as HDF5 does: what does not fit is clamped.
+
+    Parameters
+    ----------
+    values : ndarray
+        Any shape.
+    dtype : numpy.dtype
+        The type that is wanted.
+    where : str
+        What error messages call the values.
+
+    Returns
+    -------
+    ndarray
+        Of the same shape; `values` itself if the types are the same.
+
+    Raises
+    ------
+    FormatError
+        If HDF5 knows no way from one type to the other.
+
+    Examples
+    --------
+    >>> converted(np.array([-5, 300]), np.dtype("u1"), "an example").tolist()
+    [0, 255]
+    """
+    from h5py import h5t
+
+    if values.dtype == dtype:
+        return values
+    flat = np.ascontiguousarray(values).reshape(-1)
+    out = np.empty(flat.shape, dtype)
+    size = max(dtype.itemsize, flat.dtype.itemsize, 1)
+    step = BLOCK // size
+    try:
+        source, target = (h5t.py_create(t, logical=True) for t in (flat.dtype, dtype))
+        for start in range(0, len(flat), step):
+            part = flat[start : start + step]
+            raw = np.zeros(len(part) * size, np.uint8)
+            raw[: part.nbytes] = part.view(np.uint8)
+            with h5_lock:
+                h5t.convert(source, target, len(part), raw, np.zeros_like(raw))
+            wanted = len(part) * dtype.itemsize
+            out[start : start + step] = raw[:wanted].view(dtype)
+    except (OSError, RuntimeError, TypeError, ValueError) as exc:
+        raise FormatError(
+            f"{where}: expected values of {dtype}, found {values.dtype}, which cannot "
+            f"become those: {exc}"
+        ) from exc
+    return out.reshape(values.shape)

@@ -1,0 +1,294 @@
+"""Virtual datasets of boxes: columns, strides, frames that lie in a file each.
+
+What HDF5 itself would read, but by opening the source files for us, unchecked, and
+for writing where the virtual dataset is: so they are read here, by our own readers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import FormatError, ShapeMismatchError
+from .columns import Table
+from .convert import converted
+from .h5py_fallback import fill_value
+from .read_plan import Rows, Window, count_rows
+from .vetting import literal, name_of, source_reader
+
+if TYPE_CHECKING:
+    from .dataset_reader import DatasetReader
+    from .decode_job import Work
+
+BLOCK = 2**22
+"""Bytes that are put together at once."""
+
+WHOLE = 2**26
+"""Most bytes of a source that is read whole, to take it in another shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Selected positions along one axis, ascending: `count` blocks, `stride` apart."""
+
+    start: int
+    stride: int
+    count: int
+    block: int
+
+    def __len__(self) -> int:
+        return self.count * self.block
+
+    @property
+    def stop(self) -> int:
+        """One past the last position."""
+        return self.start + (self.count - 1) * self.stride + self.block
+
+    def at(self, numbers: Table) -> Table:
+        """Return the positions of the selected elements with these numbers."""
+        blocks, within = np.divmod(numbers, self.block)
+        return self.start + blocks * self.stride + within
+
+    def find(self, positions: Table) -> tuple[NDArray[np.bool_], Table]:
+        """Tell which positions are selected, and return the numbers of those."""
+        blocks, within = np.divmod(positions - self.start, self.stride)
+        inside = (blocks >= 0) & (blocks < self.count) & (within < self.block)
+        return inside, (blocks * self.block + within)[inside]
+
+
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """Selected positions along one axis, ascending, as they are."""
+
+    positions: Table
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @property
+    def stop(self) -> int:
+        """One past the last position."""
+        return int(self.positions[-1]) + 1
+
+    def at(self, numbers: Table) -> Table:
+        """Return the positions of the selected elements with these numbers."""
+        found: Table = self.positions[numbers]
+        return found
+
+    def find(self, positions: Table) -> tuple[NDArray[np.bool_], Table]:
+        """Tell which positions are selected, and return the numbers of those."""
+        numbers = np.searchsorted(self.positions, positions)
+        numbers[numbers == len(self.positions)] = 0
+        inside = self.positions[numbers] == positions
+        return inside, numbers[inside]
+
+
+Axes = tuple[Axis | Picked, ...]
+
+
+class Boxes:
+    """A virtual dataset as a list of boxes, each a box of a source."""
+
+    block_rows = 1
+    stops_early = False
+
+    def __init__(self, owner: DatasetReader) -> None:
+        self.owner = owner
+        self._boxes: list[_Box] | None = None
+
+    @property
+    def boxes(self) -> list[_Box]:
+        """The boxes in the order of the file: a later one covers an earlier one."""
+        if self._boxes is None:
+            sources = self.owner.h5ds.virtual_sources()
+            self._boxes = [_Box(self.owner, source) for source in sources]
+        return self._boxes
+
+    def stored_bytes(self, enough: float) -> int:
+        """Return how many bytes the source files have, or at least `enough`."""
+        total = 0
+        for box in self.boxes:
+            total += box.reader.stored_bytes(enough)
+            if total >= enough:
+                break
+        return total
+
+    def collect(self, work: Work, rows: Rows, dest: slice | Table) -> None:
+        """Read rows into the output (see `DatasetReader.collect`)."""
+        window: Window = work.window
+        if window is None:
+            window = tuple(slice(0, length) for length in self.owner.shape[1:])
+        columns = [np.arange(part.start, part.stop) for part in window]
+        row = math.prod(len(column) for column in columns) * work.out.itemsize
+        step = max(1, BLOCK // max(1, row))
+        for start in range(0, count_rows(rows), step):
+            if isinstance(rows, slice):
+                first = rows.start + start
+                part = np.arange(first, min(first + step, rows.stop))
+            else:
+                part = rows[start : start + step]
+            where: Any = slice(start, start + len(part))
+            if isinstance(dest, slice):
+                where = slice(start + dest.start, start + dest.start + len(part))
+            else:
+                where = dest[where]
+            work.out[where] = self._block([part.astype(np.int64), *columns])
+
+    def _block(self, positions: list[Table]) -> NDArray[Any]:
+        shape = tuple(map(len, positions))
+        out = np.zeros(shape, self.owner.dtype)
+        known = np.zeros(shape, bool)
+        for box in self.boxes:
+            box.fill(positions, out, known)
+        if not known.all():
+            place = np.unravel_index(int(known.argmin()), shape)
+            element = tuple(int(p[i]) for p, i in zip(positions, place, strict=True))
+            out[~known] = fill_value(self.owner.h5ds, name_of(self.owner), element)
+        return out
+
+
+class _Box:
+    """One mapping of a virtual dataset."""
+
+    def __init__(self, owner: DatasetReader, source: Any) -> None:
+        self._owner = owner
+        self._where = name_of(owner)
+        self._names = (
+            literal(source.file_name, self._where),
+            literal(source.dset_name, self._where),
+        )
+        self._known: DatasetReader | None = None
+        self._virtual = axes_of(source.vspace, owner.shape, self._where)
+        self._space = source.src_space
+        self._source: Axes | None = None
+
+    @property
+    def reader(self) -> DatasetReader:
+        """The reader of the source, opened if need be."""
+        reader = self._known
+        if reader is None or reader.handle.closed:
+            reader = self._known = source_reader(self._owner, *self._names)
+        return reader
+
+    def fill(
+        self, positions: list[Table], out: NDArray[Any], known: NDArray[np.bool_]
+    ) -> None:
+        """Put what this box holds of these positions into a block."""
+        found = [
+            axis.find(part) for axis, part in zip(self._virtual, positions, strict=True)
+        ]
+        numbers = [number for _, number in found]
+        if not all(map(len, numbers)):
+            return
+        places = np.ix_(*(np.flatnonzero(inside) for inside, _ in found))
+        reader = self.reader
+        with reader.handle.using():
+            values = self._values(reader, numbers)
+        where = f"{self._where} from {reader.filename}"
+        out[places] = converted(values, out.dtype, where)
+        known[places] = True
+
+    def _values(self, reader: DatasetReader, numbers: list[Table]) -> NDArray[Any]:
+        """Return the selected elements with these numbers along each virtual axis."""
+        source = self._axes(reader)
+        pairs = list(zip(numbers, self._virtual, strict=True))
+        long = [number for number, axis in pairs if len(axis) > 1]
+        sizes = [len(axis) for axis in self._virtual if len(axis) > 1]
+        if sizes == [len(axis) for axis in source if len(axis) > 1]:
+            chosen = iter(long)
+            zero = np.zeros(1, np.int64)
+            found = _read(
+                reader,
+                [axis.at(next(chosen) if len(axis) > 1 else zero) for axis in source],
+            )
+            # An element of an axis of length 1 may be asked for again and again.
+            once = [len(n) if len(axis) > 1 else 1 for n, axis in pairs]
+            return np.broadcast_to(found.reshape(once), tuple(map(len, numbers)))
+        # The same elements in another shape, as HDF5 counts them through.
+        size = math.prod(map(len, source)) * reader.dtype.itemsize
+        if size > WHOLE:
+            raise FormatError(
+                f"{self._where}: takes {size} bytes of {reader.filename} in another "
+                f"shape, expected at most {WHOLE}; store them in the same shape"
+            )
+        whole = _read(reader, [axis.at(np.arange(len(axis))) for axis in source])
+        return whole.reshape([len(axis) for axis in self._virtual])[np.ix_(*numbers)]
+
+    def _axes(self, reader: DatasetReader) -> Axes:
+        if self._source is None:
+            axes = axes_of(self._space, reader.shape, self._where)
+            enough = len(axes) == len(reader.shape) and all(
+                axis.stop <= length
+                for axis, length in zip(axes, reader.shape, strict=True)
+            )
+            elements = math.prod(map(len, self._virtual))
+            if not enough or math.prod(map(len, axes)) < elements:
+                needed = tuple(axis.stop for axis in axes)
+                raise ShapeMismatchError(
+                    f"{self._where}: expected at least {needed} values in "
+                    f"{reader.filename}, dataset '{reader.name}', found "
+                    f"{reader.shape}; restore the source file"
+                )
+            self._source = axes
+        return self._source
+
+
+def _read(reader: DatasetReader, picks: list[Table]) -> NDArray[Any]:
+    """Return the elements at these positions along each axis."""
+    window = tuple(slice(int(p.min()), int(p.max()) + 1) for p in picks[1:])
+    found = reader.read(picks[0], window=window if window else None)
+    inner = [pick - part.start for pick, part in zip(picks[1:], window, strict=True)]
+    return found[np.ix_(np.arange(len(picks[0])), *inner)]
+
+
+def axes_of(space: Any, shape: tuple[int, ...], where: str) -> Axes:
+    """Return what a selection takes along each axis.
+
+    Parameters
+    ----------
+    space : h5py.h5s.SpaceID
+        The selection.
+    shape : tuple of int
+        Of the dataset; a selection without an end goes as far.
+    where : str
+        What error messages call the virtual dataset.
+
+    Raises
+    ------
+    FormatError
+        If it is no box.
+    """
+    from h5py import h5s
+
+    kind = space.get_select_type()
+    if kind == h5s.SEL_ALL:
+        return tuple(Axis(0, 1, 1, length) for length in shape)
+    if kind == h5s.SEL_HYPERSLABS:
+        if space.is_regular_hyperslab():
+            parts = zip(*space.get_regular_hyperslab(), shape, strict=True)
+            return tuple(_axis(*map(int, part)) for part in parts)
+        corners = np.asarray(space.get_select_hyper_blocklist(), np.int64)
+        axes = tuple(
+            Picked(np.unique(np.concatenate([np.arange(a, b + 1) for a, b in ends])))
+            for ends in np.moveaxis(corners, -1, 0).tolist()
+        )
+        if math.prod(map(len, axes)) == space.get_select_npoints():
+            return axes
+    raise FormatError(
+        f"{where}: takes elements that form no box out of a source, which is not "
+        "supported; open the file with h5py"
+    )
+
+
+def _axis(start: int, stride: int, count: int, block: int, length: int) -> Axis:
+    if block >= 2**63:  # without end
+        block = max(0, length - start)
+    if count >= 2**63:
+        count = max(0, -(-(length - start - block + 1) // stride))
+    if count == 1:
+        stride = block
+    return Axis(start, max(1, stride), count, block)

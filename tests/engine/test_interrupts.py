@@ -1,0 +1,117 @@
+"""An interrupt ends a read soon, and nothing goes on behind the caller's back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+import zlib
+
+import numpy as np
+import pytest
+
+from dcread import engine
+from dcread.engine import filters
+
+GZIP = 1
+
+
+class Stop(BaseException):
+    """Raised out of a signal handler."""
+
+
+@pytest.fixture(params=[KeyboardInterrupt, Stop, TimeoutError])
+def kind(request):
+    """What the handler of a signal raises."""
+    raised = request.param
+
+    def handle(number, frame):
+        raise raised("from the handler")
+
+    before = signal.signal(signal.SIGALRM, handle)
+    yield raised
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.fixture
+def python_gzip():
+    """Let Python decode gzip, as where libdeflate is missing."""
+    from dcread_ext.decode import set_native, set_python
+
+    assert filters.available(GZIP)
+    set_native(GZIP, 0, 0, 0)
+    set_python(GZIP, filters._inflate)
+    yield set_python
+    filters._ready.clear()
+    assert filters.available(GZIP)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("threads", "python_gzip")
+@pytest.mark.parametrize("delay", [0.001, 0.004, 0.01, 0.03])
+def test_in_the_middle_of_a_read(tools, tmp_path, opened, kind, delay):
+    data = np.random.default_rng(0).integers(0, 9, (4000, 40, 50)).astype("u1")
+    path = tools.make_dataset(tmp_path / "x.h5", data, (20, 40, 50), (GZIP, 3))
+    reader = opened(path).dataset("x")
+    out = np.empty_like(data)
+    for _ in range(5):
+        start = time.perf_counter()
+        try:
+            signal.setitimer(signal.ITIMER_REAL, delay)
+            reader.read(slice(0, 4000), out)
+            signal.setitimer(signal.ITIMER_REAL, 0)
+        except kind:
+            assert time.perf_counter() - start < 2
+            out[:] = 255
+            time.sleep(0.02)
+            assert (out == 255).all(), "a thread wrote into it"
+    assert np.array_equal(reader.read(slice(0, 4000)), data)
+
+
+def test_a_codec_in_python_that_is_interrupted(tools, tmp_path, opened, python_gzip):
+    data = np.arange(400, dtype="u2")
+    path = tools.make_dataset(tmp_path / "x.h5", data, (400,), (GZIP,))
+    reader = opened(path).dataset("x")
+    for raised in (KeyboardInterrupt, Stop, MemoryError):
+
+        def decode(stored, size, raised=raised):
+            raise raised("meanwhile")
+
+        python_gzip(GZIP, decode)
+        with pytest.raises(raised):
+            reader.read(slice(0, 400))
+    python_gzip(GZIP, lambda stored, size: zlib.decompress(stored))
+    assert np.array_equal(reader.read(slice(0, 400)), data)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.usefixtures("threads")
+def test_forks_beside_reading_threads(tools, tmp_path, opened):
+    data = np.random.default_rng(0).integers(0, 9, (1000, 40, 50)).astype("u1")
+    path = tools.make_dataset(tmp_path / "x.h5", data, (20, 40, 50), (GZIP, 3))
+    reader = opened(path).dataset("x")
+    ended = threading.Event()
+
+    def read():
+        while not ended.is_set():
+            reader.read(slice(0, 1000))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        for _ in range(5):
+            child = os.fork()
+            if not child:
+                right = np.array_equal(reader.read(slice(0, 1000)), data)
+                os._exit(0 if right else 1)
+            limit = time.monotonic() + 60
+            while (done := os.waitpid(child, os.WNOHANG)) == (0, 0):
+                assert time.monotonic() < limit, "the child hangs"
+                time.sleep(0.01)
+            assert done[1] == 0
+    finally:
+        ended.set()
+        thread.join()
+    assert engine.get_num_threads() == 4

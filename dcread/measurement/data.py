@@ -424,6 +424,36 @@ class HDF5Data:
         """
         return [feat for feat in self.keys() if feat in PROTECTED_FEATURES]
 
+    def view(self, feat: str) -> Any:
+        """Return a feature that is read when it is indexed.
+
+        As ``hd[feat]``, but a scalar feature is not read as a whole either.
+
+        Parameters
+        ----------
+        feat : str
+            Name of the feature.
+
+        Returns
+        -------
+        HDF5ImageCache, FeatureView, MappedHDF5Dataset, Traces or Contours
+            Arrays have ``shape``, ``dtype`` and any NumPy index.
+
+        Raises
+        ------
+        FeatureNotFoundError, ShapeMismatchError, FormatError, PolicyError
+            As ``hd[feat]``.
+
+        Examples
+        --------
+        >>> import dcread
+        >>> with dcread.HDF5Data("demo-output/demo.rtdc") as hd:
+        ...     area = hd.view("area_um")
+        ...     area.shape == (len(hd),), area[:3].shape
+        (True, (3,))
+        """
+        return self._features.view(feat)
+
     def get_image_cache(self, feat: str) -> HDF5ImageCache | None:
         """Return the image cache of a feature, from the file or its basins.
 

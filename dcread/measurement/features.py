@@ -131,19 +131,29 @@ class FeatureStore:
             boolean=name == "mask",
         )
 
-    def _open(self, name: str) -> Any:
+    def view(self, name: str) -> Any:
+        """Return a feature that is read when it is indexed: see ``HDF5Data.view``."""
+        if name in IMAGE_FEATURES:
+            return self.get(name)
+        return self._made(name, self._open_view)
+
+    def _open_view(self, name: str) -> Any:
         found = self._find(name)
         if found is None:
             raise self._not_found(name)
-        obj, mapping = found
-        if _is_group(obj):
-            return self._open_group(name, obj, mapping)
-        view = self._view(name, obj, mapping)
-        if view.ndim != 1:
-            if self._referrer.events.get(name) is not None:
-                warn_caller(f"Feature {name} not cached (possibly slow)")
+        if _is_group(found[0]):
+            return self._open_group(name, *found)
+        return self._view(name, *found)
+
+    def _open(self, name: str) -> Any:
+        view = self._open_view(name)
+        if isinstance(view, (Traces, Contours)):
             return view
-        return ScalarArray.share(np.asarray(view[:]))
+        if view.ndim == 1:
+            return ScalarArray.share(np.asarray(view[:]))
+        if self._referrer.events.get(name) is not None:
+            warn_caller(f"Feature {name} not cached (possibly slow)")
+        return view
 
     def _find(self, name: str) -> tuple[Any, Any] | None:
         """Return a dataset-like object or group, and the rows to take of it."""

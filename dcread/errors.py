@@ -5,6 +5,7 @@ The family::
     DCReadError
     |-- FileMissingError              (FileNotFoundError)
     |-- NotAFileError                 (OSError)
+    |-- FileObjectError               (OSError)
     |-- FormatError                   (OSError, ValueError)
     |   |-- ChecksumError
     |-- ShapeMismatchError            (ValueError)
@@ -33,6 +34,7 @@ __all__ = [
     "FeatureNotFoundError",
     "FileChangedError",
     "FileMissingError",
+    "FileObjectError",
     "FormatError",
     "NotAFileError",
     "PolicyError",
@@ -51,6 +53,10 @@ class FileMissingError(DCReadError, FileNotFoundError):
 
 class NotAFileError(DCReadError, OSError):
     """The path leads to a directory, a FIFO, a device or a socket."""
+
+
+class FileObjectError(DCReadError, OSError):
+    """A file object that the caller gave does not do what it is asked to."""
 
 
 class FormatError(DCReadError, OSError, ValueError):

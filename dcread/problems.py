@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from .errors import ClosedError, DCReadError, FileChangedError, FormatError
+from .errors import (
+    ClosedError,
+    DCReadError,
+    FileChangedError,
+    FileObjectError,
+    FormatError,
+    RemoteError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,9 @@ UNREADABLE = (
 )
 """What reading a damaged part of a file raises, h5py's own errors included."""
 
+
+OF_ALL_PARTS = (ClosedError, FileChangedError, FileObjectError, RemoteError)
+"""Errors that concern the whole file, and may be over the next time."""
 
 _SLIPS = (ArithmeticError, AttributeError, IndexError, TypeError)
 """What code raises that is wrong itself, rather than what it reads."""
@@ -125,7 +135,7 @@ def recorded_as_problem(
     """
     try:
         yield
-    except (ClosedError, FileChangedError):
+    except OF_ALL_PARTS:
         raise
     except UNREADABLE as exc:
         problems.append(

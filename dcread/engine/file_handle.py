@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import weakref
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import ClosedError, FileChangedError, FormatError
 from ..sync.locks import h5_lock
+from .file_object import FileObjectSource
 from .linked_files import Siblings
 from .name_resolver import NameResolver
-from .source import ByteSource, FileIdentity, FileObjectSource, identity_of
+from .source import ByteSource, FileIdentity, identity_of
 
 if TYPE_CHECKING:
     import h5py
@@ -267,20 +269,44 @@ def _all_handles() -> list[FileHandle]:
             continue
 
 
+_first_seen: dict[tuple[int, int], FileIdentity] = {}
+"""How files were when HDF5 opened them, by device and inode."""
+
+_MANY = 1024  # of them, from which on those that are closed are forgotten
+
+
 def opened_before_change(identity: FileIdentity) -> bool:
-    """Tell whether a handle of our own holds this file open as it was before."""
-    for handle in _all_handles():
-        known = handle.identity
-        if (
-            known is not None
-            and known.inode == identity.inode
-            and known.device == identity.device
-            and known != identity
-            and handle.owned
-            and not handle.closed
-        ):
+    """Tell whether HDF5 holds a file open as it was before it changed.
+
+    It does as long as any object of the file is alive (a dataset out of ``hd.h5``),
+    whoever holds it, and would go on with what it knows of it.
+    """
+    key = identity[:2]
+    with h5_lock:
+        known = _first_seen.get(key)
+        if known is not None and known != identity and key in _held_open():
             return True
+        if known is None and len(_first_seen) >= _MANY:
+            held = _held_open()
+            for other in [one for one in _first_seen if one not in held]:
+                del _first_seen[other]
+        _first_seen[key] = identity
     return False
+
+
+def _held_open() -> set[tuple[int, int]]:
+    """Return device and inode of all files that HDF5 reads by descriptors."""
+    from h5py import h5f, h5fd, h5i
+
+    found = set()
+    for one in h5f.get_obj_ids(h5f.OBJ_ALL, h5f.OBJ_ALL):
+        # ValueError, RuntimeError, ...: closed meanwhile, or of no file
+        with contextlib.suppress(OSError, ValueError, RuntimeError, TypeError):
+            file = h5i.get_file_id(one)
+            if file.get_access_plist().get_driver() in (h5fd.LOG, h5fd.SEC2):
+                status = os.fstat(file.get_vfd_handle())
+                found.add((status.st_dev, status.st_ino))
+    return found
 
 
 def count_opened_here() -> int:

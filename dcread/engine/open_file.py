@@ -12,9 +12,10 @@ import hdf5plugin  # noqa: F401  (plain h5py has its filters, too, from here on)
 from ..errors import ClosedError, DCReadError, FileChangedError, FormatError
 from ..sync.locks import h5_lock
 from .file_handle import FileHandle, count_opened_here, opened_before_change
+from .file_object import FileObjectSource
 from .source import (
+    ByteSource,
     FileIdentity,
-    FileObjectSource,
     LocalSource,
     SourceStream,
     identity_of,
@@ -68,17 +69,9 @@ def open_file(
 
 
 def _open_file_object(target: BinaryIO) -> FileHandle:
-    import h5py
-
     label = f"file object {target!r}"
-    with h5_lock:
-        try:
-            h5 = h5py.File(target, "r")
-        except (OSError, ValueError, RuntimeError, AttributeError, TypeError) as exc:
-            raise FormatError(
-                f"{label}: expected a binary file object of an HDF5 file, found: {exc}"
-            ) from exc
-        source = FileObjectSource(target, label)
+    source = FileObjectSource(target, label)
+    h5 = _open_stream(source)
     return FileHandle(h5, None, label, owned=True, identity=None, source=source)
 
 
@@ -175,13 +168,15 @@ def _require_same_file(h5: Any, source: LocalSource) -> None:
             )
 
 
-def _open_stream(source: LocalSource) -> Any:
+def _open_stream(source: ByteSource) -> Any:
     """Open a file as a Python file object: HDF5 knows nothing of it yet."""
     import h5py
 
     try:
         with h5_lock:
             return h5py.File(SourceStream(source), "r")
+    except DCReadError:
+        raise
     except (OSError, ValueError, RuntimeError) as exc:
         raise FormatError(
             f"{source.label}: expected a readable HDF5 file, found: {exc}; it may be "

@@ -9,7 +9,7 @@ import os
 import pathlib
 import stat
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, BinaryIO, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ..errors import (
     DCReadError,
@@ -18,7 +18,7 @@ from ..errors import (
     FormatError,
     NotAFileError,
 )
-from ..sync.locks import BriefLock, h5_lock
+from ..sync.locks import BriefLock
 from .byte_ranges import RangeLimits
 
 Sink: TypeAlias = Callable[[int, memoryview], None]
@@ -232,51 +232,6 @@ class LocalSource(ByteSource):
     def __del__(self) -> None:
         if os is not None:  # the interpreter is not shutting down
             self.close()
-
-
-class FileObjectSource(ByteSource):
-    """A binary file object, which HDF5 reads as well: both under the one lock.
-
-    Attributes
-    ----------
-    fd, label, size
-        See `ByteSource`.
-    """
-
-    def __init__(self, stream: BinaryIO, label: str) -> None:
-        self.fd = -1
-        self.label = label
-        self._stream = stream
-        with h5_lock:
-            self.size = stream.seek(0, os.SEEK_END)
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Return exactly `size` bytes.
-
-        Raises
-        ------
-        FormatError
-            If the file object ends before.
-        """
-        parts: list[bytes] = []
-        missing = size
-        with h5_lock:
-            self._stream.seek(offset)
-            while missing:  # raw streams may return less than they were asked for
-                part = self._stream.read(missing)
-                if not part:
-                    break
-                parts.append(part)
-                missing -= len(part)
-        return _exactly(b"".join(parts), size, offset, self.label)
-
-    def read_ranges(self, ranges: Sequence[tuple[int, int]], sink: Sink) -> None:
-        """Read ranges one after the other; see `ByteSource.read_ranges`."""
-        for number, (start, stop) in enumerate(ranges):
-            sink(number, memoryview(self.read(start, stop - start)))
-
-    def close(self) -> None:
-        """Do nothing: the stream is the caller's."""
 
 
 class SourceStream(io.RawIOBase):

@@ -12,7 +12,7 @@ from h5py import Dataset, h5d, h5g, h5l, h5o, h5s
 from ..engine import DatasetReader, FileHandle, most_bytes
 from ..engine.name_resolver import NameResolver, Place
 from ..errors import FormatError, PolicyError
-from ..problems import UNREADABLE, text_of
+from ..problems import OF_ALL_PARTS, UNREADABLE, text_of
 from ..sync.locks import h5_lock
 from .links import has_member, member
 
@@ -97,6 +97,8 @@ def look_at(group: Place, name: str, names: NameResolver | None = None) -> Event
         reason = _why_unusable(found, shape, dtype)
         if not reason and layout != h5d.VIRTUAL:
             reason = _why_too_large(place.handle, shape, dtype)
+    except OF_ALL_PARTS:
+        raise
     except PolicyError as exc:
         return EventDataset(refusal=exc)
     except UNREADABLE as exc:

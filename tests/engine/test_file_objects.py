@@ -1,0 +1,133 @@
+"""A caller's file object that misbehaves is blamed itself, and can be used again."""
+
+from __future__ import annotations
+
+import io
+
+import h5py
+import numpy as np
+import pytest
+
+import dcread
+from dcread.errors import ClosedError, FileObjectError, FormatError
+
+IMAGES = np.arange(40 * 80, dtype="u2").reshape(40, 8, 10)
+
+
+class Odd(io.BytesIO):
+    """A file object that may do anything."""
+
+    how = "well"
+
+    def read(self, size=-1, /):
+        data = super().read(size)
+        if self.how == "raise":
+            raise RuntimeError("trouble of my own")
+        if self.how == "interrupt":
+            raise KeyboardInterrupt
+        odd = {"short": data[:-1], "none": None, "text": "text", "long": data + b"x"}
+        if self.how == "short" and len(data) == 1:
+            return b""
+        return odd.get(self.how, data)
+
+    def seek(self, offset, whence=0, /):
+        if self.how == "no seek":
+            raise OSError("cannot seek")
+        return super().seek(offset, whence)
+
+
+@pytest.fixture
+def stream(tmp_path):
+    path = tmp_path / "x.rtdc"
+    with h5py.File(path, "w") as h5:
+        h5.attrs["experiment:event count"] = 40
+        h5["events/deform"] = np.arange(40.0)
+        options = {"chunks": (4, 8, 10), "compression": "gzip"}
+        h5.create_dataset("events/image", data=IMAGES, **options)
+        h5["logs/a"] = ["text"] * 3
+        h5["tables/t"] = np.zeros(5, [("pos", "f8"), ("t", "f8")])
+    return Odd(path.read_bytes())
+
+
+READS = {
+    "image": lambda hd: hd["image"][30],
+    "images": lambda hd: hd["image"][:],
+    "scalar": lambda hd: hd["deform"],
+}
+
+
+@pytest.mark.parametrize("how", ["raise", "short", "none", "text", "long", "no seek"])
+@pytest.mark.parametrize("read", READS)
+def test_what_is_wrong_is_told(stream, how, read):
+    with dcread.HDF5Data(stream) as hd:
+        assert len(hd) == 40
+        stream.how = how
+        with pytest.raises(FileObjectError, match="fault of the file object") as info:
+            READS[read](hd)
+        message = str(info.value)
+        assert "damaged" not in message
+        assert "Odd object" in message
+        assert ("trouble of my own" in message) == (how == "raise")
+        stream.how = "well"
+        assert np.array_equal(hd["image"][:], IMAGES)
+        assert np.array_equal(hd["deform"], np.arange(40.0))
+
+
+@pytest.mark.parametrize("how", ["raise", "none", "text", "no seek"])
+def test_from_the_beginning(stream, how):
+    stream.how = how
+    with pytest.raises(FileObjectError, match="fault of the file object"):
+        dcread.HDF5Data(stream)
+
+
+def test_interrupts_pass(stream):
+    with dcread.HDF5Data(stream) as hd:
+        stream.how = "interrupt"
+        with pytest.raises(KeyboardInterrupt):
+            hd["image"][3]
+        stream.how = "well"
+        assert np.array_equal(hd["image"][3], IMAGES[3])
+
+
+def test_closed_by_its_owner(stream):
+    with dcread.HDF5Data(stream) as hd:
+        stream.close()
+        with pytest.raises(ClosedError, match="closed by its owner"):
+            hd["image"][3]
+
+
+def test_no_file_object_at_all():
+    class Half:
+        def read(self, size):
+            return b""
+
+        def seek(self, *arguments):
+            return "far"
+
+    with pytest.raises(FileObjectError, match="expected its size"):
+        dcread.HDF5Data(Half())
+    with pytest.raises(FormatError, match="file object"):
+        dcread.HDF5Data(io.BytesIO(b"nothing"))
+
+
+def test_objects_of_hd_h5_outlive_it_and_the_file_is_written_again(tmp_path):
+    path, other = tmp_path / "x.rtdc", tmp_path / "other.rtdc"
+    after = IMAGES + 7
+    for where, images in ((path, IMAGES), (other, after)):
+        with h5py.File(where, "w", libver="latest") as h5:
+            if where == other:
+                h5["events/pad"] = np.zeros(3000)
+            h5.create_dataset("events/image", data=images, chunks=(4, 8, 10))
+            h5.attrs["experiment:event count"] = 40
+    hd = dcread.HDF5Data(path)
+    kept = hd.h5["events/image"]
+    assert np.array_equal(hd["image"][:], IMAGES)
+    del hd
+    path.write_bytes(other.read_bytes())  # the same inode
+    for _ in range(2):
+        with dcread.HDF5Data(path) as hd:
+            assert np.array_equal(hd["image"][:], after)
+            assert np.array_equal(hd["image"][11], after[11])
+    kept.file.close()
+    with dcread.HDF5Data(path) as hd:
+        assert np.array_equal(hd["image"][:], after)

@@ -162,10 +162,10 @@ def _manager(data: HDF5Data) -> FileManager[HDF5Data]:
         blob = pickle.dumps(data)
     except TypeError:  # a file object: it cannot be opened again
         return DummyFileManager(data)
-    return CachingFileManager(_open, blob, lock=False)
+    return CachingFileManager(_open, blob, mode="r", lock=False)
 
 
-def _open(blob: bytes) -> HDF5Data:
+def _open(blob: bytes, mode: str) -> HDF5Data:
     found: HDF5Data = pickle.loads(blob)
     return found
 

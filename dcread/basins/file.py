@@ -42,11 +42,9 @@ class HDF5FileBasin(Basin):
 
     def identifier(self) -> str | None:
         """Return the measurement identifier in the file's attributes."""
-        from ..file.identifier import get_measurement_identifier
+        from ..file.identifier import identifier_of
 
-        handle = self._opened()
-        with handle.using():
-            return get_measurement_identifier(handle.h5)
+        return identifier_of(self._opened())
 
     def identity(self) -> Hashable | None:
         """Return device and inode."""

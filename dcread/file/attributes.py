@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+import h5py
 import numpy as np
-from h5py import h5a, h5s, h5t
+from h5py import h5a, h5g, h5s, h5t
 
 from ..errors import FormatError
-from ..problems import Problem, recorded_as_problem
+from ..problems import UNREADABLE, Problem, recorded_as_problem
 from ..sync.locks import h5_lock
+from .variable_length import VariableLengths
 
 if TYPE_CHECKING:
     from ..engine import FileHandle
@@ -17,7 +21,9 @@ if TYPE_CHECKING:
 _PLAIN = (h5t.TypeIntegerID, h5t.TypeFloatID)
 
 MAX_ATTRIBUTE_BYTES = 1 << 20
-"""An attribute larger than this is no metadata (real ones have some bytes)."""
+MAX_METADATA_BYTES = 16 << 20
+MAX_ATTRIBUTES = 2_000
+"""What is more than this is no metadata (real attributes have some bytes)."""
 
 
 def clean_text(value: str | bytes) -> tuple[str, bool]:
@@ -42,21 +48,17 @@ def clean_text(value: str | bytes) -> tuple[str, bool]:
 def decode_value(value: Any) -> tuple[Any, bool]:
     """Return an attribute's value as Python has it, and whether it is intact.
 
-    Bytes become `str`, NumPy scalars become `bool`, `int`, `float` or `str`;
-    arrays stay arrays, with text decoded; an empty attribute becomes an empty
-    text or array.
+    Bytes become `str`, NumPy scalars become `bool`, `int`, `float` or `str`; dates
+    and compound values stay what they are, and so do arrays, with text decoded; an
+    empty attribute becomes an empty text or array.
     """
     if isinstance(value, (str, bytes)):
         return clean_text(value)
     if isinstance(value, np.generic):
-        return (
-            decode_value(value.item())
-            if value.dtype.kind in "SU"
-            else (
-                value.item() if value.dtype.names is None else value,
-                True,
-            )
-        )
+        # (NumPy makes mere numbers of dates, and bytes of what it does not know)
+        kind = value.dtype.kind
+        plain = value if kind in "mMV" else value.item()
+        return decode_value(plain) if kind in "SU" else (plain, True)
     if isinstance(value, np.ndarray):
         if value.dtype.kind not in "SO":
             return value, True
@@ -74,58 +76,163 @@ def decode_value(value: Any) -> tuple[Any, bool]:
 def read_metadata(handle: FileHandle, problems: list[Problem]) -> dict[str, Any]:
     """Return the attributes of a file; unreadable ones go to `problems`."""
     meta: dict[str, Any] = {}
-    names: list[str] = []
-    with recorded_as_problem(problems, "attribute", "(all)"), handle.using(), h5_lock:
-        names = list(handle.h5.attrs)
-    for name in names:
-        key, intact_name = clean_text(name)
-        with recorded_as_problem(problems, "attribute", key):
-            value, intact = decode_value(read_attribute(handle, name))
-            meta[key] = value
-            if not (intact and intact_name):
-                reason = (
-                    "expected text in UTF-8, found other bytes; they were replaced "
-                    "by '\N{REPLACEMENT CHARACTER}'"
-                )
-                problems.append(Problem("attribute", key, reason))
+    names: list[bytes] = []
+    room = MAX_METADATA_BYTES
+    with handle.using(), VariableLengths(handle) as lengths:
+        with recorded_as_problem(problems, "attribute", "(all)"), h5_lock:
+            names = _names(handle, problems)
+        for name in names:
+            key, intact_name = clean_text(name)
+            with recorded_as_problem(problems, "attribute", key):
+                with h5_lock:
+                    found, nbytes = _read(handle.h5.id, name, lengths, room)
+                room -= nbytes
+                value, intact = decode_value(found)
+                meta[key] = value
+                if not (intact and intact_name):
+                    reason = (
+                        "expected text in UTF-8, found other bytes; they were replaced "
+                        "by '\N{REPLACEMENT CHARACTER}'"
+                    )
+                    problems.append(Problem("attribute", key, reason))
     return meta
 
 
-def read_attribute(handle: FileHandle, name: str) -> Any:
-    """Return one attribute of a file as h5py gives it.
+def _names(handle: FileHandle, problems: list[Problem]) -> list[bytes]:
+    found: list[bytes] = []
+    total = h5a.get_num_attrs(handle.h5.id)
+    if total > MAX_ATTRIBUTES:
+        reason = (
+            f"expected at most {MAX_ATTRIBUTES} attributes, found {total}; the rest is "
+            "left out"
+        )
+        problems.append(Problem("attribute", "(all)", reason))
+
+    def note(name: bytes) -> bool | None:
+        found.append(name)
+        return True if len(found) == MAX_ATTRIBUTES else None
+
+    h5a.iterate(handle.h5.id, note)
+    return found
+
+
+def read_attribute(
+    handle: FileHandle, name: str | bytes, group: h5py.Group | None = None
+) -> Any:
+    """Return one attribute of a file, or of a group in it, as h5py gives it.
 
     Raises
     ------
     KeyError
         If there is no such attribute.
-    ValueError
-        If it is too large for metadata.
     FormatError
-        If it refers to other parts of the file: that is no value.
+        If it is too large for metadata, or refers to other parts of the file: that is
+        no value.
     """
-    with handle.using(), h5_lock:
-        h5 = handle.h5
-        found = h5a.open(
-            h5.id, name if isinstance(name, bytes) else name.encode("utf-8")
+    raw = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
+    with handle.using(), VariableLengths(handle) as lengths, h5_lock:
+        owner = handle.h5.id if group is None else group.id
+        return _read(owner, raw, lengths, MAX_METADATA_BYTES)[0]
+
+
+def read_attributes(
+    handle: FileHandle, names: Iterable[str], group: h5py.Group | None = None
+) -> dict[str, Any]:
+    """Return those of some attributes that are there and can be read, decoded."""
+    values = {}
+    with handle.using(), VariableLengths(handle) as lengths, h5_lock:
+        owner = handle.h5.id if group is None else group.id
+        for name in names:
+            with contextlib.suppress(*UNREADABLE):
+                value, _ = _read(owner, name.encode(), lengths, MAX_METADATA_BYTES)
+                values[name], _ = decode_value(value)
+    return values
+
+
+def _read(
+    owner: h5g.GroupID, name: bytes, lengths: VariableLengths, room: int
+) -> tuple[Any, int]:
+    """Return the value of an attribute, and about how many bytes it has.
+
+    HDF5 is asked for the type first, and for the value only if that is harmless.
+    """
+    found = h5a.open(owner, name)
+    space, kind = found.get_space(), found.get_type()
+    single = space.get_simple_extent_type() == h5s.SCALAR
+    if single and type(kind) in _PLAIN:
+        value = np.empty((), kind.dtype)
+        found.read(value)  # converted, where its bits lie otherwise
+        return value[()], value.nbytes
+    nbytes = space.get_simple_extent_npoints() * kind.get_size()
+    _require_room(nbytes, room)
+    if space.get_simple_extent_type() == h5s.NULL:
+        return h5py.Empty(kind.dtype), 0
+    dtype = kind.dtype
+    if _has_references(dtype):
+        raise FormatError(
+            "expected text or numbers, found references to other parts of the file; "
+            "read it with h5py if it is wanted"
         )
-        space, kind = found.get_space(), found.get_type()
-        nbytes = space.get_simple_extent_npoints() * kind.get_size()
-        if nbytes > MAX_ATTRIBUTE_BYTES:
-            raise ValueError(
-                f"{handle.label}: attribute '{name}' has {nbytes} bytes, expected "
-                f"at most {MAX_ATTRIBUTE_BYTES}"
-            )
-        single = space.get_simple_extent_type() == h5s.SCALAR
-        if single and type(kind) in _PLAIN:
-            value = np.empty((), kind.dtype)
-            found.read(value)  # converted, where its bits lie otherwise
-            return value[()]
-        if _has_references(kind.dtype):
-            raise FormatError(
-                "expected text or numbers, found references to other parts of the "
-                "file; read it with h5py if it is wanted"
-            )
-        return h5.attrs[name]
+    if not dtype.hasobject:
+        return _value_of(found, dtype), nbytes
+    item = _item_bytes(dtype)
+    if item is None:
+        raise FormatError(
+            f"expected text or numbers, found values of type {dtype}; read it with "
+            "h5py if it is wanted"
+        )
+    limit = min(MAX_ATTRIBUTE_BYTES, room)
+    count = space.get_simple_extent_npoints()
+    values = lengths.of_attribute(owner, name, count, item, limit)
+    if values is None:
+        return _value_of(found, dtype), nbytes
+    nbytes += sum(map(len, values))
+    return _as_h5py_has(values, found.shape, dtype), nbytes
+
+
+def _as_h5py_has(
+    values: list[bytes], shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> Any:
+    items: list[Any]
+    if h5t.check_string_dtype(dtype) is not None:  # ends at a zero byte
+        texts = (value.split(b"\0", 1)[0] for value in values)
+        items = [text.decode("utf-8", "surrogateescape") for text in texts]
+    else:
+        inner = h5t.check_vlen_dtype(dtype)
+        items = [np.frombuffer(value, inner).copy() for value in values]
+    if not shape:
+        return items[0]
+    array = np.empty(len(items), object)
+    array[:] = items
+    return array.reshape(shape)
+
+
+def _value_of(found: h5a.AttrID, dtype: np.dtype[Any]) -> Any:
+    """Return the value of an attribute, as h5py's dictionary of them does."""
+    kind = h5t.py_create(dtype)
+    shape = found.shape
+    if dtype.subdtype is not None:  # an array of arrays is one with more axes
+        dtype, inner = dtype.subdtype
+        shape += inner
+    values = np.zeros(shape, dtype)
+    found.read(values, mtype=kind)
+    if h5t.check_string_dtype(dtype) is not None and dtype.hasobject:
+        for place, text in enumerate(values.flat):
+            values.flat[place] = text.decode("utf-8", "surrogateescape")
+    return values if values.ndim else values[()]
+
+
+def _require_room(nbytes: int, room: int) -> None:
+    if nbytes > MAX_ATTRIBUTE_BYTES:
+        raise FormatError(
+            f"it has {nbytes} bytes, expected at most {MAX_ATTRIBUTE_BYTES}; read it "
+            "with h5py if it is wanted"
+        )
+    if nbytes > room:
+        raise FormatError(
+            f"all attributes together may have {MAX_METADATA_BYTES} bytes; read it "
+            "with h5py if it is wanted"
+        )
 
 
 def _has_references(dtype: np.dtype[Any]) -> bool:
@@ -135,3 +242,12 @@ def _has_references(dtype: np.dtype[Any]) -> bool:
     if inner != dtype:
         return _has_references(np.dtype(inner))
     return h5t.check_ref_dtype(dtype) is not None
+
+
+def _item_bytes(dtype: np.dtype[Any]) -> int | None:
+    """Return the bytes of what a value has a variable number of; None if unknown."""
+    if h5t.check_string_dtype(dtype) is not None:
+        return 1
+    inner = h5t.check_vlen_dtype(dtype)
+    plain = inner is not None and np.dtype(inner).kind in "iuf"
+    return np.dtype(inner).itemsize if plain else None

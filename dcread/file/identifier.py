@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ..engine import open_file
 from ..errors import ClosedError
-from ..problems import UNREADABLE
 from ..sync.locks import h5_lock
-from .attributes import decode_value
+from .attributes import read_attributes
 
 if TYPE_CHECKING:
     import h5py
+
+    from ..engine import FileHandle
+
+
+RUN_IDENTIFIER = "experiment:run identifier"
+PARTS = ("experiment:time", "experiment:date", "setup:identifier")
 
 
 class HasFile(Protocol):
@@ -50,27 +56,28 @@ def get_measurement_identifier(h5: h5py.Group | HasFile) -> str | None:
     group: h5py.Group = getattr(h5, "h5", h5)
     if not group.id.valid:
         raise ClosedError("the measurement to identify is closed; open it again")
-    identifier = _text(group, "experiment:run identifier")
+    with h5_lock:
+        handle = open_file(group.file)
+    try:
+        return identifier_of(handle, None if group.name == "/" else group)
+    finally:
+        handle.close()
+
+
+def identifier_of(handle: FileHandle, group: h5py.Group | None = None) -> str | None:
+    """Return the identifier of the measurement in an open file, or a group of it."""
+    values = read_attributes(handle, (RUN_IDENTIFIER, *PARTS), group)
+    identifier = _text(values.get(RUN_IDENTIFIER))
     if identifier:
         return identifier
-    parts = [
-        _text(group, name)
-        for name in ("experiment:time", "experiment:date", "setup:identifier")
-    ]
+    parts = [_text(values.get(name)) for name in PARTS]
     if not all(parts):
         return None
     digest = hashlib.md5("_".join(map(str, parts)).encode(), usedforsecurity=False)
     return str(uuid.UUID(hex=digest.hexdigest()))
 
 
-def _text(group: h5py.Group, name: str) -> str | None:
-    value: Any
-    try:
-        with h5_lock:
-            value = group.attrs.get(name)
-    except UNREADABLE:
-        return None
-    value, _ = decode_value(value)
+def _text(value: Any) -> str | None:
     if isinstance(value, np.ndarray):
         value = value.item() if value.size == 1 else None
     return str(value) if value else None

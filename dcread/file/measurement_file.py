@@ -14,7 +14,7 @@ from ..sync.loading_cache import LoadingCache
 from .dataset_group import DatasetGroup
 from .event_dataset import reader_of
 from .events import Events
-from .identifier import get_measurement_identifier
+from .identifier import identifier_of
 
 if TYPE_CHECKING:
     from ..engine import FileHandle, Reader
@@ -122,8 +122,7 @@ class Referrer:
 
     def identifier(self) -> str | None:
         """Return the measurement identifier of the file."""
-        with self.handle.using():
-            return get_measurement_identifier(self.handle.h5)
+        return identifier_of(self.handle)
 
     def refresh(self) -> None:
         """Forget what is known of the file's content, to look again."""

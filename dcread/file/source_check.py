@@ -26,9 +26,8 @@ from ..errors import (
     NotAFileError,
 )
 from ..problems import Problem, text_of
-from ..sync.locks import h5_lock
 from .events import Events
-from .identifier import get_measurement_identifier
+from .identifier import identifier_of
 from .source_records import (
     MAX_HASHED_BYTES,
     SOURCES,
@@ -283,9 +282,7 @@ def _measurement(path: pathlib.Path, label: str) -> tuple[str | None, int | None
     except FormatError as exc:
         raise _changed(label, path, text_of(exc)) from exc
     try:
-        with handle.using(), h5_lock:
-            identifier = get_measurement_identifier(handle.h5)
-        return identifier, Events(handle, []).length
+        return identifier_of(handle), Events(handle, []).length
     finally:
         handle.close()
 

@@ -31,7 +31,7 @@ from ..engine.thread_pool import Pieces, share
 from ..errors import BasinError, ClosedError, FileChangedError, FormatError
 from ..problems import UNREADABLE
 from ..sync.locks import h5_lock
-from .identifier import get_measurement_identifier
+from .identifier import identifier_of
 from .links import STRICT, has_member, subgroup
 from .text_lines import read_lines
 
@@ -90,7 +90,7 @@ def describe(handle: FileHandle, events: int | None) -> Source:
         raise FormatError(f"{handle.label}: expected a file with a path")
     state = handle.identity
     with handle.using(), h5_lock:
-        identifier = get_measurement_identifier(handle.h5)
+        identifier = identifier_of(handle)
         nested = has_sources(handle.h5)
     source = Source(
         path=str(handle.path),

@@ -81,6 +81,8 @@ def test_bounds() -> None:
         "decoded size of all logs": logs.MAX_LOG_BYTES // mib,
         "lines of all logs": logs.MAX_LOG_LINES,
         "one attribute": metadata.MAX_ATTRIBUTE_BYTES // mib,
+        "all attributes": metadata.MAX_METADATA_BYTES // mib,
+        "number of attributes": metadata.MAX_ATTRIBUTES,
         "text of one basin definition": policy.max_definition_bytes // mib,
         "basin definitions that are read of one file": policy.max_definitions,
         "locations that are tried for one basin": policy.max_locations,

@@ -1,0 +1,287 @@
+"""Values of variable length, read without HDF5.
+
+HDF5 takes memory for as much as an element claims, reads the whole heap that it lies
+in, and trusts both; a damaged heap can keep it busy for ever. So the values are read
+from the bytes of the file: an element is a length and a place in a heap. The elements
+of an attribute are in what HDF5 reads to open it, which is listened to.
+"""
+
+from __future__ import annotations
+
+import struct
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import h5py
+from h5py import h5a, h5f, h5fd, h5g, h5i, h5p
+
+from ..engine.file_object import FileObjectSource
+from ..engine.source import ByteSource, LocalSource, SourceStream
+from ..errors import FormatError
+from ..sync.locks import h5_lock
+from .links import STRICT
+
+if TYPE_CHECKING:
+    from ..engine import FileHandle
+
+MOST_RECORDED = 1 << 24
+"""Bytes that opening an attribute may read."""
+
+_HEAP = b"GCOL\x01"
+_HEAP_BYTES = 4096
+"""What a heap has at the least."""
+
+_MOST_HEAPS = 1000
+
+
+class VariableLengths:
+    """Values of variable length in a file: text of attributes, logs and definitions.
+
+    Those of a file that somebody writes, or that is not read by its bytes, are left to
+    HDF5: the caller opened it, and HDF5 knows more of it than its bytes tell.
+
+    Parameters
+    ----------
+    handle : FileHandle
+        The open file; it must stay in use as long as this is.
+    """
+
+    def __init__(self, handle: FileHandle) -> None:
+        self._handle = handle
+        self._h5: h5py.File | None = None
+        self._stream: _Recorder | None = None
+        self._group: tuple[bytes, h5g.GroupID] | None = None
+        self._heaps: dict[int, dict[int, tuple[int, int]]] = {}
+        source = handle.source
+        by_bytes = isinstance(source, (LocalSource, FileObjectSource))
+        self._source: ByteSource | None = source if by_bytes else None
+        plist = handle.h5.id.get_create_plist()
+        self._base = plist.get_userblock()
+        self._address_bytes, self._size_bytes = plist.get_sizes()
+        if handle.h5.swmr_mode:
+            self._source = None
+
+    @property
+    def element_bytes(self) -> int:
+        """How many bytes an element of variable length takes in the file itself."""
+        return 8 + int(self._address_bytes)
+
+    def of_attribute(
+        self, group: h5g.GroupID, name: bytes, count: int, item: int, limit: int
+    ) -> list[bytes] | None:
+        """Return the values of an attribute; None: HDF5 may read them.
+
+        The caller holds the h5py lock.
+
+        Parameters
+        ----------
+        group : h5py.h5g.GroupID
+            The group, or the file, that has it.
+        name : bytes
+            Its name.
+        count : int
+            Its number of elements.
+        item : int
+            The bytes of what an element has a variable number of.
+        limit : int
+            How many bytes there may be.
+
+        Raises
+        ------
+        FormatError
+            If there are more, or an element leads nowhere.
+        """
+        if self._source is None:
+            return None
+        h5a.open(self._twin(group), name)
+        assert self._stream is not None
+        nbytes = count * self.element_bytes
+        found = {
+            data[place : place + nbytes]
+            for data in self._stream.pieces()
+            for place in _values_of(data, name)
+            if place + nbytes <= len(data)
+        }
+        if not found:
+            raise FormatError(
+                "the length of its text cannot be told before it is read; read it with "
+                "h5py if it is wanted"
+            )
+        values = [self.of_elements(raw, item, limit) for raw in found]
+        # An attribute that was written again may have left its old value behind.
+        return values[0] if len(found) == 1 else None
+
+    def of_elements(self, raw: bytes, item: int, limit: int) -> list[bytes]:
+        """Return values, given their elements as they are in the file.
+
+        Raises
+        ------
+        FormatError
+            As `of_attribute`.
+        """
+        assert self._source is not None
+        elements = list(struct.iter_unpack(f"<I{self._address_bytes}sI", raw))
+        total = sum(length * item for length, _, _ in elements)
+        if total > limit:
+            raise FormatError(
+                f"it has {total} bytes, expected at most {limit}; read it with h5py if "
+                "it is wanted"
+            )
+        values = []
+        for length, place, index in elements:
+            if not length:
+                values.append(b"")
+                continue
+            address = self._base + int.from_bytes(place, "little")
+            start, stored = self._objects(address).get(index, (0, 0))
+            if stored < length * item:
+                raise FormatError(
+                    f"expected {length * item} bytes in a heap at byte {address}, "
+                    f"found {stored}; the file is damaged: copy it again"
+                )
+            values.append(self._source.read(start, length * item))
+        return values
+
+    def _objects(self, address: int) -> dict[int, tuple[int, int]]:
+        """Return where the objects in a heap are, and their sizes, by their number."""
+        found = self._heaps.get(address)
+        if found is None:
+            if len(self._heaps) >= _MOST_HEAPS:
+                self._heaps.clear()
+            found = self._heaps[address] = self._walk(address)
+        return found
+
+    def _walk(self, address: int) -> dict[int, tuple[int, int]]:
+        assert self._source is not None
+        head = 8 + self._size_bytes
+        end = self._source.size
+        data = self._source.read(address, min(_HEAP_BYTES, max(0, end - address)))
+        damage = FormatError(
+            f"expected a heap with text at byte {address}, found none; the file is "
+            "damaged: copy it again"
+        )
+        size = int.from_bytes(data[8:head], "little")
+        if not data.startswith(_HEAP) or head > len(data) or size > end - address:
+            raise damage
+        objects: dict[int, tuple[int, int]] = {}
+        place = head
+        while place + head <= size:
+            field = data[place : place + head]
+            if len(field) < head:  # a large object lies before it
+                field = self._source.read(address + place, head)
+            index = int.from_bytes(field[:2], "little")
+            stored = int.from_bytes(field[8:], "little")
+            if not index:  # the rest is free
+                break
+            if index in objects or stored > size - place - head:
+                raise damage
+            objects[index] = address + place + head, stored
+            place += head + -(-stored // 8) * 8
+        return objects
+
+    def _twin(self, group: h5g.GroupID) -> h5g.GroupID:
+        """Return a group in the file as it was opened once more."""
+        place = b"/" if isinstance(group, h5f.FileID) else h5i.get_name(group)
+        if self._group is None or self._group[0] != place:
+            self.close()
+            assert self._source is not None
+            self._stream = _Recorder(self._source)
+            access = h5p.create(h5p.FILE_ACCESS)
+            access.set_fileobj_driver(h5fd.fileobj_driver, self._stream)
+            name = repr(self._stream).encode()
+            self._h5 = h5py.File(h5f.open(name, h5f.ACC_RDONLY, fapl=access))
+            twin = self._h5.id
+            if place != b"/":
+                # The attributes of other groups may have the same names.
+                self._stream.forget()
+                twin = STRICT.find(None, place, twin).id
+            self._group = place, twin
+        return self._group[1]
+
+    def close(self) -> None:
+        """Close what was opened; the file of the handle stays open."""
+        self._group = None
+        h5, self._h5 = self._h5, None
+        if h5 is not None:
+            with h5_lock:
+                h5.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _values_of(data: bytes, name: bytes) -> list[int]:
+    """Return where the values of attributes of a name begin in the bytes of headers."""
+    found = []
+    place = data.find(name + b"\0")
+    while place >= 0:
+        for before, versions in ((8, b"\1\2"), (9, b"\3")):
+            head = data[place - before : place - before + 8]
+            if place < before or head[0] not in versions:
+                continue
+            sizes = struct.unpack_from("<3H", head, 2)
+            if sizes[0] == len(name) + 1:
+                step = 8 if head[0] == 1 else 1
+                found.append(place + sum(-(-size // step) * step for size in sizes))
+        place = data.find(name + b"\0", place + 1)
+    return found
+
+
+class _Recorder(SourceStream):
+    """A stream that keeps what was read of it."""
+
+    def __init__(self, source: ByteSource) -> None:
+        super().__init__(source)
+        self._read: dict[int, bytes] = {}
+        self._pieces: list[bytes] | None = None
+        self._total = 0
+
+    def readinto(self, buffer: Any) -> int:
+        """Read at the position.
+
+        Raises
+        ------
+        FormatError
+            If HDF5 asks for too much.
+        """
+        view = memoryview(buffer).cast("B")
+        self._total += view.nbytes
+        if self._total > MOST_RECORDED:
+            raise FormatError(
+                f"more than {MOST_RECORDED} bytes of headers; read it with h5py if it "
+                "is wanted"
+            )
+        start = self.seek(0, 1)
+        count = super().readinto(view)
+        if count > len(self._read.get(start, b"")):
+            self._read[start] = bytes(view[:count])
+            self._pieces = None
+        return count
+
+    def forget(self) -> None:
+        """Forget what was read so far."""
+        self._read.clear()
+        self._pieces = None
+
+    def pieces(self) -> list[bytes]:
+        """Return what was read, joined where one piece follows or overlaps another."""
+        if self._pieces is None:
+            joined: list[bytearray] = []
+            end = -1
+            for start, data in sorted(self._read.items()):
+                if not joined or start > end:
+                    joined.append(bytearray(data))
+                    end = start + len(data)
+                elif start + len(data) > end:
+                    joined[-1] += data[end - start :]
+                    end = start + len(data)
+            self._pieces = [bytes(piece) for piece in joined]
+        return self._pieces

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .concat.concatenate import concatenated_hdf5_data
     from .const import PROTECTED_FEATURES
     from .engine import set_num_threads
+    from .engine.network_limits import NetworkLimits
     from .errors import (
         BasinError,
         BasinIdentifierMismatchError,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         RemoteError,
         ShapeMismatchError,
     )
+    from .file.credentials import Credentials, set_credentials
     from .file.identifier import get_measurement_identifier
     from .file.md5 import md5sum
     from .file.policy import Policy
@@ -52,9 +54,12 @@ if TYPE_CHECKING:
 _HOME = {
     "Basin": "basins",
     "BasinDefinition": "basins",
+    "Credentials": "file.credentials",
+    "NetworkLimits": "engine.network_limits",
     "Policy": "file.policy",
     "FeatureInfo": "measurement.feature_info",
     "feature_info": "measurement.feature_info",
+    "set_credentials": "file.credentials",
     "hookimpl": "basins",
     "BaseImageChunkCache": "images.base_cache",
     "EmptyDatasetWarning": "images.image_cache",
@@ -104,6 +109,7 @@ __all__ = [
     "BasinNotAvailableError",
     "ChecksumError",
     "ClosedError",
+    "Credentials",
     "DCReadError",
     "EmptyDatasetWarning",
     "FeatureInfo",
@@ -117,6 +123,7 @@ __all__ = [
     "HDF5ImageCache",
     "ImageCorrCache",
     "MappedHDF5Dataset",
+    "NetworkLimits",
     "NotAFileError",
     "Policy",
     "PolicyError",
@@ -132,6 +139,7 @@ __all__ = [
     "get_measurement_identifier",
     "hookimpl",
     "md5sum",
+    "set_credentials",
     "set_num_threads",
 ]
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import ipaddress
 import os
 import pathlib
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +31,25 @@ DATA = pathlib.Path(__file__).parent.parent.parent / "shared" / "data"
 if "DCREAD_TEST_DATA" in os.environ:
     DATA = pathlib.Path(os.environ["DCREAD_TEST_DATA"])
 FILES = sorted(DATA.glob("*.rtdc"))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_leaves_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail where a test would look up a name or connect to another machine."""
+    connect, look_up = socket.socket.connect, socket.getaddrinfo
+
+    def local_connect(sock: socket.socket, address: Any) -> None:
+        if sock.family in {socket.AF_INET, socket.AF_INET6}:
+            assert ipaddress.ip_address(address[0]).is_loopback, address
+        connect(sock, address)
+
+    def local_look_up(host: Any, *args: Any, **options: Any) -> Any:
+        if host not in {None, "", "localhost"}:
+            ipaddress.ip_address(host.decode() if isinstance(host, bytes) else host)
+        return look_up(host, *args, **options)
+
+    monkeypatch.setattr(socket.socket, "connect", local_connect)
+    monkeypatch.setattr(socket, "getaddrinfo", local_look_up)
 
 
 def _require_data() -> None:

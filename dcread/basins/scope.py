@@ -45,9 +45,9 @@ class Session:
         self.folder = root.path.parent if root is not None and root.path else None
         self._names = PolicyResolver(policy, None if root is None else root.path)
         self._root = root
-        self._files: dict[tuple[int, int], FileHandle] = {}
+        self._files: dict[tuple[object, object], FileHandle] = {}
         self._others: set[Hashable] = set()
-        self._definitions: dict[tuple[int, int], list[dict[str, Any]]] = {}
+        self._definitions: dict[tuple[object, object], list[dict[str, Any]]] = {}
         self._definitions_left = policy.max_definitions
         self._uses = 0
         self._nestings = 0

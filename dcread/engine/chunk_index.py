@@ -69,6 +69,11 @@ class ChunkIndex:
         them out for chunks at the edge, and h5py does not tell.
     partial : tuple of bool
         Whether the last chunk along an axis reaches over the edge.
+
+    Attributes
+    ----------
+    fetches_few : bool
+        Whether HDF5 may fetch a few chunks; no if they come over a network.
     """
 
     def __init__(  # noqa: PLR0917
@@ -91,6 +96,7 @@ class ChunkIndex:
         self._count = math.prod(grid)
         self._budget = self._count // SHARE
         self._listed: tuple[Table, Table] | None = None
+        self.fetches_few = True
 
     @property
     def listed(self) -> bool:
@@ -107,7 +113,7 @@ class ChunkIndex:
         FormatError
             If the index is damaged.
         """
-        if self._listed is None:
+        if self._listed is None and self.fetches_few:
             count = len(cells)
             if count <= self._budget and count * self._chunk_bytes <= FETCHED:
                 found = self._fetch(cells)

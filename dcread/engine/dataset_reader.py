@@ -105,7 +105,7 @@ class DatasetReader:
         if self._layout is None:
             with self.handle.using(), h5_lock:
                 if self._layout is None:
-                    self._layout = self._describe()
+                    self._layout = self.handle.fetching(self._describe)
         return self._layout
 
     def _describe(self) -> Layout | Virtual | Boxes | LeftToH5py:
@@ -128,9 +128,12 @@ class DatasetReader:
                     raise LeftToH5py("this HDF5 library passes over the user block")
                 if self._is_array_type:
                     raise LeftToH5py("elements that are arrays")
-                return describe(
+                layout = describe(
                     self.h5ds, self._plist, self.shape, self.dtype, self._where
                 )
+                if layout.index is not None:
+                    layout.index.fetches_few = not self.handle.source.is_far
+                return layout
         except LeftToH5py as reason:
             return reason
 
@@ -223,7 +226,7 @@ class DatasetReader:
         if rows.start // height < (rows.stop - 1) // height:
             return False
         try:
-            plan = plan_whole(layout, rows)
+            plan = self.handle.fetching(lambda: plan_whole(layout, rows))
         except LeftToH5py:
             return False
         if plan.missing is not None:
@@ -256,17 +259,21 @@ class DatasetReader:
                 return
         shape = out_shape(self.shape, rows, work.window)
         part = out[dest] if isinstance(dest, slice) else np.empty(shape, out.dtype)
-        read_by_h5py(self.h5ds, self._where, rows, work.window, part)
+        window = work.window
+        self.handle.fetching(
+            lambda: read_by_h5py(self.h5ds, self._where, rows, window, part)
+        )
         if not isinstance(dest, slice):
             out[dest] = part
 
     def _plan(
         self, layout: Layout, work: Work, rows: Rows, dest: slice | Table
     ) -> None:
-        plan = make_plan(layout, rows, work.window).placed(dest)
+        fetching, window = self.handle.fetching, work.window
+        plan = fetching(lambda: make_plan(layout, rows, window)).placed(dest)
         if plan.missing is not None and layout.index is not None:
             place = layout.index.offset_of(plan.missing)
-            work.out[dest] = fill_value(self.h5ds, self._where, place)
+            work.out[dest] = fetching(lambda: fill_value(self.h5ds, self._where, place))
         work.jobs.append(self._job(plan.sorted_by_address(), layout, work.out))
 
     def _job(self, plan: Plan, layout: Layout, out: NDArray[Any]) -> Job:

@@ -14,6 +14,7 @@ from dcread_ext.decode import HAS_PREAD, Decoder, take_turn
 
 from .chunk_errors import check_sizes, fail
 from .decode_job import Errand, Job, Work
+from .decode_ranges import decode_ranges
 from .read_plan import ADDRESS, RAW, STORED
 from .thread_pool import Pieces, get_num_threads, share
 
@@ -74,6 +75,9 @@ def _give_back(decoder: Decoder) -> None:
 def execute_one(job: Job) -> None:
     """Decode the only chunk of a plan: see `execute`."""
     check_sizes(job)
+    if job.source.is_far and job.plan.blob is None:
+        decode_ranges([job], _decode_blob)
+        return
     if job.plan.blob is None:
         job.source.advise(_WHOLE, "NORMAL")
     decoder = _borrow()
@@ -100,6 +104,10 @@ def execute(work: Work) -> None:
     jobs = work.jobs
     for job in jobs:
         check_sizes(job)
+    far = [job for job in jobs if job.source.is_far and job.plan.blob is None]
+    if far:
+        decode_ranges(far, _decode_blob)
+        jobs = [job for job in jobs if job not in far]
     shared = _share_out(jobs)
     threads = min(get_num_threads(), sum(len(one.runs) for one in shared))
 
@@ -185,6 +193,23 @@ def _decode(decoder: Decoder, shared: _Shared) -> None:
             fail(shared.job, *failure)
 
 
+def _decode_blob(
+    job: Job, numbers: NDArray[np.int64], data: memoryview, start: int
+) -> None:
+    """Decode tasks of a job whose bytes are in memory; those of `start` come first."""
+    tasks = job.plan.tasks[numbers]
+    tasks[:, ADDRESS] -= start
+    shared = _Shared(job, np.array([[0, len(tasks)]], np.int64), np.zeros(1, np.int64))
+    decoder = _borrow()
+    try:
+        failure = _run(decoder, shared, tasks, shared.runs, shared.turn, data)
+    finally:
+        _give_back(decoder)
+    if failure is not None:
+        task, status, detail = failure
+        fail(job, int(numbers[task]), status, detail)
+
+
 def _decode_fetched(decoder: Decoder, shared: _Shared) -> None:
     """Decode runs whose bytes Python reads, where ``pread`` cannot."""
     job = shared.job
@@ -207,7 +232,7 @@ def _run(  # noqa: PLR0917
     tasks: NDArray[np.int64],
     runs: NDArray[np.int64],
     turn: NDArray[np.int64],
-    blob: bytes | None = None,
+    blob: bytes | memoryview | None = None,
 ) -> tuple[int, str, int] | None:
     job, plan = shared.job, shared.job.plan
     return decoder.run(

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import pathlib
 import weakref
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..errors import ClosedError, FileChangedError, FormatError
+from ..problems import UNREADABLE
 from ..sync.locks import h5_lock
 from .file_object import FileObjectSource
 from .linked_files import Siblings
+from .metadata_blocks import MetadataFile
 from .name_resolver import NameResolver
+from .remote_source import RemoteIdentity
 from .source import ByteSource, FileIdentity, identity_of
 
 if TYPE_CHECKING:
     import h5py
 
     from .dataset_reader import DatasetReader
+
+T = TypeVar("T")
 
 _handles: weakref.WeakSet[FileHandle] = weakref.WeakSet()
 
@@ -36,12 +43,14 @@ class FileHandle:
         What error messages call the file.
     owned : bool
         Whether `close` closes the h5py file (False for a caller's own).
-    identity : FileIdentity or None
-        State of the file when it was opened; None where there is no path.
+    identity : FileIdentity, RemoteIdentity or None
+        State of the file when it was opened; None for file objects.
     source : ByteSource or None
         The bytes of the file, if the engine may read them itself.
     reason : str
         Why `source` is None.
+    metadata : MetadataFile or None
+        What h5py reads from, if the file is remote.
     names : NameResolver
         What the names in the file lead to: links, the sources of virtual datasets.
     siblings : Siblings
@@ -55,10 +64,11 @@ class FileHandle:
         label: str,
         *,
         owned: bool,
-        identity: FileIdentity | None,
+        identity: FileIdentity | RemoteIdentity | None,
         source: ByteSource | None = None,
         reason: str = "",
         names: NameResolver | None = None,
+        metadata: MetadataFile | None = None,
     ) -> None:
         self._h5 = h5
         self._id = h5.id  # looked at for each image: h5py takes a lock to give it
@@ -69,6 +79,7 @@ class FileHandle:
         self.source = source
         self.reason = reason
         self.names = names or NameResolver()
+        self.metadata = metadata
         # Without a lock, which another thread might hold while it waits for h5py's
         # (to free an object): methods of dict and list are atomic.
         self._users: dict[int, None] = {}
@@ -126,6 +137,30 @@ class FileHandle:
                 return
             self._release()
 
+    def fetching(self, func: Callable[[], T]) -> T:
+        """Return ``func()``; of a remote file, fetch what it lacks and call it again.
+
+        Parameters
+        ----------
+        func : callable
+            Asks h5py something, and changes nothing, since it may be called several
+            times. Without this, h5py's lock is held while the network is waited for.
+        """
+        return func() if self.metadata is None else self.metadata.fetching(func)
+
+    def preload(self, func: Callable[[], object]) -> None:
+        """Fetch what ``func()`` asks h5py for, if the file is remote.
+
+        Parameters
+        ----------
+        func : callable
+            Does what is about to be done, and leaves no traces. Its errors are left
+            to whoever does it then.
+        """
+        if self.metadata is not None:
+            with contextlib.suppress(*UNREADABLE):
+                self.metadata.fetching(func)
+
     def dataset(self, name: str | h5py.Dataset) -> DatasetReader:
         """Return the reader of a dataset, by its name or the h5py object.
 
@@ -141,13 +176,14 @@ class FileHandle:
         from .dataset_reader import DatasetReader
 
         if not isinstance(name, str):
-            return DatasetReader(self, name)
+            return self.fetching(lambda: DatasetReader(self, name))
         with self.using(), h5_lock:
-            handle, found = self.names.find(self, name)
+            handle, found = self.fetching(lambda: self.names.find(self, name))
             if not isinstance(found, h5py.h5d.DatasetID):
                 raise FormatError(f"{self.label}: expected '{name}' to be a dataset")
             assert handle is not None
-            return DatasetReader(handle, h5py.Dataset(found))
+            owner: FileHandle = handle
+        return owner.fetching(lambda: DatasetReader(owner, h5py.Dataset(found)))
 
     def require_internal(self, h5ds: Any, plist: Any) -> None:
         """Refuse a dataset whose bytes lie in other files ("external storage").
@@ -187,8 +223,11 @@ class FileHandle:
 
     @property
     def is_file_object(self) -> bool:
-        """Whether the bytes come from a Python file object."""
-        return isinstance(self.source, FileObjectSource)
+        """Whether the bytes come from a Python file object, or over a network.
+
+        Such a file has no folder, and may not name files of this machine.
+        """
+        return self.metadata is not None or isinstance(self.source, FileObjectSource)
 
     def check_unchanged(self) -> None:
         """Compare the file on disk with its state at opening.
@@ -215,6 +254,9 @@ class FileHandle:
     def close(self) -> None:
         """Close the file as soon as nobody reads from it; twice is fine."""
         self._closed = True
+        source = self.source
+        if source is not None:
+            source.interrupt()
         self._release_if_last()
 
     def _release(self) -> None:
@@ -314,10 +356,20 @@ def count_opened_here() -> int:
     return sum(handle.owned and handle._h5.id.valid for handle in _all_handles())
 
 
+def _close_streams() -> None:
+    """Close, at the end of the interpreter, what HDF5 reads through Python."""
+    for handle in _all_handles():
+        if handle.owned and handle._h5.id.valid and handle._h5.driver == "fileobj":
+            handle.close()
+            with h5_lock, contextlib.suppress(*UNREADABLE):
+                handle._h5.close()  # even if a thread is reading
+
+
 def _renew_handles() -> None:
     for handle in _all_handles():
         handle._renew()
 
 
+atexit.register(_close_streams)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_handles)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 from ..errors import FileChangedError, FormatError, RemoteError
+from ..sync.locks import BriefLock
 from .byte_ranges import RangeLimits
 from .http_client import (
     Answer,
@@ -79,6 +80,8 @@ class RemoteSource(ByteSource):
         The URL as messages show it: without its query.
     identity : RemoteIdentity
         Known after `open`.
+    known : callable
+        ``known(start, stop)`` returns bytes that are in memory already, else None.
     """
 
     def __init__(
@@ -89,17 +92,17 @@ class RemoteSource(ByteSource):
         renew: Callable[[], str] | None = None,
         expected: RemoteIdentity | None = None,
     ) -> None:
-        self.fd = -1
         self.label = shown(url)
         self.size = 0
+        self.is_far = True
         self.client = client
         self.identity: RemoteIdentity | None = None
         self.range_limits = RangeLimits(client.limits.connections, GAP, LEAST, MOST)
+        self.known: Callable[[int, int], bytes | None] = lambda _start, _stop: None
         self._url = url
         self._renew = renew
         self._expected = expected
-        self._renewing = threading.Lock()
-        self._suffixes = True
+        self._renewing = BriefLock()
 
     # -- the first round
 
@@ -215,6 +218,10 @@ class RemoteSource(ByteSource):
     def _read_into(self, start: int, view: memoryview, stop: Stop) -> None:
         end = start + len(view)
         if not len(view):
+            return
+        known = self.known(start, end)
+        if known is not None:
+            view[:] = known
             return
         if self.identity is None or start < 0 or end > self.size:
             raise FormatError(
@@ -339,8 +346,12 @@ class RemoteSource(ByteSource):
     def check(self) -> None:
         """Do nothing: each answer was held against the identity."""
 
-    def close(self) -> None:
+    def interrupt(self) -> None:
         """End all that is under way."""
+        self.client.close()
+
+    def close(self) -> None:
+        """Close the connections."""
         self.client.close()
 
 

@@ -55,6 +55,8 @@ class ByteSource(abc.ABC):
         Bytes of the file.
     identity : hashable or None
         State of the file when it was opened, can be pickled; None if unknown.
+    is_far : bool
+        Whether reading takes so long that many reads should be on their way at once.
     range_limits : RangeLimits
         How large the ranges of `read_ranges` should be, and how many travel at once.
     """
@@ -63,6 +65,7 @@ class ByteSource(abc.ABC):
     label: str
     size: int
     identity: Hashable | None = None
+    is_far: bool = False
     range_limits = RangeLimits(depth=1, gap=0, least=2**17, most=2**20)
 
     @abc.abstractmethod
@@ -96,6 +99,10 @@ class ByteSource(abc.ABC):
 
     def advise(self, ranges: Iterable[tuple[int, int]], advice: str) -> None:
         """Tell the system what comes, if it can be told."""
+        return
+
+    def interrupt(self) -> None:
+        """End the reads that wait for somebody else: the file is about to be closed."""
         return
 
     @abc.abstractmethod

@@ -40,7 +40,8 @@ class DatasetGroup(Mapping[str, DatasetReader]):
         FormatError, PolicyError
             If it cannot be used.
         """
-        return reader_of(usable_member(self._group, name))
+        group = self._group
+        return reader_of(self.handle.fetching(lambda: usable_member(group, name)))
 
     def usable(self) -> dict[str, DatasetReader]:
         """Return the readers of all datasets that can be used, by name."""
@@ -52,9 +53,11 @@ class DatasetGroup(Mapping[str, DatasetReader]):
 
     def __iter__(self) -> Iterator[str]:
         with self.handle.using(), h5_lock:
-            names = sorted(map(as_name, self._group.id))
+            group = self._group.id
+            names = self.handle.fetching(lambda: sorted(map(as_name, group)))
         return iter(names)
 
     def __len__(self) -> int:
         with self.handle.using(), h5_lock:
-            return int(self._group.id.get_num_objs())
+            group = self._group.id
+            return int(self.handle.fetching(group.get_num_objs))

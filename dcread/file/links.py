@@ -10,7 +10,7 @@ from h5py import h5d, h5g
 from ..engine import FileHandle, open_file
 from ..engine.name_resolver import NameResolver, Place
 from ..engine.source import LocalSource
-from ..errors import BasinError, DCReadError, FormatError
+from ..errors import BasinError, DCReadError, FormatError, PolicyError
 from ..problems import one_line, text_of
 from ..sync.locks import h5_lock
 from .confined_open import Folder
@@ -53,6 +53,17 @@ class PolicyResolver(NameResolver):
             As `engine.open_file`.
         """
         return open_file(self.open_path(path), self)
+
+
+class RemoteResolver(PolicyResolver):
+    """What the names in a remote measurement lead to: never to local files."""
+
+    def open_path(self, path: pathlib.Path) -> LocalSource:
+        """Refuse."""
+        raise PolicyError(
+            f"{one_line(str(path))}: a file on a server may not name files of this "
+            "machine; download it and open that"
+        )
 
 
 STRICT = NameResolver()

@@ -11,14 +11,25 @@ from ..arrays.mapped_dataset import get_mapping_indices
 from ..errors import FormatError
 from ..problems import Problem
 from ..sync.loading_cache import LoadingCache
+from .attributes import read_metadata
 from .dataset_group import DatasetGroup
 from .event_dataset import reader_of
 from .events import Events
 from .identifier import identifier_of
+from .source_check import check_sources
 
 if TYPE_CHECKING:
     from ..engine import FileHandle, Reader
     from .policy import Policy
+
+
+def _look_at_all(handle: FileHandle, policy: Policy) -> None:
+    """Do what will be done first, and leave no traces."""
+    check_sources(handle, policy, [])
+    events = Events(handle, [])
+    events.look_at_all()
+    read_metadata(handle, [])
+    identifier_of(handle)
 
 
 class Referrer:
@@ -54,6 +65,7 @@ class Referrer:
         self.problems = problems
         self.length_elsewhere: int | None = None
         self._once = LoadingCache()
+        handle.preload(lambda: _look_at_all(handle, policy))
 
     @property
     def events(self) -> Events:

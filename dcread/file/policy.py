@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from ..engine.network_limits import NetworkLimits
 from ..engine.source import LocalSource
 from ..errors import PolicyError
 from ..problems import one_line
@@ -58,6 +59,11 @@ class Policy:
         How many definitions of one file are read.
     max_definition_bytes : int
         How long the text of one definition may be.
+    network : NetworkLimits
+        How long a server may take, and how often it is asked again.
+    proxies : bool
+        Whether proxies of the environment (``HTTPS_PROXY``) are used for hosts that the
+        caller named; never for what a file names.
 
     Examples
     --------
@@ -77,6 +83,8 @@ class Policy:
     max_locations: int = 100
     max_definitions: int = 10_000
     max_definition_bytes: int = 2**20
+    network: NetworkLimits = NetworkLimits()  # noqa: RUF009 - frozen
+    proxies: bool = False
 
     _default: ClassVar[Policy | None] = None
 

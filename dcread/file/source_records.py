@@ -27,6 +27,7 @@ import pathlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from ..engine import FileIdentity
 from ..engine.thread_pool import Pieces, share
 from ..errors import BasinError, ClosedError, FileChangedError, FormatError
 from ..problems import UNREADABLE
@@ -86,7 +87,7 @@ def describe(handle: FileHandle, events: int | None) -> Source:
     FileChangedError
         If the file changed since it was opened.
     """
-    if handle.path is None or handle.identity is None:
+    if handle.path is None or not isinstance(handle.identity, FileIdentity):
         raise FormatError(f"{handle.label}: expected a file with a path")
     state = handle.identity
     with handle.using(), h5_lock:

@@ -9,10 +9,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..engine.urls import shown
 from ..errors import FileMissingError, NotAFileError
+from ..file.open_url import is_url
 from ..file.policy import Policy
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_KNOWN = re.compile(r"(https?|s3):/", re.IGNORECASE)
 
 
 def as_target(path: Any) -> Any:
@@ -23,7 +25,7 @@ def as_target(path: Any) -> Any:
     TypeError
         If it is none of them.
     FileMissingError, NotAFileError
-        If there is no such home folder, or it is a URL.
+        If there is no such home folder, or it is a URL of an unknown kind.
     """
     import h5py
 
@@ -49,10 +51,10 @@ def _check_text(path: str) -> None:
                 f"no file at {path}: there is no such home folder; write the path in "
                 "full"
             ) from exc
-    if _URL.match(path) and not os.path.exists(path):
+    if is_url(path) and not _KNOWN.match(path):
         raise NotAFileError(
-            f"{path}: expected a path, found a URL; this version opens local files "
-            "only: download it first"
+            f"{shown(path)}: expected a path, or a URL that begins with http://, "
+            "https:// or s3://"
         )
 
 

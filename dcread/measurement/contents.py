@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +17,11 @@ from ..file.tables import read_tables
 from ..sync.loading_cache import LoadingCache
 from ..sync.locks import h5_lock
 from .arguments import as_content, as_pixel_size
+
+if TYPE_CHECKING:
+    from ..engine import FileHandle
+    from ..file.policy import Policy
+    from ..problems import Problem
 
 NAMES = ("meta", "logs", "tables", "basins")
 PIXEL_SIZE = "imaging:pixel size"
@@ -67,21 +72,16 @@ class Contents:
 
     def _read(self, name: str) -> Any:
         referrer = self._referrer
-        handle, problems = referrer.handle, referrer.problems
+        handle, policy = referrer.handle, referrer.policy
+        handle.preload(lambda: _stored(name, handle, policy, []))
+        value = _stored(name, handle, policy, referrer.problems)
         if name == "meta":
-            meta = read_metadata(handle, problems)
-            self._as_read[name] = copy.deepcopy(meta)
-            apply_changes(meta, self._meta_changes)
-            return meta
-        if name == "logs":
-            value: Any = read_logs(handle, problems)
-        elif name == "tables":
-            value = read_tables(handle, problems)
-        else:
-            with handle.using(), h5_lock:
-                stored = load_definitions(handle.h5, problems, referrer.policy)
-            value = stored.usable
-            self._values.put("dropped", stored.dropped)
+            self._as_read[name] = copy.deepcopy(value)
+            apply_changes(value, self._meta_changes)
+            return value
+        if name == "basins":
+            self._values.put("dropped", value.dropped)
+            value = value.usable
         self._as_read[name] = fingerprint(value)
         return value
 
@@ -185,3 +185,17 @@ def _feed(digest: Any, value: object) -> None:
         text = repr(value).encode("utf-8", "surrogatepass")
         digest.update(b"%s%d:" % (type(value).__name__.encode(), len(text)))
         digest.update(text)
+
+
+def _stored(
+    name: str, handle: FileHandle, policy: Policy, problems: list[Problem]
+) -> Any:
+    """Read one of the four from the file."""
+    if name == "meta":
+        return read_metadata(handle, problems)
+    if name == "logs":
+        return read_logs(handle, problems)
+    if name == "tables":
+        return read_tables(handle, problems)
+    with handle.using(), h5_lock:
+        return load_definitions(handle.h5, problems, policy)

@@ -6,7 +6,7 @@ import copy
 import copyreg
 import functools
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self, cast, overload
 
@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from ..basins import BasinStatus
 from ..basins import extract_basin_dicts as _extract_basin_dicts
 from ..const import PROTECTED_FEATURES
-from ..engine import FileHandle, open_file
+from ..engine import FileHandle
 from ..errors import ClosedError, FeatureNotFoundError
+from ..file.credentials import Credentials, checked_credentials
 from ..file.measurement_file import Referrer
 from ..file.policy import Policy
 from ..file.source_check import check_sources
@@ -47,8 +48,9 @@ class HDF5Data:
 
     Parameters
     ----------
-    path : path, h5py.File or binary file object
-        What to open, read-only. A file that you opened yourself is used as it is
+    path : path, URL, h5py.File or binary file object
+        What to open, read-only. URLs begin with ``http://``, ``https://`` or
+        ``s3://``. A file that you opened yourself is used as it is
         and never closed.
     pixel_size : float, optional
         Pixel size in µm, in place of the stored one; 8 decimals count.
@@ -67,11 +69,14 @@ class HDF5Data:
         first 100, a list or array for events by number.
     policy : Policy, optional
         What the file may make us open; `Policy.default` if not given.
+    credentials : sequence of Credentials, optional
+        For servers that want some, each bound to one of them. They are not pickled.
 
     Attributes
     ----------
     path : pathlib.Path, or what was given
-        Absolute path of the file; the object itself for a file object.
+        Absolute path of the file; of a URL the text, without its signature; the object
+        itself for a file object.
     index_mapping
         As given.
 
@@ -103,7 +108,9 @@ class HDF5Data:
         image_chunk_size: int = 1000,
         index_mapping: int | slice | list[int] | NDArray[Any] | None = None,
         policy: Policy | None = None,
+        credentials: Sequence[Credentials] = (),
     ) -> None:
+        self._credentials = checked_credentials(credentials)
         self.__setstate__(
             {
                 "path": path,
@@ -736,7 +743,12 @@ class HDF5Data:
         state = {**state, **sizes, "index_mapping": mapping}
         self._target = as_target(state["path"])
         self._lock = PatientLock()
-        handle = open_file(self._target)
+        handle = origin.open_target(
+            self._target,
+            as_policy(state.get("policy")),
+            getattr(self, "_credentials", []),
+            state,
+        )
         try:
             origin.check_origin(handle, state)
             self._set_up(handle, state)

@@ -13,15 +13,19 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..engine import FileIdentity, open_file
+from ..engine.remote_source import RemoteIdentity
+from ..engine.urls import is_signed, without_signature
 from ..errors import FileChangedError, FormatError
-from ..file.links import PolicyResolver
+from ..file.links import PolicyResolver, RemoteResolver
 from ..file.md5 import md5sum
+from ..file.open_url import is_url, open_url
 from ..sync.locks import h5_lock
 
 if TYPE_CHECKING:
     import h5py
 
     from ..engine import FileHandle
+    from ..file.credentials import Credentials
     from ..file.policy import Policy
 
 BLOCK, BLOCKS = 65536, 80
@@ -31,10 +35,40 @@ BLOCK, BLOCKS = 65536, 80
 RELEASE_SECONDS = 10.0
 
 
+def open_target(
+    target: Any,
+    policy: Policy,
+    credentials: list[Credentials],
+    state: Mapping[str, Any],
+) -> FileHandle:
+    """Open what the caller named: a path, a URL, a file object or an h5py file.
+
+    Parameters
+    ----------
+    target : object
+        As `arguments.as_target` returns it.
+    policy : Policy
+        What may be contacted.
+    credentials : list of Credentials
+        For a URL.
+    state : mapping
+        Of a pickle, with ``identity``; of no pickle without.
+    """
+    if not is_url(target):
+        return open_file(target)
+    expected = state.get("identity")
+    known = None if expected is None else RemoteIdentity(*expected)
+    return open_url(
+        target, policy, credentials=credentials, by_caller=True, expected=known
+    )
+
+
 def path_of(handle: FileHandle, target: Any) -> Any:
     """Return what ``HDF5Data.path`` is: a path, a URL, or the caller's object."""
     if handle.path is not None:
         return handle.path
+    if handle.metadata is not None:
+        return without_signature(target)
     if hasattr(target, "filename") and hasattr(target, "id"):
         return pathlib.Path(os.fsdecode(target.filename))
     return target
@@ -42,7 +76,8 @@ def path_of(handle: FileHandle, target: Any) -> Any:
 
 def apply_policy(handle: FileHandle, policy: Policy) -> None:
     """Tell the engine which other files this one may lead to."""
-    handle.names = PolicyResolver(policy, handle.path)
+    resolver = PolicyResolver if handle.metadata is None else RemoteResolver
+    handle.names = resolver(policy, handle.path)
 
 
 def reopened(handle: FileHandle) -> FileHandle:
@@ -61,7 +96,7 @@ def reopened(handle: FileHandle) -> FileHandle:
         growing = bool(handle.h5.swmr_mode)
         if growing and not handle.owned and handle.h5.mode == "r":
             _refresh_datasets(handle)
-    if not handle.owned or handle.path is None:
+    if handle.metadata is not None or not handle.owned or handle.path is None:
         return handle
     try:
         handle.check_unchanged()
@@ -110,7 +145,7 @@ def is_writable(handle: FileHandle) -> bool:
 def checksum(handle: FileHandle, target: Any) -> str:
     """Return the MD5 sum of the first 5 MiB of the file that is open.
 
-    A file that may change in memory, or is remote, gets a random number instead.
+    A file that may change in memory gets a random number instead.
 
     Raises
     ------
@@ -118,6 +153,9 @@ def checksum(handle: FileHandle, target: Any) -> str:
         If another file lies at the path by now.
     """
     with handle.using():
+        if handle.metadata is not None and handle.source is not None:
+            size = min(BLOCK * BLOCKS, handle.source.size)
+            return md5sum(io.BytesIO(handle.source.read(0, size)))
         if handle.path is not None:
             _check_same_file(handle)
             return md5sum(handle.path, BLOCK, BLOCKS)
@@ -159,6 +197,15 @@ def pickled_origin(handle: FileHandle, target: Any) -> dict[str, Any]:
             f"{handle.label} cannot be pickled, since another process could not open "
             "it: expected a file on disk; write it there and open it by its path"
         )
+    if handle.metadata is not None:
+        if is_signed(target):
+            raise TypeError(
+                f"{handle.label} cannot be pickled: its address carries a signature, "
+                "which is a secret and expires; open it by an address without one, "
+                "with credentials from the environment"
+            )
+        state = tuple(handle.identity or ())
+        return {"path": target, "identity": state, "host": ""}
     identity = None if is_writable(handle) else handle.identity
     return {
         "path": handle.path if handle.path is not None else target,
@@ -179,8 +226,8 @@ def check_origin(handle: FileHandle, state: Mapping[str, Any]) -> None:
         If it is not.
     """
     expected = state.get("identity")
-    if expected is None or handle.identity is None:
-        return
+    if expected is None or not isinstance(handle.identity, FileIdentity):
+        return  # (a URL was compared when it was opened)
     before, now = FileIdentity(*expected), handle.identity
     here = state.get("host") == platform.node()
     if before == now or (not here and before[2:] == now[2:]):

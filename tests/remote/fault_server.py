@@ -85,6 +85,7 @@ class FaultServer:
         self.sent = 0
         self.elsewhere = ""
         self.allow: Callable[[Request], int] = lambda _: 0
+        self.spoil: Callable[[], str] = lambda: ""
         self._faults: list[tuple[str, float, str]] = []
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -114,6 +115,8 @@ class FaultServer:
 
     def close(self) -> None:
         self._ended.set()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
         self._socket.close()
         with self._lock:
             for connection in self._open:
@@ -155,7 +158,7 @@ class FaultServer:
     def _next_fault(self) -> tuple[str, str]:
         with self._lock:
             if not self._faults:
-                return "", ""
+                return self.spoil(), "Retry-After: 0\r\n"
             name, times, detail = self._faults[0]
             if times <= 1:
                 del self._faults[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import random
 import re
 import threading
 import time
@@ -283,9 +284,12 @@ def test_a_kept_connection_that_the_server_ended_is_no_failure(
 def test_threads_share_a_source_in_spite_of_faults(
     server: FaultServer, connect: Connect
 ) -> None:
-    source = connect(server.url)
+    source = connect(server.url, NetworkLimits(read=0.4, attempts=9, connections=4))
     source.open()
     wrong: list[object] = []
+    faults = ["503", "reset", "cut body", "429", "hangs up", "stall"]
+    chance = random.Random(4)
+    server.spoil = lambda: chance.choice(faults) if chance.random() < 0.2 else ""
 
     def work(seed: int) -> None:
         for number in range(30):
@@ -299,9 +303,6 @@ def test_threads_share_a_source_in_spite_of_faults(
     threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
     for thread in threads:
         thread.start()
-    for fault in ("503", "reset", "cut body", "429", "hangs up", "stall"):
-        server.fault(fault, 2, "Retry-After: 0\r\n" if fault == "429" else "")
-        time.sleep(0.05)
     for thread in threads:
         thread.join()
     assert wrong == []

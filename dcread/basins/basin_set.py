@@ -135,13 +135,17 @@ class BasinSet:
         if self._closed or (handle is not None and handle.closed):
             raise ClosedError("the measurement is closed; open it again")
 
-    def find(self, feature: str) -> tuple[Any, IntArray | None] | None:
+    def find(
+        self, feature: str, *, remote: bool = True
+    ) -> tuple[Any, IntArray | None] | None:
         """Return where a feature lies, and which of its rows to take.
 
         Parameters
         ----------
         feature : str
             Its name.
+        remote : bool
+            Whether remote basins are asked, if no local one has it.
 
         Returns
         -------
@@ -160,7 +164,7 @@ class BasinSet:
         """
         ask = Ask(feature)
         found = self.search(ask)
-        if found is None and ask.skipped_remote:
+        if found is None and ask.skipped_remote and remote:
             found = self.search(Ask(feature, remote=True))
         if found is None:
             mismatch = self.mismatch(feature)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
+import re
 import warnings
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,21 +15,27 @@ from numpy.typing import NDArray
 
 from ..arrays.dataset_view import FeatureView
 from ..arrays.mapped_dataset import get_mapped_object
-from ..basins import BasinSet, load_definitions
-from ..engine import DatasetReader, Opened, open_file, reader_for
-from ..errors import FeatureNotFoundError, FormatError, ShapeMismatchError
+from ..engine import DatasetReader, Opened, open_file
+from ..errors import (
+    DCReadError,
+    FeatureNotFoundError,
+    FormatError,
+    ShapeMismatchError,
+)
 from ..file.attributes import read_attribute
 from ..file.measurement_file import Referrer
 from ..file.policy import Policy
 from ..file.source_check import check_sources, describe_file
 from ..file.source_records import describe
 from ..measurement.origin import apply_policy
-from ..problems import Problem, as_format_error, recorded_as_problem
+from ..problems import Problem, as_format_error, recorded_as_problem, text_of
 from ..sync.locks import h5_lock
+from .basin_features import BasinFeatures
 from .records import Input, Piece
 from .virtual import virtual_files
 
 FRAME_RATE = "imaging:frame rate"
+BASINMAP = re.compile(r"basinmap\d+")
 
 
 class InputFile:
@@ -40,22 +46,20 @@ class InputFile:
     path : pathlib.Path
     notes : list of Problem
         Where to record what is left out.
-    from_basins : collection of str
-        Features that may be taken from basins.
+    named : collection of str
+        Features that the caller named: rows of theirs may be copied from basins.
     """
 
     def __init__(
         self,
         path: pathlib.Path,
         notes: list[Problem],
-        from_basins: Collection[str] = (),
+        named: Collection[str] = (),
     ) -> None:
         self.path = path
         self._notes = notes
         self._others: set[pathlib.Path] = set()
-        self._from_basins = from_basins
         self._policy = Policy.default()
-        self._basins: BasinSet | None = None
         self._handle = open_file(path)
         self._handed_on = False
         self._readers: dict[str, DatasetReader] = {}
@@ -65,6 +69,7 @@ class InputFile:
             self._referrer = Referrer(self._handle, None, self._policy, [])
             self._own = self._referrer.events.look_at_all()
             self._require_events()
+            self._basins = BasinFeatures(path, self._referrer, notes, named)
         except BaseException:
             self._handle.close()
             raise
@@ -78,8 +83,7 @@ class InputFile:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._basins is not None:
-            self._basins.close()
+        self._basins.close()
         if not self._handed_on:
             self._handle.close()
 
@@ -104,19 +108,36 @@ class InputFile:
                 found[name] = read_attribute(self._handle, name)
         return found
 
-    def default_features(self) -> list[str]:
-        """Return the features that can be joined; warn of the others."""
-        fine = []
+    def default_features(self) -> tuple[list[str], list[str]]:
+        """Return the features to join; warn of those that cannot be.
+
+        Returns
+        -------
+        required, optional : list of str
+            Stored features, which all inputs must have; and traces and features of
+            basins, which are joined if all have them.
+        """
+        required, optional = [], []
         for name, feature in self._own.items():
-            if feature.refusal is None and feature.shape is not None:
-                fine.append(name)
+            if BASINMAP.fullmatch(name):
+                continue  # it means nothing without its basin
+            if name == "trace" and feature.refusal is None:
+                optional.append(name)
+            elif feature.refusal is None and feature.shape is not None:
+                required.append(name)
             elif isinstance(feature.refusal, ShapeMismatchError):
                 feature.check()
             else:
                 self._ignore(name, feature.refusal)
-        return fine
+        of_basins = sorted(self._basins.names())
+        optional += [
+            name
+            for name in of_basins
+            if not self._has(name) and not BASINMAP.fullmatch(name)
+        ]
+        return required, optional
 
-    def _ignore(self, name: str, why: Exception | None) -> None:
+    def _ignore(self, name: str, why: Exception | None = None) -> None:
         reason = "not implemented yet!" if why is None else str(why)
         note = Problem("feature", name, f"{self.path}: left out: {reason}")
         if not any((old.kind, old.name) == ("feature", name) for old in self._notes):
@@ -125,52 +146,75 @@ class InputFile:
 
     def missing(self, names: Iterable[str]) -> list[str]:
         """Return which of the features are nowhere to be found."""
-        return [n for n in sorted(names) if not self._has(n) and self._find(n) is None]
+        return [
+            name
+            for name in sorted(names)
+            if not self._has(name) and self._basins.find(name) is None
+        ]
 
     def _has(self, name: str) -> bool:
         return name in self._own and not self._own[name].absent
 
-    def _find(self, name: str) -> tuple[Any, Any] | None:
-        """Return where basins have a feature, and the rows to take of it."""
-        if name not in self._from_basins:
-            return None
-        if self._basins is None:
-            with self._handle.using(), h5_lock:
-                stored = load_definitions(self._handle.h5, self._notes, self._policy)
-            self._basins = BasinSet(
-                self._referrer, stored.usable, self._policy, dropped=stored.dropped
-            )
-        return self._basins.find(name)
-
-    def take(self, columns: Iterable[str], series: Iterable[str]) -> Input:
+    def take(
+        self,
+        columns: Iterable[str],
+        series: Mapping[str, bool],
+        optional: Iterable[str],
+    ) -> Input:
         """Return what this file gives for these features.
+
+        Parameters
+        ----------
+        columns : iterable of str
+            Features whose rows are joined.
+        series : dict of str to bool
+            Features that are computed from their values; whether basins are asked.
+        optional : iterable of str
+            Features that are joined if all inputs have them.
 
         Raises
         ------
         DCReadError
-            If a feature cannot be used.
+            If a feature that is not optional cannot be used.
         """
         pieces: dict[str, Piece] = {}
         for name in columns:
             pieces.update(self._pieces(name))
         values = {}
-        for name in series:
-            found = self._values(name)
+        for name, from_basins in series.items():
+            found = self._values(name, from_basins=from_basins)
             if found is not None:
                 values[name] = found
         shapes = {name: piece.shape for name, piece in pieces.items()}
         shapes |= {name: array.shape for name, array in values.items()}
         length = self._length(shapes)
+        lacks: dict[str, str] = {}
+        for name in optional:
+            try:
+                more = self._pieces(name)
+                if length is None and more:
+                    length = next(iter(more.values())).shape[0]
+                for key, piece in more.items():
+                    self._require_length(key, piece.shape[0], length)
+            except DCReadError as exc:
+                lacks[name] = text_of(exc)
+            else:
+                pieces.update(more)
+        length = length or 0
         rate = None
         with contextlib.suppress(KeyError, ValueError, OSError):
             rate = read_attribute(self._handle, FRAME_RATE)
-        others = [describe_file(path, self._policy) for path in sorted(self._others)]
+        others = sorted(self._others | self._basins.files)
         return Input(
             path=self.path,
-            sources=[describe(self._handle, length), *others],
+            sources=[
+                describe(self._handle, length),
+                *(describe_file(path, self._policy) for path in others),
+            ],
             length=length,
             pieces=pieces,
             series=values,
+            lacks=lacks,
             frame_rate=rate,
             has_texts=self._has_texts(),
         )
@@ -181,33 +225,45 @@ class InputFile:
 
     def _pieces(self, name: str) -> dict[str, Piece]:
         if not self._has(name):
-            return self._basin_pieces(name)
+            pieces = self._basins.pieces(name)
+            if not pieces:
+                self._ignore(name)
+            return pieces
         feature = self._own[name]
         if feature.shape is None and name != "trace" and self._is_group(name):
-            self._ignore(name, None)
+            self._ignore(name)
             return {}
         feature.check()
-        if feature.shape is not None and feature.dtype is not None:
-            path = f"events/{name}"
-            if not feature.plain:
+        if feature.shape is None or feature.dtype is None:
+            return self._traces()
+        path = f"events/{name}"
+        if not feature.plain:
+            self._note_virtual(name)
+        elif feature.place is not None:
+            reader = self._referrer.own_feature(name)
+            if isinstance(reader, DatasetReader):
+                self._readers[path] = reader
+        shape = feature.shape
+        return {name: Piece(self.path, path, shape, feature.dtype, shape[0])}
+
+    def _traces(self) -> dict[str, Piece]:
+        group = self._referrer.own_group("trace")
+        pieces = {}
+        for one in group:
+            name = f"trace/{one}"
+            try:
+                reader = group[one]
                 self._note_virtual(name)
-            elif feature.place is not None:
-                reader = self._referrer.own_feature(name)
-                if isinstance(reader, DatasetReader):
-                    self._readers[path] = reader
-            return {name: Piece(self.path, path, feature.shape, feature.dtype)}
-        group = self._referrer.own_group(name)
-        return {
-            f"{name}/{one}": self._trace(f"{name}/{one}", group[one]) for one in group
-        }
+            except FormatError as exc:
+                self._ignore(name, exc)
+            else:
+                path, shape = f"events/{name}", reader.shape
+                pieces[name] = Piece(self.path, path, shape, reader.dtype, shape[0])
+        return pieces
 
     def _is_group(self, name: str) -> bool:
         with self._handle.using(), h5_lock:
             return "Group" in str(self._handle.h5["events"].get(name, getclass=True))
-
-    def _trace(self, name: str, reader: Any) -> Piece:
-        self._note_virtual(name)
-        return Piece(self.path, f"events/{name}", reader.shape, reader.dtype)
 
     def _note_virtual(self, name: str) -> None:
         """Note the files that an own virtual dataset depends on."""
@@ -220,41 +276,13 @@ class InputFile:
             if found.get_create_plist().get_layout() == h5d.VIRTUAL:
                 self._others |= virtual_files(self._handle.h5[path], self._policy)
 
-    def _basin_pieces(self, name: str) -> dict[str, Piece]:
-        found = self._find(name)
-        if found is None:
-            raise FeatureNotFoundError(f"{self.path}: feature '{name}' is gone")
-        obj, rows = found
-        if hasattr(obj, "shape"):
-            return {name: self._basin_piece(obj, rows)}
-        if name != "trace":
-            self._ignore(name, None)
-            return {}
-        with h5_lock:
-            members = {f"{name}/{one}": obj[one] for one in sorted(obj)}
-        return {key: self._basin_piece(one, rows) for key, one in members.items()}
-
-    def _basin_piece(self, obj: Any, rows: Any) -> Piece:
-        reader = reader_for(obj)
-        dataset = getattr(reader, "h5ds", None)
-        path = getattr(getattr(reader, "handle", None), "path", None)
-        if rows is None and dataset is not None and path is not None:
-            # Not mapped: the basin's dataset itself is the source.
-            with self._handle.using(), h5_lock:
-                self._others |= virtual_files(dataset, self._policy)
-            if not os.path.samefile(path, self.path):
-                self._others.add(path)
-            return Piece(path, dataset.name, reader.shape, reader.dtype)
-        count = reader.shape[0] if rows is None else len(rows)
-        return Piece(self.path, None, (count, *reader.shape[1:]), reader.dtype)
-
-    def _values(self, name: str) -> NDArray[Any] | None:
+    def _values(self, name: str, *, from_basins: bool) -> NDArray[Any] | None:
         """Return the values of a feature that is computed; None if there are none."""
         if self._has(name):
             self._own[name].check()
             found: tuple[Any, Any] | None = (self._referrer.own_feature(name), None)
         else:
-            found = self._find(name)
+            found = self._basins.find(name) if from_basins else None
         if found is None:
             return None
         view = _view(*found)
@@ -268,16 +296,22 @@ class InputFile:
     def view(self, name: str) -> Any:
         """Return the rows of a feature from a basin, by its path in ``/events``."""
         feature, _, member = name.partition("/")
-        found = self._find(feature)
+        found = self._basins.find(feature)
         if found is None:
             raise FeatureNotFoundError(f"{self.path}: feature '{feature}' is gone")
         obj, rows = found
         with h5_lock:
             return _view(obj[member] if member else obj, rows)
 
-    def _length(self, shapes: dict[str, tuple[int, ...]]) -> int:
+    def _require_length(self, name: str, found: int, length: int | None) -> None:
+        if found != length:
+            raise ShapeMismatchError(
+                f"{self.path}: '{name}' has {found} rows for {length} events"
+            )
+
+    def _length(self, shapes: dict[str, tuple[int, ...]]) -> int | None:
         if not shapes:
-            return self._referrer.raw_length or 0
+            return self._referrer.raw_length
         first = next(iter(shapes))
         for name, shape in shapes.items():
             if shape[0] != shapes[first][0]:

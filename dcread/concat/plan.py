@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine import MAX_OPEN
-from ..errors import FormatError, ShapeMismatchError
-from ..problems import Problem
+from ..errors import DCReadError, FormatError, ShapeMismatchError
+from ..problems import Problem, one_line
 from .frame_time import continue_frames, continue_times, frame_interval
 from .input_file import InputFile
 from .records import Input, Piece, Plan
@@ -48,16 +48,18 @@ def make_plan(
     notes: list[Problem] = []
     inputs: list[Input] = []
     attributes: dict[str, Any] = {}
-    chosen: list[str] = []
+    chosen, optional = wanted, list[str]()
     for number, path in enumerate(paths):
         with InputFile(path, notes, wanted) as file:
             if number == 0:
                 attributes = file.attributes()
-                chosen = wanted or file.default_features()
+                if not wanted:
+                    chosen, optional = file.default_features()
             columns = [name for name in chosen if name not in SERIES]
-            series = {name for name in SERIES if name in chosen}
+            asked = {*chosen, *optional}
+            series = {name for name in SERIES if name in asked}
             series = series | {"frame"} if compute_frame else series - {"frame"}
-            missing = file.missing({*columns, *series} - {"frame"})
+            missing = file.missing({*columns, *series} - {"frame", *optional})
             if missing:
                 larger = "The list `features`" if wanted else f"File {paths[0]}"
                 raise ValueError(
@@ -65,23 +67,77 @@ def make_plan(
                     f"{', '.join(missing)}; pass the features that all files have as "
                     "`features`"
                 )
-            inputs.append(file.take(columns, sorted(series)))
+            more = [name for name in optional if name not in SERIES]
+            computed = {name: name in asked for name in sorted(series)}
+            inputs.append(file.take(columns, computed, more))
             if len(opened) < MAX_OPEN and str(path) not in opened:
                 opened[str(path)] = file.hand_on()
         progress((number + 1) / len(paths))
+    _leave_out(inputs, optional, notes)
     dtypes = {name: _common_dtype(inputs, name) for name in _all_columns(inputs)}
-    computed = _series(inputs, frame_wanted=compute_frame and "frame" in wanted)
-    plan = Plan(inputs, dtypes, computed, attributes, notes)
+    joined = _series(inputs, frame_wanted=compute_frame and "frame" in wanted)
+    plan = Plan(inputs, dtypes, joined, attributes, notes)
     if not plan.dtypes and not plan.series:
         left = " without 'frame' (compute_frame=False)" * (chosen == ["frame"])
         raise ValueError(f"{paths[0]} has no features that could be concatenated{left}")
     return plan
 
 
+def _leave_out(
+    inputs: Sequence[Input], optional: Sequence[str], notes: list[Problem]
+) -> None:
+    """Drop the optional features that not all inputs give; one warning tells them."""
+    reasons: dict[str, str] = {}
+    first = _first_filled(inputs)
+    for name in optional:
+        keys = dict.fromkeys(key for key in first.pieces if _feature_of(key) == name)
+        lacks = [part.lacks[name] for part in inputs if name in part.lacks]
+        if name in SERIES and any(name in part.series for part in inputs):
+            keys = {name: None}
+        elif not keys and lacks:
+            reasons[name] = lacks[0]
+        for key in keys:
+            reason = _why_not_all(inputs, key)
+            if reason:
+                reasons[key] = reason
+                for part in inputs:
+                    part.pieces.pop(key, None)
+                    part.series.pop(key, None)
+    if reasons:
+        told = "; ".join(dict.fromkeys(reasons.values()))
+        warnings.warn(f"Ignoring {', '.join(reasons)}; {one_line(told)}", stacklevel=4)
+        notes += [
+            Problem("feature", name, f"left out: {reason}")
+            for name, reason in reasons.items()
+        ]
+
+
+def _first_filled(inputs: Sequence[Input]) -> Input:
+    """Return the first input that has events: one without may lack traces."""
+    return next((part for part in inputs if part.length), inputs[0])
+
+
+def _feature_of(key: str) -> str:
+    return key.partition("/")[0]
+
+
+def _why_not_all(inputs: Sequence[Input], key: str) -> str:
+    """Return why the inputs cannot be joined for an optional feature, or ""."""
+    for part in inputs:
+        if part.length and key not in part.pieces and key not in part.series:
+            return part.lacks.get(_feature_of(key), f"{part.path} does not have it")
+    try:
+        if any(key in part.pieces for part in inputs):
+            _common_dtype(inputs, key)
+    except DCReadError as exc:
+        return str(exc)
+    return ""
+
+
 def _all_columns(inputs: Sequence[Input]) -> list[str]:
     """Return the features, each trace counted as one; all inputs must have them."""
-    # An input without events may lack traces; what later ones have more is left out.
-    first = next((part for part in inputs if part.length), inputs[0])
+    # What later ones have more is left out.
+    first = _first_filled(inputs)
     for name in first.pieces:
         for part in inputs:
             if name not in part.pieces and part.length:

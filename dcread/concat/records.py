@@ -22,16 +22,22 @@ class Piece:
     path : pathlib.Path
         The file that has them.
     name : str or None
-        The dataset in it; None where the rows have to be copied into the output,
-        because a basin maps them.
+        The dataset in it; None where the rows have to be copied into the output.
     shape : tuple of int
+        Of what the input gives, one row for each event.
     dtype : numpy.dtype
+    stored : int
+        Number of rows of the dataset.
+    rows : ndarray of int or None
+        Row of the dataset for each event, where a basin maps them.
     """
 
     path: pathlib.Path
     name: str | None
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    stored: int
+    rows: NDArray[Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,8 @@ class Input:
         By the path below ``/events``.
     series : dict of str to ndarray
         Values of the features that are computed.
+    lacks : dict of str to str
+        Optional features that it does not give, and why.
     frame_rate : number or None
         In Hz, as the metadata have it.
     has_texts : bool
@@ -60,6 +68,7 @@ class Input:
     length: int
     pieces: dict[str, Piece]
     series: dict[str, NDArray[Any]]
+    lacks: dict[str, str]
     frame_rate: Any
     has_texts: bool
 
@@ -86,6 +95,11 @@ class Plan:
     series: dict[str, NDArray[Any]]
     attributes: dict[str, Any]
     notes: list[Problem]
+
+    def is_mapped(self, name: str) -> bool:
+        """Tell whether basins map a feature in an input."""
+        pieces = [part.pieces.get(name) for part in self.inputs if part.length]
+        return any(piece is not None and piece.rows is not None for piece in pieces)
 
     @property
     def length(self) -> int:

@@ -16,7 +16,9 @@ from ..file.source_records import with_digests, write_sources
 from ..problems import Problem, recorded_as_problem
 from ..sync.locks import h5_lock
 from .input_file import InputFile
-from .records import Input, Piece, Plan
+from .mapped import write_mapped
+from .records import Input, Plan
+from .virtual import write_virtual
 
 if TYPE_CHECKING:
     import h5py
@@ -51,9 +53,12 @@ def write_plan(h5: h5py.File, plan: Plan, progress: Callable[[float], object]) -
             h5.create_dataset(f"events/{name}", data=values)
         write_sources(h5, sources)
     total = len(plan.dtypes) + len(plan.inputs)
-    for number, name in enumerate(plan.dtypes):
-        _write_column(h5, plan, name)
+    mapped = [name for name in plan.dtypes if plan.is_mapped(name)]
+    for number, name in enumerate(sorted(plan.dtypes, key=mapped.__contains__)):
+        if name not in mapped:
+            _write_column(h5, plan, name)
         progress((number + 1) / total)
+    write_mapped(h5, plan, mapped)
     for number, part in enumerate(plan.inputs):
         if part.has_texts:
             _copy_texts(h5, part, f"src-#{number + 1}_", notes)
@@ -92,36 +97,7 @@ def _write_column(h5: h5py.File, plan: Plan, name: str) -> None:
             _stored_part(h5, part, name) if piece.name is None else piece
             for part, piece in zip(parts, pieces, strict=True)
         ]
-        _write_virtual(h5, name, shape, dtype, sources)
-
-
-def _write_virtual(
-    h5: h5py.File,
-    name: str,
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    pieces: list[Piece | str],
-) -> None:
-    import h5py
-
-    layout = h5py.VirtualLayout(shape=shape, dtype=dtype)
-    start = 0
-    for piece in pieces:
-        if isinstance(piece, str):
-            path, dataset, rows = ".", piece, len(h5[piece])
-        else:
-            path, dataset, rows = str(piece.path), str(piece.name), piece.shape[0]
-        # In names of sources, HDF5 takes a percent sign for a placeholder.
-        layout[start : start + rows] = h5py.VirtualSource(
-            path.replace("%", "%%"),
-            dataset.replace("%", "%%"),
-            shape=(rows, *shape[1:]),
-        )
-        start += rows
-    # Readers that do not check the sources shall at least see NaN, where there is.
-    fill = np.nan if dtype.kind == "f" else None
-    with h5_lock:
-        h5.create_virtual_dataset(f"events/{name}", layout, fillvalue=fill)
+        write_virtual(h5, f"events/{name}", shape, dtype, sources)
 
 
 def _stored_part(h5: h5py.File, part: Input, name: str) -> str:

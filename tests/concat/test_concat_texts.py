@@ -44,10 +44,28 @@ def test_traces_by_name(traced, join, path_out):
     assert trace[10].tolist() == [200, 201, 202, 203, 204, 205, 206]
 
 
-def test_traces_only_by_name(traced, join):
-    with pytest.warns(UserWarning, match="Ignoring trace; not implemented yet!"):
-        data = join(traced)
+def test_traces_that_all_have_are_joined_by_default(traced, join, measurement):
+    data = join(traced)
+    assert sorted(data["trace"]) == ["fl1_median", "fl1_raw"]
+    with pytest.warns(UserWarning, match="Ignoring trace/fl2_raw; .*t1") as caught:
+        data = join(traced[::-1])
+    assert len(caught) == 1
+    assert sorted(data["trace"]) == ["fl1_median", "fl1_raw"]
+    assert any("trace/fl2_raw" in line for line in data.logs["dcread-concat"])
+    with pytest.warns(UserWarning, match="Ignoring trace/fl1_median, trace/fl1_raw;"):
+        data = join([traced[0], measurement("no.rtdc")])
     assert "trace" not in data
+
+
+def test_a_bad_trace_costs_only_itself(traced, join):
+    for path in traced:
+        with h5py.File(path, "r+") as h5:
+            del h5["events/trace/fl1_raw"]
+            h5["events/trace/fl1_raw"] = h5py.Empty("f8")
+    with pytest.warns(UserWarning, match="Ignoring trace/fl1_raw; ") as caught:
+        data = join(traced)
+    assert len(caught) == 1
+    assert sorted(data["trace"]) == ["fl1_median"]
 
 
 def test_traces_that_not_all_have(traced):
@@ -128,11 +146,24 @@ def test_basin_features_by_name(basined, join, path_out, order):
     assert data.keys() == ["deform", "image"]
 
 
-def test_basins_are_not_asked_by_default(basined, join):
-    (x, y, _), _, _ = basined
+@pytest.mark.parametrize("path_out", [True, None])
+def test_basin_features_that_all_have_are_joined_by_default(basined, join, path_out):
+    (x, y, z), beside, raw = basined
+    parts = [np.full((10, 4, 6), 77), HDF5Data(beside)["image"][:]]
+    parts.append(HDF5Data(raw)["image"][:][[29, 0, 7, 7, 1, 2, 3, 4, 5, 6]])
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert join([x, y]).keys() == ["deform", "time"]
+        plain = join([x, y], path_out=path_out)
+        mapped = join([x, y, z, z], path_out=path_out)
+    assert plain.keys() == ["deform", "image", "time"]
+    np.testing.assert_array_equal(plain["image"][:], np.concatenate(parts[:2]))
+    assert mapped.keys() == ["basinmap0", "deform", "image", "time"]
+    expected = np.concatenate([*parts, parts[2]])
+    np.testing.assert_array_equal(mapped["image"][:], expected)
+    np.testing.assert_array_equal(mapped.image[25], expected[25])
+    # The rows of a basin are there once, however many inputs map them.
+    assert mapped.h5["basin_events/image"].shape == (50, 4, 6)
+    assert mapped.h5["basin_events/image"].is_virtual
 
 
 def test_basin_file_is_a_source_too(basined, join, tmp_path):

@@ -108,11 +108,15 @@ class BasinFeatures:
         count = reader.shape[0] if rows is None else len(rows)
         shape = (count, *reader.shape[1:])
         dataset = getattr(reader, "h5ds", None)
-        path = getattr(getattr(reader, "handle", None), "path", None)
+        handle = getattr(reader, "handle", None)
+        path = None if handle is None else handle.path
         asked = name.partition("/")[0] in self._copied
         refer = rows is None or not (asked or "/" in name)
-        if refer and dataset is not None and path is not None:
-            self._note_files(path, dataset)
+        if refer and dataset is not None and handle is not None and path is not None:
+            with handle.using(), h5_lock:
+                self.files |= virtual_files(handle, dataset)
+            if not os.path.samefile(path, self._path):
+                self.files.add(path)
             stored = reader.shape[0]
             return Piece(path, dataset.name, shape, reader.dtype, stored, rows)
         if asked:
@@ -121,12 +125,6 @@ class BasinFeatures:
             f"{self._path}: '{name}' would have to be copied from a basin: name it in "
             "`features` for that"
         )
-
-    def _note_files(self, path: pathlib.Path, dataset: Any) -> None:
-        with self._referrer.handle.using(), h5_lock:
-            self.files |= virtual_files(dataset, self._referrer.policy)
-        if not os.path.samefile(path, self._path):
-            self.files.add(path)
 
     def close(self) -> None:
         """Close all that the basins opened."""

@@ -65,9 +65,11 @@ def concatenated_hdf5_data(
         on from file to file, order and gaps within a file stay. If False, there is
         no such feature. It is left out with a warning if only some inputs have it.
     features : iterable of str, optional
-        The features to take; those that the first input stores by default. Only
-        features that are named here are taken from basins (rows of a mapped basin
-        are copied), and ``"trace"`` is taken only if it is named.
+        The features to take. By default those that the first input stores, which all
+        must have; and the traces, and the features of its local basins, that all
+        have. Rows that basins map are then referred to by a mapped basin inside the
+        new file, and copied into it where a feature is named here; only named
+        features are taken from remote basins.
     overwrite : bool
         Whether an existing file at `path_out` may be replaced; never an input.
     progress : callable, optional
@@ -94,7 +96,8 @@ def concatenated_hdf5_data(
     Warns
     -----
     UserWarning
-        For a single input, and for features that cannot be concatenated.
+        For a single input, and for features that are left out. Those stand in the log
+        ``dcread-concat`` as well.
 
     Notes
     -----

@@ -23,6 +23,7 @@ from ..errors import (
     ShapeMismatchError,
 )
 from ..file.attributes import read_attribute
+from ..file.links import has_member
 from ..file.measurement_file import Referrer
 from ..file.policy import Policy
 from ..file.source_check import check_sources, describe_file
@@ -221,7 +222,8 @@ class InputFile:
 
     def _has_texts(self) -> bool:
         with self._handle.using(), h5_lock:
-            return any(group in self._handle.h5 for group in ("logs", "tables"))
+            root = self._handle.h5.id
+            return any(has_member(root, group) for group in ("logs", "tables"))
 
     def _pieces(self, name: str) -> dict[str, Piece]:
         if not self._has(name):
@@ -230,12 +232,12 @@ class InputFile:
                 self._ignore(name)
             return pieces
         feature = self._own[name]
-        if feature.shape is None and name != "trace" and self._is_group(name):
-            self._ignore(name)
-            return {}
         feature.check()
         if feature.shape is None or feature.dtype is None:
-            return self._traces()
+            if name == "trace":
+                return self._traces()
+            self._ignore(name)
+            return {}
         path = f"events/{name}"
         if not feature.plain:
             self._note_virtual(name)
@@ -261,20 +263,13 @@ class InputFile:
                 pieces[name] = Piece(self.path, path, shape, reader.dtype, shape[0])
         return pieces
 
-    def _is_group(self, name: str) -> bool:
-        with self._handle.using(), h5_lock:
-            return "Group" in str(self._handle.h5["events"].get(name, getclass=True))
-
     def _note_virtual(self, name: str) -> None:
         """Note the files that an own virtual dataset depends on."""
-        from h5py import h5d
+        from h5py import Dataset
 
-        path = f"events/{name}"
         with self._handle.using(), h5_lock:
-            # The low-level way, since this is done for all features of all files.
-            found = h5d.open(self._handle.h5.id, path.encode())
-            if found.get_create_plist().get_layout() == h5d.VIRTUAL:
-                self._others |= virtual_files(self._handle.h5[path], self._policy)
+            place = self._handle.names.find(self._handle, f"events/{name}")
+            self._others |= virtual_files(place.handle, Dataset(place.id))
 
     def _values(self, name: str, *, from_basins: bool) -> NDArray[Any] | None:
         """Return the values of a feature that is computed; None if there are none."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import FileMissingError
-from ..file.source_check import locate
 from ..file.source_records import has_sources
 from ..sync.locks import h5_lock
 from .records import Piece
@@ -17,10 +14,10 @@ from .records import Piece
 if TYPE_CHECKING:
     import h5py
 
-    from ..file.policy import Policy
+    from ..engine import FileHandle
 
 
-def virtual_files(dataset: h5py.Dataset, policy: Policy) -> set[pathlib.Path]:
+def virtual_files(handle: FileHandle, dataset: h5py.Dataset) -> set[pathlib.Path]:
     """Return the files that a virtual dataset takes its rows from.
 
     They are to be checked like inputs, since HDF5 gives fill values for those that
@@ -34,16 +31,12 @@ def virtual_files(dataset: h5py.Dataset, policy: Policy) -> set[pathlib.Path]:
     """
     if not dataset.is_virtual or has_sources(dataset.file):
         return set()
-    file = pathlib.Path(os.fsdecode(dataset.file.filename)).absolute()
+    where = f"{handle.label}: '{dataset.name}'"
     found = set()
     for name in {source.file_name for source in dataset.virtual_sources()} - {"."}:
-        path = locate(str(file.parent / name.replace("%%", "%")), file)
-        if path is None:
-            raise FileMissingError(
-                f"{dataset.file.filename}: '{dataset.name}' takes its data from {name}"
-                ", which is missing; bring it back"
-            )
-        found.add(policy.check_path(path, file.parent))
+        source = handle.names.open_named(handle, name.replace("%%", "%"), where)
+        found.add(pathlib.Path(source.label))
+        source.close()
     return found
 
 

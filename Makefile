@@ -16,18 +16,22 @@ PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 30
 SEED ?=
 BENCH_OUT ?= build/benchmarks
+PEER_TESTS_ARGS ?=
 
 python := $(VENV)/bin/python
 pip := $(python) -m pip --disable-pip-version-check
 sources := $(wildcard dcread_ext/*.pyx dcread_ext/*.h dcread_ext/*.c) CMakeLists.txt pyproject.toml
 
-.PHONY: demo test lint types docs bench bench-ci fuzz sanitize dist clean help
+.PHONY: demo test peer-tests lint types docs bench bench-ci fuzz sanitize dist clean help
 
 demo: $(VENV)/plot.stamp ## make a measurement (or take FILE=...), read it, draw a picture
 	$(VENV)/bin/dcread demo $(if $(FILE),"$(FILE)")
 
 test: $(VENV)/test.stamp ## run the whole suite
 	$(python) -m pytest $(PYTEST_ARGS)
+
+peer-tests: $(VENV)/test.stamp ## fetch dcnum's own tests and run them with dcread as its reader
+	$(python) tests/peers/upstream/run.py $(VENV)/peer-tests $(PEER_TESTS_ARGS)
 
 lint: $(VENV)/lint.stamp ## ruff, cython-lint, and the rules of imports
 	$(python) -m ruff check .

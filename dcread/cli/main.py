@@ -20,6 +20,7 @@ from . import (
     flicker,
     info,
     preview,
+    salvage,
     screen,
     verify,
 )
@@ -35,6 +36,7 @@ COMMANDS = (
     preview.command,
     diff.command,
     export.command,
+    salvage.command,
     concat.command,
     demo.command,
     completion.command,

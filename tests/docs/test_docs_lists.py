@@ -105,6 +105,7 @@ def test_json_has_the_keys_that_are_listed(
     files = {
         "diff": [made.recording, made.recording],
         "export": [made.events, tmp_path / "table.csv"],
+        "salvage": [made.recording, tmp_path / "saved.rtdc"],
         "concat": [tmp_path / "joined.rtdc", made.recording, made.continuation],
     }
     listed = {

@@ -1,0 +1,362 @@
+"""The readable part of a damaged measurement, as a new file."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import h5py
+import numpy as np
+
+from ..concat.new_file import check_target, new_file
+from ..errors import ClosedError, FileChangedError, FormatError
+from ..hdf5_data import HDF5Data
+from ..problems import UNREADABLE, text_of
+from ..survey import require_measurement, shown
+from . import salvage_write
+from .readable import Rows, find_rows, member_names, stored
+from .torn_file import TornFile, open_torn
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LOG = "dcread-salvage"
+"""The log that tells what is lost."""
+
+
+@dataclass
+class Salvage:
+    """What could be saved of a measurement, and what is lost.
+
+    Attributes
+    ----------
+    path, source : str
+        The new file and the measurement.
+    events, kept : int
+        How many events there were, and how many are left.
+    lost_events : list of (int, int)
+        The events that are not left, as ranges: first and last.
+    costs : dict of str to dict
+        By feature: ``events`` that cannot be read, and ``reason`` of the first.
+    lost : dict of str to str
+        By the path of what is left out as a whole: the reason.
+    torn : str
+        What is missing at the end of the file; empty if nothing is.
+    """
+
+    path: str
+    source: str
+    events: int = 0
+    kept: int = 0
+    lost_events: list[tuple[int, int]] = field(default_factory=list)
+    costs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    lost: dict[str, str] = field(default_factory=dict)
+    torn: str = ""
+
+
+@dataclass
+class Finds:
+    """What is to be written: datasets of events, and which events.
+
+    Attributes
+    ----------
+    rows : dict of str to Rows
+        By their path below ``/events``.
+    contours : list of str
+        The names of contours, by event.
+    internal : dict of str to Rows
+        By their path in the file: datasets of internal basins.
+    good : ndarray of bool
+        For each event whether all features can be read.
+    """
+
+    rows: dict[str, Rows] = field(default_factory=dict)
+    contours: list[str] = field(default_factory=list)
+    internal: dict[str, Rows] = field(default_factory=dict)
+    good: NDArray[np.bool_] = field(default_factory=lambda: np.ones(0, dtype=bool))
+
+
+def salvage(
+    path: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    features: Sequence[str] | None = None,
+    *,
+    overwrite: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> Salvage:
+    """Write the events for which every feature can be read to a new file.
+
+    The new file has the features that the file itself stores (those of internal
+    basins included), metadata, logs, tables, and the definitions of basins, mapped to
+    the events that are left. What cannot be read as a whole is left out. What is lost
+    is told in the log ``dcread-salvage``, as JSON. The source is only read.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The measurement; its end may be missing.
+    target : str or path-like
+        The new file.
+    features : sequence of str, optional
+        Features to keep; the fewer, the more events may be left.
+    overwrite : bool
+        Whether a file that is there is replaced.
+    progress : callable, optional
+        Called with the bytes read since the last call.
+
+    Returns
+    -------
+    salvage : Salvage
+        What is left and what is lost.
+
+    Raises
+    ------
+    FormatError
+        If nothing can be saved; no file is written then.
+    ValueError
+        If one of `features` is not stored in the file.
+    FileExistsError
+        If there is a file and `overwrite` is False.
+    """
+    target = pathlib.Path(target).absolute()
+    check_target(target, overwrite=overwrite)
+    _refuse_same(path, target)
+    with _opened(path) as (hd, torn):
+        require_measurement(hd)
+        found = Salvage(str(target), shown(os.path.abspath(path)), torn=torn)
+        found.events = len(hd)
+        finds = _find(hd, found, features, progress)
+        found.kept = int(np.count_nonzero(finds.good))
+        found.lost_events = _ranges(~finds.good)
+        if not finds.rows and not finds.contours and not finds.internal:
+            why = [f"{name}: {reason}" for name, reason in found.lost.items()]
+            why = [torn, *why] if torn else why
+            raise FormatError(
+                f"{found.source}: no feature can be read: {'; '.join(why) or 'none there'}"
+            )
+        if found.events and not found.kept:
+            raise FormatError(f"{found.source}: no event is left; {_advice(found)}")
+        with new_file(target, overwrite=overwrite) as file:
+            h5 = h5py.File(file, "w")
+            try:
+                salvage_write.write(h5, hd, finds, found)
+                text = json.dumps(_as_json(found), indent=1, ensure_ascii=True)
+                salvage_write.write_log(h5, LOG, text.split("\n"))
+            finally:
+                h5.close()
+    return found
+
+
+def _advice(found: Salvage) -> str:
+    worst = max(found.costs, key=lambda name: int(found.costs[name]["events"]))
+    cost = found.costs[worst]
+    return (
+        f"'{worst}' cannot be read for {cost['events']:,} of {found.events:,} "
+        f"({cost['reason']}): keep other features only (in Python features=, on the "
+        "command line --features)"
+    )
+
+
+def _refuse_same(path: str | os.PathLike[str], target: pathlib.Path) -> None:
+    with contextlib.suppress(OSError):
+        if os.path.samefile(path, target):
+            raise ValueError(f"{target} is the measurement itself: choose another name")
+
+
+@contextlib.contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[HDF5Data, str]]:
+    """Open a measurement, also one whose end is missing."""
+    torn: TornFile | None = None
+    try:
+        hd = HDF5Data(path)
+    except FormatError:
+        torn = open_torn(path)
+        if torn is None:
+            raise
+        try:
+            hd = HDF5Data(torn)
+        except UNREADABLE as error:
+            torn.close()
+            raise FormatError(
+                f"{shown(os.fspath(path))}: {torn.missing}, and what is left does not "
+                f"tell where its data are ({text_of(error)}): nothing can be saved"
+            ) from error
+    try:
+        with hd:
+            yield hd, torn.missing if torn is not None else ""
+    finally:
+        if torn is not None:
+            torn.close()
+
+
+def _find(
+    hd: HDF5Data,
+    found: Salvage,
+    features: Sequence[str] | None,
+    progress: Callable[[int], None] | None,
+) -> Finds:
+    finds = Finds(good=np.ones(found.events, dtype=bool))
+    names = member_names(hd, "events")
+    internal = _internal_datasets(hd)
+    if features is not None:
+        unknown = sorted(set(features) - {*names, *internal})
+        if unknown:
+            there = ", ".join(sorted({*names, *internal}))
+            raise ValueError(
+                f"{found.source}: '{unknown[0]}' is not stored in this file; "
+                f"stored are {there}"
+            )
+    wanted = [name for name in names if features is None or name in features]
+    for name in wanted:
+        _find_feature(hd, finds, found, name, progress)
+    for name, (place, mapping) in internal.items():
+        if name in wanted or (features is not None and name not in features):
+            continue
+        _find_internal(hd, finds, found, place, mapping, progress=progress)
+    return finds
+
+
+def _find_feature(
+    hd: HDF5Data,
+    finds: Finds,
+    found: Salvage,
+    name: str,
+    progress: Callable[[int], None] | None,
+) -> None:
+    """Find the rows of one feature, of each part of a group."""
+    path = f"events/{name}"
+    try:
+        item = stored(hd, path)
+    except (ClosedError, FileChangedError):
+        raise
+    except UNREADABLE as error:
+        found.lost[path] = text_of(error)
+        return
+    if not isinstance(item, h5py.Group):
+        _add_rows(hd, finds, found, name, progress)
+    elif name == "contour":
+        _add_contours(hd, finds, found, item)
+    else:
+        for member in member_names(hd, path):
+            _add_rows(hd, finds, found, f"{name}/{member}", progress)
+
+
+def _add_rows(
+    hd: HDF5Data,
+    finds: Finds,
+    found: Salvage,
+    name: str,
+    progress: Callable[[int], None] | None,
+) -> None:
+    path = f"events/{name}"
+    try:
+        rows = find_rows(hd, path, found.events, progress)
+    except (ClosedError, FileChangedError):
+        raise
+    except UNREADABLE as error:
+        found.lost[path] = text_of(error)
+        return
+    _count(finds, found, name, rows.readable, rows.reason)
+    if rows.readable.any() or not found.events:
+        finds.rows[name] = rows
+
+
+def _count(
+    finds: Finds, found: Salvage, name: str, good: NDArray[np.bool_], reason: str
+) -> None:
+    """Take the events away that one feature costs, unless it costs all."""
+    bad = int(np.count_nonzero(~good))
+    if bad and bad == found.events:
+        found.lost[f"events/{name}"] = reason
+    elif bad:
+        found.costs[name] = {"events": bad, "reason": reason}
+        finds.good &= good
+
+
+def _add_contours(hd: HDF5Data, finds: Finds, found: Salvage, group: Any) -> None:
+    names = [f"events/contour/{event}" for event in range(found.events)]
+    good = np.zeros(found.events, dtype=bool)
+    reason = ""
+    for event, path in enumerate(names):
+        try:
+            contour = find_rows(hd, path)
+            good[event] = bool(contour.readable.all())
+            reason = reason or contour.reason
+        except (ClosedError, FileChangedError):
+            raise
+        except UNREADABLE as error:
+            reason = reason or f"'{path}': {text_of(error)}"
+    _count(finds, found, "contour", good, reason)
+    if good.any():
+        finds.contours = names
+
+
+def _internal_datasets(hd: HDF5Data) -> dict[str, tuple[str, str | None]]:
+    """Return path and map of the features of internal basins, by name."""
+    places: dict[str, tuple[str, str | None]] = {}
+    for definition in salvage_write.definitions(hd):
+        if definition.get("format") != "h5dataset":
+            continue
+        mapping = definition.get("mapping")
+        mapping = None if mapping in (None, "same") else str(mapping)
+        for group in salvage_write.paths_of(definition)[:1]:
+            for name in definition.get("features") or member_names(hd, group):
+                places.setdefault(str(name), (f"{group}/{name}", mapping))
+    return places
+
+
+def _find_internal(
+    hd: HDF5Data,
+    finds: Finds,
+    found: Salvage,
+    place: str,
+    mapping: str | None,
+    *,
+    progress: Callable[[int], None] | None,
+) -> None:
+    name = place.rpartition("/")[2]
+    try:
+        rows = find_rows(hd, place, None, progress)
+        wanted = np.arange(found.events)
+        if mapping is not None:
+            wanted = np.asarray(find_map(hd, mapping, found.events))
+    except (ClosedError, FileChangedError):
+        raise
+    except UNREADABLE as error:
+        found.lost[place] = text_of(error)
+        return
+    inside = (wanted >= 0) & (wanted < len(rows.readable))
+    good = np.zeros(found.events, dtype=bool)
+    good[inside] = rows.readable[wanted[inside]]
+    reason = rows.reason or f"its basin has {len(rows.readable):,} rows only"
+    _count(finds, found, name, good, reason)
+    if good.any() or not found.events:
+        finds.internal[place] = rows
+
+
+def find_map(hd: HDF5Data, name: str, length: int) -> NDArray[np.int64]:
+    """Return the map of a basin; -1 for events for which it cannot be read."""
+    rows = find_rows(hd, f"events/{name}", length)
+    found = np.full(length, -1, np.int64)
+    good = np.flatnonzero(rows.readable)
+    found[good] = rows.reader.read(good).astype(np.int64)
+    return found
+
+
+def _ranges(chosen: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Return first and last of each run of events."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], chosen.astype(np.int8), [0]])))
+    pairs = edges.reshape(-1, 2).tolist()
+    return [(first, stop - 1) for first, stop in pairs]
+
+
+def _as_json(found: Salvage) -> dict[str, Any]:
+    from .. import __version__
+
+    facts = {name: value for name, value in vars(found).items() if name != "path"}
+    return {"software": f"dcread {__version__}", **facts}

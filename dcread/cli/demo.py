@@ -123,7 +123,7 @@ def _draw(screen: Screen, report: JobReport, output: pathlib.Path) -> None:
         target = (output / f"{report.path.stem}.png").absolute()
         screen.wrap(f"picture: {draw_report(report, target)}", "  ", "")
     except ImportError:
-        screen.wrap("no picture: matplotlib is missing (pip install 'dcread[plot]')")
+        screen.wrap("no picture: matplotlib is missing (pip install matplotlib)")
 
 
 def show(screen: Screen, report: JobReport) -> None:

@@ -106,7 +106,7 @@ def _write(
 ) -> tuple[int, str]:
     suffix = output.suffix.lower()
     if suffix in TABLES:
-        _require("pyarrow", "table", wanted=suffix == ".parquet")
+        _require("pyarrow", wanted=suffix == ".parquet")
         from ..tools.export_table import export_table
 
         with screen.progress("exporting", _length(file, selection), "events") as bar:
@@ -128,12 +128,12 @@ def _write(
 
     with screen.progress("exporting", _length(file, selection), "images") as bar:
         if suffix:
-            _require("tifffile", "images")
+            _require("tifffile")
             number = export_tiff(
                 file, output, feature, selection, overwrite=overwrite, progress=bar
             )
         else:
-            _require("PIL", "images")
+            _require("PIL")
             number = export_png(file, output, feature, selection, progress=bar)
     return number, "images"
 
@@ -146,7 +146,7 @@ def _length(file: str, selection: Selection) -> int:
         return sum(map(len, selection.numbers(len(hd))))
 
 
-def _require(module: str, extra: str, *, wanted: bool = True) -> None:
+def _require(module: str, *, wanted: bool = True) -> None:
     if wanted and importlib.util.find_spec(module) is None:
         name = {"PIL": "pillow"}.get(module, module)
-        raise ImportError(f"this needs {name} (pip install 'dcread[{extra}]')")
+        raise ImportError(f"this needs {name} (pip install {name})")

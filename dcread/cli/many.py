@@ -146,7 +146,7 @@ def _require_pyarrow() -> None:
         import pyarrow  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            "Parquet files need pyarrow (pip install 'dcread[table]'); "
+            "Parquet files need pyarrow (pip install pyarrow); "
             "or choose a name that ends in .csv"
         ) from error
 
@@ -187,7 +187,9 @@ def _connected(address: str) -> Any:
     try:
         from distributed import Client
     except ImportError as error:
-        raise ImportError("--dask needs dask (pip install 'dcread[dask]')") from error
+        raise ImportError(
+            "--dask needs distributed (pip install distributed)"
+        ) from error
     try:
         return Client(address, timeout=10)
     except (OSError, ValueError) as error:

@@ -54,7 +54,7 @@ def command(
         drawn = draw_preview(file, target, overwrite=overwrite)
     except ImportError as error:
         raise ImportError(
-            "a preview needs matplotlib (pip install 'dcread[plot]')"
+            "a preview needs matplotlib (pip install matplotlib)"
         ) from error
     for problem in drawn.problems:
         screen.fail(problem)

@@ -12,7 +12,7 @@ from . import options
 from .screen import Screen
 
 if TYPE_CHECKING:
-    from ..tools.salvage import Salvage
+    from ..tools.finds import Salvage
 
 
 @click.command(

@@ -48,7 +48,7 @@ def draw_report(report: JobReport, target: str | pathlib.Path) -> pathlib.Path:
     Raises
     ------
     ImportError
-        If matplotlib is not installed (``pip install "dcread[plot]"``).
+        If matplotlib is not installed.
     """
     target = pathlib.Path(target)
     with all_fonts(), HDF5Data(report.path) as hd:

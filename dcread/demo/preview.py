@@ -111,7 +111,7 @@ def draw_preview(
     Raises
     ------
     ImportError
-        If matplotlib is not installed (``pip install "dcread[plot]"``).
+        If matplotlib is not installed.
     ValueError
         If the suffix of `target` is none of a picture.
     FileExistsError

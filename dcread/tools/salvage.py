@@ -7,7 +7,6 @@ import json
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -19,7 +18,8 @@ from ..hdf5_data import HDF5Data
 from ..problems import UNREADABLE, text_of
 from ..survey import require_measurement, shown
 from . import salvage_write
-from .readable import Rows, find_rows, member_names, stored
+from .finds import Finds, Salvage
+from .readable import find_rows, member_names, stored
 from .torn_file import TornFile, open_torn
 
 if TYPE_CHECKING:
@@ -27,58 +27,6 @@ if TYPE_CHECKING:
 
 LOG = "dcread-salvage"
 """The log that tells what is lost."""
-
-
-@dataclass
-class Salvage:
-    """What could be saved of a measurement, and what is lost.
-
-    Attributes
-    ----------
-    path, source : str
-        The new file and the measurement.
-    events, kept : int
-        How many events there were, and how many are left.
-    lost_events : list of (int, int)
-        The events that are not left, as ranges: first and last.
-    costs : dict of str to dict
-        By feature: ``events`` that cannot be read, and ``reason`` of the first.
-    lost : dict of str to str
-        By the path of what is left out as a whole: the reason.
-    torn : str
-        What is missing at the end of the file; empty if nothing is.
-    """
-
-    path: str
-    source: str
-    events: int = 0
-    kept: int = 0
-    lost_events: list[tuple[int, int]] = field(default_factory=list)
-    costs: dict[str, dict[str, Any]] = field(default_factory=dict)
-    lost: dict[str, str] = field(default_factory=dict)
-    torn: str = ""
-
-
-@dataclass
-class Finds:
-    """What is to be written: datasets of events, and which events.
-
-    Attributes
-    ----------
-    rows : dict of str to Rows
-        By their path below ``/events``.
-    contours : list of str
-        The names of contours, by event.
-    internal : dict of str to Rows
-        By their path in the file: datasets of internal basins.
-    good : ndarray of bool
-        For each event whether all features can be read.
-    """
-
-    rows: dict[str, Rows] = field(default_factory=dict)
-    contours: list[str] = field(default_factory=list)
-    internal: dict[str, Rows] = field(default_factory=dict)
-    good: NDArray[np.bool_] = field(default_factory=lambda: np.ones(0, dtype=bool))
 
 
 def salvage(
@@ -136,9 +84,8 @@ def salvage(
         if not finds.rows and not finds.contours and not finds.internal:
             why = [f"{name}: {reason}" for name, reason in found.lost.items()]
             why = [torn, *why] if torn else why
-            raise FormatError(
-                f"{found.source}: no feature can be read: {'; '.join(why) or 'none there'}"
-            )
+            text = "; ".join(why) or "there are none"
+            raise FormatError(f"{found.source}: no feature can be read: {text}")
         if found.events and not found.kept:
             raise FormatError(f"{found.source}: no event is left; {_advice(found)}")
         with new_file(target, overwrite=overwrite) as file:

@@ -20,7 +20,7 @@ from .readable import AT_ONCE, Rows, find_rows, member_names, row_bytes, stored
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from .salvage import Finds, Salvage
+    from .finds import Finds, Salvage
 
 CHUNK_BYTES = 2**20
 STATISTICS = ("min", "max", "mean")

@@ -53,7 +53,7 @@ def test_demo_without_matplotlib(
     for module in ("matplotlib", "matplotlib.figure"):
         monkeypatch.setitem(sys.modules, module, None)
     assert cli.main(["demo", "--frames", "60", "--output", str(tmp_path)]) == 0
-    assert "pip install 'dcread[plot]'" in capsys.readouterr().out
+    assert "pip install matplotlib" in capsys.readouterr().out
     assert not list(tmp_path.glob("*.png"))
 
 

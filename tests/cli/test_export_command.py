@@ -236,16 +236,20 @@ def test_memory_does_not_grow_with_the_number_of_events(
     assert peaks[1] < 1.5 * peaks[0]
 
 
-def test_the_extra_that_is_missing_is_named(
+def test_the_package_that_is_missing_is_named(
     made: generate.DemoFiles,
     tmp_path: pathlib.Path,
     capsys: Capture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    for name, extra in (("x.parquet", "table"), ("x.tif", "images"), ("x", "images")):
+    for name, package in (
+        ("x.parquet", "pyarrow"),
+        ("x.tif", "tifffile"),
+        ("x", "pillow"),
+    ):
         assert cli.main(["export", str(made.events), str(tmp_path / name)]) == 1
-        assert f"pip install 'dcread[{extra}]'" in capsys.readouterr().err
+        assert f"pip install {package}" in capsys.readouterr().err
 
 
 def test_json(

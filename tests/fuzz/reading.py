@@ -38,9 +38,9 @@ LOUD, FOREIGN = "error: ", "FOREIGN: "
 
 def main() -> None:
     """Answer until the input ends."""
-    faulthandler.enable()
+    faulthandler.enable(all_threads=False)
     if hasattr(signal, "SIGXCPU"):
-        faulthandler.register(signal.SIGXCPU, chain=True)
+        faulthandler.register(signal.SIGXCPU, chain=True, all_threads=False)
     limit_memory()
     warnings.simplefilter("ignore")
     readers = {"dcread": read_by_dcread, "h5py": read_by_h5py}

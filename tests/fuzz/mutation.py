@@ -136,7 +136,7 @@ def mutate(rng: random.Random, subject: Subject) -> tuple[bytes, list[str]]:
         done.append(f"{kind} at {region.start}: {change(rng, raw, region, subject)}")
         if region.seal and rng.random() < 0.8:
             structures.seal(raw, region)
-            done.append("sealed again")
+            done.append(f"sealed again ({region.seal})")
     return bytes(raw), done
 
 

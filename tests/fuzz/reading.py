@@ -129,7 +129,10 @@ def read_by_dcread(path: pathlib.Path) -> Answers:
         note_items(answers, "logs", lambda: hd.logs)
         with noting(answers, "tables"):
             for name, table in hd.tables.items():
-                note_items(answers, f"tables/{name}", lambda: table)
+                if isinstance(table, dict):
+                    note_items(answers, f"tables/{name}", lambda: table)
+                else:
+                    note(answers, f"tables/{name}", lambda: np.asarray(table))
         for name in (
             "image_corr",
             "pixel_size",
@@ -258,7 +261,9 @@ def judge_text(answers: Answers, name: str, h5: h5py.File) -> None:
             note(answers, name, lambda: [plain(line) for line in h5ds[()].tolist()])
         else:
             table = h5ds[()]
-            for column in table.dtype.names:
+            if table.dtype.names is None:
+                answers[name] = digest(table)
+            for column in table.dtype.names or ():
                 note(answers, f"{name}/{column}", lambda: table[column])
 
 

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         HDF5ImageCache,
         ImageCorrCache,
     )
+    from .interop.dcnum_swap import install_as_dcnum_read, is_installed_as_dcnum_read
     from .measurement.data import HDF5Data
     from .measurement.feature_info import FeatureInfo, feature_info
     from .problems import Problem
@@ -93,6 +94,8 @@ _HOME = {
     "get_mapped_object": "arrays.mapped_dataset",
     "get_mapping_indices": "arrays.index_mapping",
     "Problem": "problems",
+    "install_as_dcnum_read": "interop.dcnum_swap",
+    "is_installed_as_dcnum_read": "interop.dcnum_swap",
 }
 _ROOMS = frozenset({"cache", "detect_flicker", "hdf5_concat", "hdf5_data", "mapped"})
 _ROOMS |= {"basins", "cli", "const", "engine", "errors", "problems"}
@@ -138,6 +141,8 @@ __all__ = [
     "get_mapping_indices",
     "get_measurement_identifier",
     "hookimpl",
+    "install_as_dcnum_read",
+    "is_installed_as_dcnum_read",
     "md5sum",
     "set_credentials",
     "set_num_threads",

@@ -91,7 +91,7 @@ $(VENV)/plot.stamp: $(VENV)/base.stamp
 	touch $@
 
 $(VENV)/test.stamp: $(VENV)/plot.stamp
-	$(pip) install --quiet --group test --group peers
+	$(pip) install --quiet --group test --group peers --group servers
 	touch $@
 
 $(VENV)/bench.stamp: $(VENV)/test.stamp

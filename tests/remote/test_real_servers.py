@@ -1,0 +1,176 @@
+"""Servers that other people wrote: static files, TLS, an S3 store."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.parse
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import dcread
+from dcread.engine import http_client
+from dcread.engine.metadata_blocks import store
+
+NAME = "fl_wide-channel_2023.rtdc"
+
+
+def need(module: str) -> Any:
+    """Import a module of the group "servers"; only CI has to have it."""
+    if os.environ.get("CI") == "true":
+        return __import__(module)
+    return pytest.importorskip(module)
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    store.clear()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(*command: str, port: int) -> Iterator[None]:
+    """Run a server until the block ends."""
+    process = subprocess.Popen(
+        [sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    try:
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            assert process.poll() is None, process.communicate()[1].decode()
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", port), 1),
+            ):
+                break
+            time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.communicate(timeout=20)
+
+
+def check(url: str, path: pathlib.Path, **options: Any) -> None:
+    """Compare what a URL gives with the file."""
+    with dcread.HDF5Data(url, **options) as hd, dcread.HDF5Data(path) as local:
+        assert hd.handle.metadata is not None
+        assert len(hd) == len(local)
+        for name in ("deform", "image", "mask"):
+            assert np.array_equal(hd[name][:], local[name][:]), name
+        assert hd.logs == local.logs
+        assert hd.handle.metadata.waits == 0
+
+
+def test_static_files_of_twisted(data_dir: pathlib.Path) -> None:
+    need("twisted")
+    port = free_port()
+    command = ["-m", "twisted", "web", "--listen", f"tcp:{port}:interface=127.0.0.1"]
+    with running(*command, "--path", str(data_dir), port=port):
+        check(f"http://127.0.0.1:{port}/{NAME}", data_dir / NAME)
+        with pytest.raises(dcread.FileMissingError, match="no file at"):
+            dcread.HDF5Data(f"http://127.0.0.1:{port}/other.rtdc")
+        with pytest.raises(dcread.RemoteError, match="web page"):
+            dcread.HDF5Data(f"http://127.0.0.1:{port}/")
+
+
+def test_tls(
+    data_dir: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trustme = need("trustme")
+    need("twisted")
+    need("OpenSSL")
+    authority = trustme.CA()
+    pem = authority.issue_cert("localhost").private_key_and_cert_chain_pem
+    pem.write_to_path(tmp_path / "server.pem")
+    port = free_port()
+    place = urllib.parse.quote(str(tmp_path / "server.pem"), safe="/")
+    listen = f"ssl:{port}:privateKey={place}:interface=127.0.0.1"
+    with running(
+        "-m", "twisted", "web", "--listen", listen, "--path", str(data_dir), port=port
+    ):
+        url = f"https://localhost:{port}/{NAME}"
+        with pytest.raises(dcread.RemoteError, match="certificate"):
+            dcread.HDF5Data(url)
+        context = ssl.create_default_context()
+        authority.configure_trust(context)
+        monkeypatch.setattr(ssl, "create_default_context", lambda: context)
+        check(url, data_dir / NAME)
+        with pytest.raises(dcread.RemoteError, match="certificate"):
+            dcread.HDF5Data(url.replace("localhost", "127.0.0.1"))
+    assert http_client.ssl is ssl
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """The URL of an S3 service with one bucket, "private"."""
+    need("moto")
+    port = free_port()
+    with running("-m", "moto.server", "-H", "127.0.0.1", "-p", str(port), port=port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@pytest.fixture
+def bucket(
+    s3: str, data_dir: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
+    boto3 = need("boto3")
+    client = boto3.client(
+        "s3",
+        endpoint_url=s3,
+        aws_access_key_id="AK",
+        aws_secret_access_key="SK",
+        region_name="us-east-1",
+    )
+    client.create_bucket(Bucket="private")
+    data = (data_dir / NAME).read_bytes()
+    client.put_object(Bucket="private", Key=f"a b/{NAME}", Body=data)
+    client.put_object(Bucket="private", Key="open.rtdc", Body=data, ACL="public-read")
+    monkeypatch.setenv("DCREAD_S3_ENDPOINT_URL", s3)
+    yield client
+    client.close()
+
+
+def test_s3_anonymous_and_signed(
+    s3: str, bucket: Any, data_dir: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, url = data_dir / NAME, f"s3://private/a b/{NAME}"
+    check("s3://private/open.rtdc", path)
+    check(f"{s3}/private/open.rtdc", path)
+    with pytest.raises(dcread.RemoteError, match="needs Credentials"):
+        dcread.HDF5Data(url)
+    keys = dcread.Credentials(s3, access_key="AK", secret_key="SK", session_token="T")
+    check(url, path, credentials=[keys])
+    monkeypatch.delenv("DCREAD_S3_ENDPOINT_URL")
+    check(url, path, credentials=[keys])
+    monkeypatch.setenv("DCLAB_S3_ENDPOINT_URL", s3)
+    monkeypatch.setenv("DCLAB_S3_ACCESS_KEY_ID", "AK")
+    monkeypatch.setenv("DCLAB_S3_SECRET_ACCESS_KEY", "SK")
+    check(url, path)
+
+
+def test_presigned_urls(bucket: Any, data_dir: pathlib.Path) -> None:
+    url = bucket.generate_presigned_url(
+        "get_object", {"Bucket": "private", "Key": f"a b/{NAME}"}, ExpiresIn=60
+    )
+    check(url, data_dir / NAME)
+    with dcread.HDF5Data(url) as hd:
+        assert "?" not in hd.path
+
+
+def test_s3_objects_that_are_not_there(bucket: Any) -> None:
+    del bucket
+    with pytest.raises(dcread.FileMissingError):
+        dcread.HDF5Data("s3://private/other.rtdc")

@@ -22,7 +22,7 @@ python := $(VENV)/bin/python
 pip := $(python) -m pip --disable-pip-version-check
 sources := $(wildcard dcread_ext/*.pyx dcread_ext/*.h dcread_ext/*.c) CMakeLists.txt pyproject.toml
 
-.PHONY: demo test peer-tests lint types docs bench bench-ci fuzz sanitize dist clean help
+.PHONY: demo test peer-tests lint types plugins docs bench bench-ci fuzz sanitize dist clean help
 
 demo: $(VENV)/plot.stamp ## make a measurement (or take FILE=...), read it, draw a picture
 	$(VENV)/bin/dcread demo $(if $(FILE),"$(FILE)")
@@ -44,6 +44,12 @@ types: $(VENV)/lint.stamp ## mypy, strict; what it knows of our types; the READM
 	$(python) -m mypy --strict tests/typing/access.py
 	$(python) tests/typing/readme.py build/readme_blocks.py
 	$(python) -m mypy --strict build/readme_blocks.py
+
+plugins: $(VENV)/test.stamp ## install the packages in tests/plugins and run their tests
+	rm -rf build/plugins && mkdir -p build && cp -r tests/plugins build/plugins
+	$(pip) install --quiet build/plugins/dcread-*
+	$(python) -m pytest -q tests/plugins
+	$(pip) uninstall --quiet --yes dcread-npyfolder dcread-zarrstore
 
 docs: $(VENV)/docs.stamp ## build the documentation, warnings are errors
 	$(python) -m sphinx -W --keep-going -b html docs docs/_build/html

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
         get_mapped_object,
         get_mapping_indices,
     )
-    from .basins import Basin, BasinDefinition, hookimpl
+    from .basins import Basin, BasinDefinition, Opened, hookimpl
     from .concat.concatenate import concatenated_hdf5_data
     from .const import PROTECTED_FEATURES
     from .engine import set_num_threads
@@ -57,6 +57,7 @@ _HOME = {
     "BasinDefinition": "basins",
     "Credentials": "file.credentials",
     "NetworkLimits": "engine.network_limits",
+    "Opened": "basins",
     "Policy": "file.policy",
     "FeatureInfo": "measurement.feature_info",
     "feature_info": "measurement.feature_info",
@@ -128,6 +129,7 @@ __all__ = [
     "MappedHDF5Dataset",
     "NetworkLimits",
     "NotAFileError",
+    "Opened",
     "Policy",
     "PolicyError",
     "Problem",

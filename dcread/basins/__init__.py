@@ -7,31 +7,32 @@ that it does not store itself. Every format is a plugin, ours included.
 from __future__ import annotations
 
 from ..file.policy import Policy
-from .base import Basin
+from .base import Array, Basin, Opened
 from .basin_set import BasinSet
-from .definition import BasinDefinition, sort_definitions
+from .context import BasinContext
+from .definition import BasinDefinition
 from .definitions import (
-    DroppedBasin,
     StoredBasins,
     extract_basin_dicts,
     load_definitions,
+    sort_definitions,
 )
 from .hookspecs import hookimpl
-from .plugins import BasinManager, get_manager
-from .referrer import Referrer
-from .scope import BasinContext
-from .status import BasinStatus
+from .plugins import BasinManager, PluginRow, get_manager
+from .status import BasinStatus, BasinStatusList
 
 __all__ = [
+    "Array",
     "Basin",
     "BasinContext",
     "BasinDefinition",
     "BasinManager",
     "BasinSet",
     "BasinStatus",
-    "DroppedBasin",
+    "BasinStatusList",
+    "Opened",
+    "PluginRow",
     "Policy",
-    "Referrer",
     "StoredBasins",
     "extract_basin_dicts",
     "get_manager",

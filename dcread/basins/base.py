@@ -3,42 +3,45 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Hashable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from collections.abc import Iterable
+from typing import ClassVar
 
+from .context import BasinContext
 from .definition import BasinDefinition
+from .opened import Array, Opened
 
-if TYPE_CHECKING:
-    import h5py
+__all__ = ["API", "Array", "Basin", "Opened"]
 
-    from .scope import BasinContext
-
-Features: TypeAlias = "Mapping[str, Any] | h5py.Group"
-"""Features by name. Each is array-like (``shape``, ``dtype``, slicing along the
-first axis, which counts the events); ``trace`` is a mapping of such arrays."""
+API = 1
+"""The version of the contract."""
 
 
 class Basin(abc.ABC):
     """One place from which a measurement takes features.
 
     A class stands for a *format*, an instance for one *location* of one
-    definition. The framework makes an instance for each location in turn and
-    takes the first whose `available` is not False, whose `open` succeeds and
-    whose `identifier` fits; it applies index maps, checks lengths, follows the
-    basins of basins and closes. A method may raise anything: the basin is passed
-    over, and the reason shows up in ``HDF5Data.basin_status()``.
+    definition. For each location in turn the framework holds it against the user's
+    policy, makes an instance, asks `available`, calls `open`, and takes the first
+    location whose identifier fits. It applies index maps, checks lengths, follows
+    the basins of basins, and closes. A method may raise anything: the location is
+    passed over, and the reason shows up in ``HDF5Data.basin_status()``.
 
     Attributes
     ----------
-    format : str
-        What a stored definition says under ``"format"``; unique among plugins.
-    type : str
-        What it says under ``"type"``: ``"internal"``, ``"file"``, ``"remote"``,
-        or a plugin's own. Only ``"remote"`` basins are left alone until
-        nothing local has a feature.
+    format, type : str
+        What a stored definition says under ``"format"`` and ``"type"``; both
+        together are unique. Types are ``"internal"``, ``"file"``, ``"remote"``, or
+        a plugin's own. Basins of type ``"remote"`` are left alone until nothing
+        local has a feature.
     priority : int
         Place among the plugins' own types (smaller comes first); the three
         documented types come before.
+    api : int
+        Version of this contract that the class was written for.
+    reach : str
+        What locations are: ``"local"`` paths, ``"remote"`` addresses, or
+        ``"inside"`` the referrer itself (names, or nothing that could be opened).
+        What looks like a URL is held against the policy in any case.
     definition : BasinDefinition
         The definition, unknown keys included (`BasinDefinition.raw`).
     location : str
@@ -50,6 +53,8 @@ class Basin(abc.ABC):
     format: ClassVar[str]
     type: ClassVar[str]
     priority: ClassVar[int] = 100
+    api: ClassVar[int] = API
+    reach: ClassVar[str] = "local"
 
     def __init__(
         self, definition: BasinDefinition, location: str, context: BasinContext
@@ -65,40 +70,30 @@ class Basin(abc.ABC):
     def locations(
         cls, definition: BasinDefinition, context: BasinContext
     ) -> Iterable[str]:
-        """Return the locations to try, in order, without contacting them."""
+        """Return the locations to try, in order, without contacting them.
+
+        Without an implementation: the stored paths of a file basin as absolute
+        paths on this machine, else the stored URLs, else the stored paths.
+        """
         if cls.type == "file":
             return context.paths_for(definition.paths)
         return definition.urls or definition.paths
 
     def available(self) -> bool | None:
         """Tell cheaply whether the location is there; None if that is not cheap."""
-        if self.type == "file":
-            return self.context.is_file(self.location)
-        return None
+        return self.context.is_file(self.location) if self.type == "file" else None
 
     @abc.abstractmethod
-    def open(self) -> Features:
-        """Open the location and return the features that it stores itself."""
+    def open(self) -> Opened:
+        """Open the location and return what it has.
 
-    def identifier(self) -> str | None:
-        """Return the measurement identifier of the open basin, None if unknown."""
-        return None
-
-    def identity(self) -> Hashable | None:
-        """Return what tells this source from others, to find cycles.
-
-        The same for two ways to the same source (device and inode of a file,
-        URL and ETag of a resource); None if nothing is known.
+        Called once, in a thread of its own, while no lock of the framework is held.
+        Not waited for any longer than ``context.deadline``; what it returns later is
+        closed.
         """
-        return None
-
-    def length(self) -> int | None:
-        """Return the number of events of the open basin, None if unknown."""
-        return None
-
-    def definitions(self) -> list[dict[str, Any]]:
-        """Return the basin definitions that the open basin has itself."""
-        return []
 
     def close(self) -> None:  # noqa: B027  (an optional method, not a forgotten one)
-        """Free what `open` took, also after it failed; may be called twice."""
+        """Free what `open` took, also after it failed.
+
+        Called once, never while `open` or a read runs, possibly in another thread.
+        """

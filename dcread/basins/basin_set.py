@@ -3,37 +3,38 @@
 from __future__ import annotations
 
 import functools
+import operator
 import weakref
-from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
 
+from ..arrays.dataset_view import FeatureView
+from ..arrays.mapped_dataset import get_mapped_object
 from ..errors import BasinError, BasinIdentifierMismatchError, ClosedError
+from ..file.basin_records import BasinRecord
 from ..file.policy import Policy
 from ..problems import Problem, one_line, placed
+from ..sync.loading_cache import LoadingCache
 from ..sync.weak import alive
-from .definition import BasinDefinition
-from .definitions import DroppedBasin
-from .entry import Source
+from .context import BasinContext
+from .definition import BasinDefinition, TextBudget
+from .definitions import sort_definitions
+from .entry import Entry
 from .findings import ProblemLog
 from .index_map import IntArray, compose
-from .map_lookup import MapSource
-from .open_basin import Ask, Candidate, Found
-from .referrer import NestedReferrer, Referrer
-from .reports import (
-    data_of,
-    group_of,
-    listed_features,
-    reasons_of,
-    reasons_of_dropped,
-    status_of,
-    status_of_dropped,
-    status_of_unparsed,
-)
-from .roster import Roster, Unparsed
-from .scope import BasinContext, Session
-from .status import BasinStatus
+from .map_lookup import MapLookup
+from .open_basin import FeatureQuery, Found, OpenBasin
+from .opened import Array
+from .referrer import Referrer
+from .scope import Scope
 
-_MAX_REASONS = 20
+
+class Unparsed(NamedTuple):
+    """A definition that is none, and why."""
+
+    name: str
+    error: BasinError
 
 
 class BasinSet:
@@ -49,10 +50,23 @@ class BasinSet:
         What may be opened; `Policy.default` if not given.
     problems : list of Problem, optional
         Where to record what turns out not to be usable.
-    dropped : sequence of DroppedBasin
+    dropped : sequence of BasinRecord
         Definitions that `load_definitions` left out, for the status.
-    session, chain
+    scope, chain
         Of the set that this one is nested in.
+
+    Attributes
+    ----------
+    entries : list of Entry or Unparsed
+        The definitions by number, those that cannot be understood included.
+    dropped : sequence of BasinRecord
+        As given.
+    maps : MapLookup
+        The index maps of the file.
+    referrer : Referrer
+        As given.
+    triples : dict
+        What `data_of` found out about entries.
     """
 
     def __init__(
@@ -62,76 +76,67 @@ class BasinSet:
         policy: Policy | None = None,
         problems: list[Problem] | None = None,
         *,
-        dropped: Sequence[DroppedBasin] = (),
-        session: Session | None = None,
+        dropped: Sequence[BasinRecord] = (),
+        scope: Scope | None = None,
         chain: tuple[Hashable, ...] = (),
     ) -> None:
-        self._referrer = referrer
+        self.referrer = referrer
+        self.dropped = dropped
         handle = referrer.handle
-        self._owns_session = session is None
-        self._session = session or Session(
+        self._owns_scope = scope is None
+        self._scope = scope or Scope(
             policy or Policy.default(),
             handle,
+            ProblemLog([] if problems is None else problems),
             remote=bool(getattr(referrer, "remote", False)),
         )
         if not chain and handle is not None and handle.identity is not None:
             chain = (handle.identity[:2],)
         self._chain = chain or (object(),)
-        self._log = ProblemLog([] if problems is None else problems)
         self._identifier = functools.cache(referrer.identifier)
-        self._context = BasinContext(self._session, handle)
-        self._dropped = dropped
-        self._closed = False
-        self._data: dict[int, tuple[Any, ...]] = {}
-        self._roster = Roster(definitions, self._make_source, self._log)
-        self._sources = self._roster.sources
-        this = weakref.ref(self)
-        self._maps = MapSource(referrer, lambda ask: alive(this).search(ask))
-
-    def _make_source(self, definition: BasinDefinition) -> Source:
         # By a weak reference: a forgotten set closes its files at once.
         this = weakref.ref(self)
-        return Source(
-            definition,
-            self._context,
-            session=self._session,
-            chain=self._chain,
-            referrer_identifier=self._identifier,
-            nest=lambda candidate: alive(this)._nest(candidate),
-            report=functools.partial(self._log.add, definition.label),
+        self._context = BasinContext(
+            self._scope, handle, lambda name, token: alive(this)._feature(name, token)
         )
+        self.maps = MapLookup(referrer, lambda query: alive(this).search(query))
+        self.triples: dict[Entry, tuple[Any, list[str], Any]] = {}
+        self._closed = False
+        self._nested = LoadingCache()
+        self.entries = list(self._made(definitions))
+        self._entries = [item for item in self.entries if isinstance(item, Entry)]
 
-    def _nest(self, candidate: Candidate) -> BasinSet | None:
-        try:
-            return self._make_nested(candidate)
-        except BasinError as exc:
-            self._log.add(one_line(candidate.basin.definition.label), str(exc))
-            raise
+    def _made(
+        self, definitions: Sequence[Mapping[str, Any] | BasinDefinition]
+    ) -> Iterator[Entry | Unparsed]:
+        budget = TextBudget()
+        for number, raw in enumerate(definitions):
+            try:
+                definition = (
+                    raw
+                    if isinstance(raw, BasinDefinition)
+                    else BasinDefinition.parse(raw, budget=budget)
+                )
+            except BasinError as exc:
+                self._scope.log.add(f"basin {number}", str(exc))
+                yield Unparsed(f"basin {number}", exc)
+            else:
+                yield Entry(
+                    definition,
+                    self._context,
+                    self._scope,
+                    self._chain,
+                    self._identifier,
+                )
 
-    def _make_nested(self, candidate: Candidate) -> BasinSet | None:
-        policy = self._session.policy
-        if not policy.nested or candidate.basin.type == "internal":
-            return None
-        definitions = candidate.basin.definitions()
-        if not definitions:
-            return None
-        if len(self._chain) >= policy.max_depth:
-            raise BasinError(
-                f"{one_line(candidate.basin.location)} has basins beyond "
-                f"Policy(max_depth={policy.max_depth})"
-            )
-        self._session.count_nesting()
-        identity = candidate.identity
-        return BasinSet(
-            NestedReferrer(candidate),
-            definitions,
-            problems=self._log.problems,
-            session=self._session,
-            chain=(*self._chain, object() if identity is None else identity),
-        )
+    @property
+    def version(self) -> int:
+        """Goes up whenever something comes to be known of a basin."""
+        return self._scope.version
 
-    def _raise_if_closed(self) -> None:
-        handle = self._referrer.handle
+    def raise_if_closed(self) -> None:
+        """Raise ClosedError if the file is closed."""
+        handle = self.referrer.handle
         if self._closed or (handle is not None and handle.closed):
             raise ClosedError("the measurement is closed; open it again")
 
@@ -150,10 +155,10 @@ class BasinSet:
         Returns
         -------
         (obj, mapping) or None
-            `obj` is a `Reader`, an array-like, or (for ``trace`` and ``contour``) a
-            mapping of them by name; `mapping` holds a row of `obj` for each event,
-            the user's index mapping included, or is None if event number n is row
-            n. None if no basin has the feature: see `reasons`.
+            `obj` is a `Reader`, or (for ``trace`` and ``contour``) a mapping of them
+            by name; `mapping` holds a row of `obj` for each event, the user's index
+            mapping included, or is None if event number n is row n. None if no basin
+            has the feature: see `reasons` and `refusal`.
 
         Raises
         ------
@@ -162,151 +167,226 @@ class BasinSet:
         ClosedError
             After `close`.
         """
-        ask = Ask(feature)
-        found = self.search(ask)
-        if found is None and ask.skipped_remote and remote:
-            found = self.search(Ask(feature, remote=True))
+        found = self.look_up(feature, remote=remote)
         if found is None:
             mismatch = self.mismatch(feature)
             if mismatch is not None:
                 raise mismatch
             return None
-        return found.obj, compose(self._referrer.mapping_indices(), found.mapping)
+        return found.obj, compose(self.referrer.mapping_indices(), found.mapping)
 
-    def search(self, ask: Ask) -> Found | None:
+    def look_up(self, feature: str, *, remote: bool = True) -> Found | None:
+        """Return where a feature lies for all events of the file; remote ones last."""
+        query = FeatureQuery(feature)
+        found = self.search(query)
+        if found is None and query.skipped_remote and remote:
+            found = self.search(FeatureQuery(feature, remote=True))
+        return found
+
+    def search(self, query: FeatureQuery) -> Found | None:
         """Return where a feature lies for all events of the referrer."""
-        for source in self._sources:
-            self._raise_if_closed()
-            name = source.definition.mapping
-            if not source.may_have(ask.feature):
+        for entry in self._entries:
+            self.raise_if_closed()
+            name = entry.definition.mapping
+            if not entry.may_have(query.feature) or entry.token in query.opening:
                 continue
-            if name is not None and (name == ask.feature or name in ask.pending):
+            if name is not None and (name == query.feature or name in query.pending):
                 continue
-            if source.is_remote and not ask.remote:
-                ask.skipped_remote = True
+            if entry.is_remote and not query.remote:
+                query.skipped_remote = True
                 continue
-            found = self._search_source(source, ask)
+            found = self._search_entry(entry, query)
             if found is not None:
                 return found
         return None
 
-    def _search_source(self, source: Source, ask: Ask) -> Found | None:
+    def _search_entry(self, entry: Entry, query: FeatureQuery) -> Found | None:
         try:
-            index_map = self._maps.get(source.definition.mapping, ask)
+            index_map = self.maps.get(entry.definition.mapping, query)
         except ClosedError:
             raise
         except Exception as exc:
-            source.lacks(ask.feature, exc)
+            entry.record_missing(query.feature, exc)
             return None
-        for candidate in source.candidates():
-            where = one_line(candidate.basin.location)
+        entry.findings.forget(query.feature)
+        for candidate in entry.candidates():
+            where = candidate.origin.location
             try:
-                found = candidate.find(ask)
+                found = self._search_candidate(entry, candidate, query)
                 if found is not None:
-                    return self._maps.fit(found, index_map)
-                if source.promised is not None and not ask.skipped_remote:
-                    source.lacks(ask.feature, f"{where} has no '{ask.feature}'")
+                    return self.maps.fit(found, index_map)
+                if entry.promised is not None and not query.skipped_remote:
+                    entry.record_missing(
+                        query.feature, f"{where} has no '{query.feature}'"
+                    )
             except Exception as exc:
                 # The next location may do; closing concerns all of them.
-                self._raise_if_closed()
-                source.lacks(ask.feature, placed(where, exc))
+                self.raise_if_closed()
+                entry.record_missing(query.feature, _placed(where, exc))
         return None
+
+    def _search_candidate(
+        self, entry: Entry, candidate: OpenBasin, query: FeatureQuery
+    ) -> Found | None:
+        """Return a feature of an open basin, or of the basins that it has itself."""
+        if candidate.cyclic:
+            return None
+        failure: Exception | None = None
+        try:
+            found = candidate.own(query.feature)
+        except Exception as exc:
+            found, failure = None, exc
+        if found is None:
+            nested = self.nested(entry, candidate)
+            if nested is not None:
+                # The maps of the basin are none of those looked for outside.
+                inner = replace(query, pending=frozenset())
+                found = nested.search(inner)
+                query.skipped_remote |= inner.skipped_remote
+        if found is None and failure is not None:
+            raise failure
+        return found
+
+    def nested(self, entry: Entry, candidate: OpenBasin) -> BasinSet | None:
+        """Return the basins of an open basin; None if there are none to follow."""
+        return self._nested.get(candidate, lambda: self._follow(entry, candidate))
+
+    def nested_if_made(self, candidate: OpenBasin) -> BasinSet | None:
+        """Return the basins of an open basin if they were needed so far."""
+        nested: BasinSet | None = self._nested.peek(candidate)
+        return nested
+
+    def _follow(self, entry: Entry, candidate: OpenBasin) -> BasinSet | None:
+        policy = self._scope.policy
+        inside = candidate.basin.type == "internal"
+        if candidate.cyclic or inside or not policy.nested:
+            return None
+        try:
+            return self._make_nested(candidate)
+        except ClosedError:
+            raise
+        except Exception as exc:
+            # Its own features are as good as before.
+            reason = f"its own basins: {one_line(exc)}"
+            entry.findings.nested_failed(reason)
+            return None
+
+    def _make_nested(self, candidate: OpenBasin) -> BasinSet | None:
+        policy, log = self._scope.policy, self._scope.log
+        most = policy.max_definitions
+        found = candidate.definitions(most)
+        if not found:
+            return None
+        where = candidate.origin.location
+        if len(found) > most:
+            log.add(where, f"it has more than {most} basins; the rest is left out")
+            del found[most:]
+        usable = [raw for raw in found if isinstance(raw, Mapping)]
+        if len(usable) < len(found):
+            log.add(where, f"{len(found) - len(usable)} of its basins are no objects")
+        if len(self._chain) >= policy.max_depth:
+            raise BasinError(
+                f"{where} has basins beyond Policy(max_depth={policy.max_depth})"
+            )
+        self._scope.count_nesting()
+        identity = candidate.identity
+        return BasinSet(
+            candidate,
+            sort_definitions(usable),
+            scope=self._scope,
+            chain=(*self._chain, object() if identity is None else identity),
+        )
+
+    def _feature(self, name: str, token: object) -> Array:
+        """Return a feature of the file for a basin of it (`BasinContext.feature`)."""
+        own = self.referrer.own_feature(name)
+        if own is not None:
+            return FeatureView(own)
+        found = self.search(FeatureQuery(name, opening=frozenset({token})))
+        if found is None:
+            raise BasinError(f"there is no '{name}' in the file or in another basin")
+        view: Array = get_mapped_object(FeatureView(found.obj), found.mapping)
+        return view
 
     def mismatch(self, feature: str) -> BasinIdentifierMismatchError | None:
         """Return the refusal that keeps a feature away, if there is one."""
-        for source in self._sources:
-            if source.refuses(feature):
-                return source.refusal()
-            if not source.may_have(feature):
-                continue
-            for candidate in source.opened():
-                nested = candidate.nested_if_made()
-                found = nested.mismatch(feature) if nested is not None else None
+        for entry in self._entries:
+            if entry.refuses(feature):
+                return entry.refusal()
+            for nested in self._nested_of(entry, feature):
+                found = nested.mismatch(feature)
                 if found is not None:
                     return found
         return None
 
-    def features(self) -> set[str]:
-        """Return the names of all features that basins seem to have.
+    def refusal(self, feature: str) -> BasinError | None:
+        """Return the error of a basin that has a feature, but not for these events."""
+        for entry in self._entries:
+            found = entry.findings.refusal(feature)
+            if found is not None:
+                return BasinError(f"basin '{entry.definition.label}': {found}")
+            for nested in self._nested_of(entry, feature):
+                found = nested.refusal(feature)
+                if found is not None:
+                    return BasinError(f"in basin '{entry.definition.label}', {found}")
+        return None
 
-        Basins that list their features are not opened for it, remote ones are not
-        contacted.
-        """
-        found: set[str] = set()
-        for source in self._sources:
-            self._raise_if_closed()
-            found |= listed_features(source, self._maps)
-        return found
+    def _nested_of(self, entry: Entry, feature: str) -> Iterator[BasinSet]:
+        if entry.may_have(feature):
+            for candidate in entry.opened():
+                nested = self.nested_if_made(candidate)
+                if nested is not None:
+                    yield nested
 
-    def reasons(self, feature: str) -> list[str]:
-        """Return why no basin gives a feature, one line for each that matters."""
-        found = reasons_of_dropped(self._dropped, feature)
-        found += [f"{item.name}: {item.error}" for item in self._roster.unparsed]
-        for source in self._sources:
-            if not source.may_have(feature):
-                continue
-            found += reasons_of(source, feature)
-        if len(found) > _MAX_REASONS:
-            more = len(found) - _MAX_REASONS
-            found[_MAX_REASONS:] = [f"and {more} more basins"]
-        return found
-
-    def status(self) -> list[BasinStatus]:
-        """Return one record for each basin; local ones are opened to be certain."""
-        records = []
-        for entry in self._roster:
-            self._raise_if_closed()
-            records.append(
-                status_of_unparsed(entry)
-                if isinstance(entry, Unparsed)
-                else status_of(entry, self._maps)
-            )
-        return records + [status_of_dropped(item) for item in self._dropped]
-
-    def get_data(self, index: int) -> tuple[Any, list[str], Any]:
-        """Return the documented triple of a basin (``HDF5Data.get_basin_data``).
-
-        Parameters
-        ----------
-        index : int
-            Position in the definitions.
-
-        Returns
-        -------
-        (group, features, index_mapping)
-            The basin's own features by name (an h5py.Group for the built-in
-            formats; None for a basin that is not available), the names that may
-            be used of it, and the mapping to apply to each of them.
+    def entry(self, index: int) -> Entry:
+        """Return the basin of that number.
 
         Raises
         ------
-        ValueError
-            If the type is unknown, or an internal basin lists no features.
         BasinError
-            If its index map or all its features are not usable.
-        BasinIdentifierMismatchError
-            If it belongs to another measurement.
+            If its definition cannot be understood.
+        IndexError
+            If there is no basin of that number.
         """
-        self._raise_if_closed()
-        position = self._roster.position(index)
-        data = self._data.get(position)  # `close` may empty it meanwhile
-        if data is None:
-            source = self._roster.source(position)
-            data = data_of(source, self._maps, self._referrer)
-            self._data[position] = data
-        group, features, mapping = data
-        return group, features, mapping
+        self.raise_if_closed()
+        found = self.entries[self.position(index)]
+        if isinstance(found, Unparsed):
+            raise type(found.error)(*found.error.args)
+        return found
 
-    def get_group(self, index: int) -> tuple[Any, list[str]]:
-        """Return the first two of `get_data`, whatever the lengths are."""
-        self._raise_if_closed()
-        return group_of(self._roster.source(index))
+    def position(self, index: int) -> int:
+        """Return a position from 0 on; negative ones count from the end.
+
+        Raises
+        ------
+        IndexError
+            If there is no basin of that number.
+        """
+        count = len(self.entries)
+        number = operator.index(index)
+        if not -count <= number < count:
+            raise IndexError(
+                f"there is no basin {index}: {count} basins are defined; see "
+                "`basin_status()`"
+            )
+        return number % count
 
     def close(self) -> None:
         """Close all that the basins opened; twice is fine."""
         self._closed = True
-        for source in self._sources:
-            source.close()
-        self._data.clear()
-        if self._owns_session:
-            self._session.close()
+        if self._owns_scope:
+            self._scope.closed = True
+        self.triples.clear()
+        for nested in self._nested.clear():
+            if nested is not None:
+                nested.close()
+        for entry in self._entries:
+            entry.close()
+        if self._owns_scope:
+            self._scope.close()
+
+
+def _placed(where: str, exc: Exception) -> BasinError | str:
+    """Return what is kept of an error: a misfit as it is, others as text."""
+    text = placed(where, exc)
+    return BasinError(text) if type(exc) is BasinError else text

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import BasinError
 from ..problems import one_line
 
-_TYPE_ORDER = {"internal": 0, "file": 1, "remote": 2}
 _TYPE_OF_FORMAT = {
     "h5dataset": "internal",
     "h5datasetchop": "internal",
@@ -21,6 +20,30 @@ _TYPE_OF_FORMAT = {
 }
 _FORMAT_OF_TYPE = {"internal": "h5dataset", "file": "hdf5"}
 _MAP_NAME = re.compile(r"\w+", re.ASCII)
+
+MAX_TEXTS = 100_000
+"""How many paths, URLs and feature names all definitions of a file may list."""
+
+
+class TextBudget:
+    """How many paths, URLs and feature names more the definitions of a file may list.
+
+    Held before a list is built: twenty texts of 1 MiB can name two million places.
+    """
+
+    def __init__(self, texts: int = MAX_TEXTS) -> None:
+        self._left = texts
+
+    def take(self, raw: Mapping[str, Any]) -> None:
+        """Count the texts of a definition, or raise BasinError."""
+        lists = (raw.get(name) for name in ("paths", "urls", "features"))
+        count = sum(len(item) for item in lists if isinstance(item, (list, tuple)))
+        if count > self._left:
+            raise BasinError(
+                f"it lists {count} paths, URLs and features; all definitions of a file "
+                f"may list {MAX_TEXTS}"
+            )
+        self._left -= count
 
 
 @dataclass(frozen=True)
@@ -70,7 +93,9 @@ class BasinDefinition:
         return one_line(self.name or self.key or f"{self.type} basin", 100)
 
     @classmethod
-    def parse(cls, raw: object, key: str | None = None) -> BasinDefinition:
+    def parse(
+        cls, raw: object, key: str | None = None, budget: TextBudget | None = None
+    ) -> BasinDefinition:
         """Read a definition leniently.
 
         Parameters
@@ -79,6 +104,8 @@ class BasinDefinition:
             The decoded JSON object; never changed.
         key : str, optional
             Name of the definition in the file.
+        budget : TextBudget, optional
+            Shared by the definitions of a file.
 
         Raises
         ------
@@ -90,6 +117,7 @@ class BasinDefinition:
                 f"the definition should be an object, found {_kind(raw)}; "
                 "it is left out"
             )
+        (budget or TextBudget()).take(raw)
         type_, format_ = _type_and_format(raw)
         mapping = _text(raw, "mapping")
         if mapping is not None and not _MAP_NAME.fullmatch(mapping):
@@ -161,42 +189,3 @@ def _path_text(item: object) -> str | None:
     # A caller may give pathlib objects where a file can only give text.
     text = item.__fspath__() if hasattr(item, "__fspath__") else item
     return text if isinstance(text, str) else None
-
-
-def sort_definitions(
-    definitions: Iterable[Mapping[str, Any]],
-) -> list[dict[str, Any]]:
-    """Return definitions in the order in which basins are asked.
-
-    Internal basins come first, then files, then remote ones, then those of
-    plugins by their declared priority; unmapped before mapped; then by name (and
-    by map where names are equal). Equal ones keep their order. Wrong types in a
-    definition do no harm.
-
-    Parameters
-    ----------
-    definitions : iterable of dict
-        As `extract_basin_dicts` returns them.
-    """
-    return sorted((dict(item) for item in definitions), key=_sort_key)
-
-
-def _sort_key(raw: Mapping[str, Any]) -> tuple[int, int, str, bool, str, str]:
-    type_, format_ = str(raw.get("type")), raw.get("format")
-    order = _TYPE_ORDER.get(type_, len(_TYPE_ORDER))
-    priority = 0
-    if order == len(_TYPE_ORDER) and isinstance(format_, str):
-        from .plugins import get_manager
-
-        basin_class = get_manager().basin_class(type_, format_)
-        priority = basin_class.priority if basin_class is not None else 2**31
-    mapping = raw.get("mapping")
-    mapped = mapping is not None and mapping != "same"
-    return (
-        order,
-        priority,
-        type_ if order == len(_TYPE_ORDER) else "",
-        mapped,
-        str(raw.get("name") or ""),
-        str(mapping) if mapped else "",
-    )

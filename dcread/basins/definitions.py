@@ -1,52 +1,25 @@
-"""Basin definitions as they lie in a file: text that may hold anything."""
+"""Which definitions of a file are basins for us, and in which order they are asked."""
 
 from __future__ import annotations
 
 import contextlib
-import json
-import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BasinError
+from ..file.basin_records import BasinRecord, read_basin_records
 from ..file.links import has_member, subgroup
 from ..file.policy import Policy
-from ..file.text_lines import read_lines
-from ..problems import UNREADABLE, Problem, as_name, one_line
+from ..problems import UNREADABLE, Problem
 from ..sync.locks import h5_lock
-from .definition import BasinDefinition, sort_definitions
+from .definition import BasinDefinition, TextBudget
+from .plugins import get_manager
 
 if TYPE_CHECKING:
     import h5py
 
-_MAX_JSON_DEPTH = 32
-_TOKENS = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class DroppedBasin:
-    """A definition of a file that is no basin for us, and why.
-
-    Attributes
-    ----------
-    key : str
-        Its name in the file.
-    raw : dict or None
-        The definition; None if it is not even a JSON object.
-    reason : str
-        What was expected, what was found.
-    """
-
-    key: str
-    raw: dict[str, Any] | None
-    reason: str
-
-    @classmethod
-    def because(
-        cls, key: str, raw: dict[str, Any] | None, reason: object
-    ) -> DroppedBasin:
-        """Make a record; the reason on one line and without signatures of URLs."""
-        return cls(key, raw, one_line(reason))
+_TYPE_ORDER = {"internal": 0, "file": 1, "remote": 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +30,12 @@ class StoredBasins:
     ----------
     usable : list of dict
         Definitions in look-up order (`sort_definitions`), verbatim.
-    dropped : list of DroppedBasin
-        The others.
+    dropped : list of BasinRecord
+        The others, with the reasons.
     """
 
     usable: list[dict[str, Any]]
-    dropped: list[DroppedBasin]
+    dropped: list[BasinRecord]
 
 
 def load_definitions(
@@ -81,9 +54,7 @@ def load_definitions(
     policy : Policy, optional
         Bounds number and size of the definitions.
     """
-    kept, dropped = _load(h5, policy or Policy.default(), check=True)
-    if problems is not None:
-        problems.extend(Problem("basin", item.key, item.reason) for item in dropped)
+    kept, dropped = _load(h5, policy or Policy.default(), problems, check=True)
     return StoredBasins(sort_definitions(kept), dropped)
 
 
@@ -106,77 +77,54 @@ def extract_basin_dicts(
     problems : list of Problem, optional
         Where to record what was left out.
     """
-    kept, dropped = _load(h5, Policy.default(), check=check)
-    if problems is not None:
-        problems.extend(Problem("basin", item.key, item.reason) for item in dropped)
-    return kept
+    return _load(h5, Policy.default(), problems, check=check)[0]
 
 
 def _load(
-    h5: Any, policy: Policy, *, check: bool
-) -> tuple[list[dict[str, Any]], list[DroppedBasin]]:
-    kept: list[tuple[str, dict[str, Any]]] = []
-    dropped: list[DroppedBasin] = []
-    try:
-        with h5_lock:
-            if not has_member(h5.id, "basins"):
-                return [], []
-            group = subgroup(None, "basins", h5.id)
-            keys = [as_name(key) for key in group.id]
-    except UNREADABLE as exc:
-        reason = f"the group '/basins' cannot be read: {exc}"
-        return [], [DroppedBasin.because("basins", None, reason)]
-    if len(keys) > policy.max_definitions:
-        reason = (
-            f"expected at most {policy.max_definitions} definitions, found "
-            f"{len(keys)}; the rest is left out (Policy(max_definitions=...))"
-        )
-        dropped.append(DroppedBasin.because("basins", None, reason))
-    for key in keys[: policy.max_definitions]:
-        try:
-            kept.append((key, _read_object(group, key, policy)))
-        except UNREADABLE as exc:
-            dropped.append(DroppedBasin.because(key, None, exc))
+    h5: Any, policy: Policy, problems: list[Problem] | None, *, check: bool
+) -> tuple[list[dict[str, Any]], list[BasinRecord]]:
+    records = read_basin_records(h5, policy)
+    dropped = [record for record in records if record.reason]
+    kept = [record for record in records if not record.reason]
     if check:
-        kept = _usable(h5, kept, dropped)
-    dropped.sort(key=lambda item: item.key)
-    return [raw for _, raw in kept], dropped
+        kept = list(_usable(h5, kept, dropped))
+    dropped.sort(key=lambda record: record.key)
+    if problems is not None:
+        problems.extend(Problem("basin", item.key, item.reason) for item in dropped)
+    return [record.raw or {} for record in kept], dropped
 
 
 def _usable(
-    h5: Any, kept: list[tuple[str, dict[str, Any]]], dropped: list[DroppedBasin]
-) -> list[tuple[str, dict[str, Any]]]:
-    from .plugins import get_manager
-
-    parsed: list[tuple[str, dict[str, Any], BasinDefinition]] = []
-    for key, raw in kept:
+    h5: Any, records: list[BasinRecord], dropped: list[BasinRecord]
+) -> Iterator[BasinRecord]:
+    parsed: list[tuple[BasinRecord, BasinDefinition]] = []
+    manager, budget = get_manager(), TextBudget()
+    for record in records:
         try:
-            definition = BasinDefinition.parse(raw, key)
-            if not get_manager().knows_type(definition.type):
-                raise BasinError(get_manager().missing_format(definition))
+            definition = BasinDefinition.parse(record.raw, record.key, budget)
+            if not manager.knows_type(definition.type):
+                raise BasinError(manager.missing_format(definition))
         except BasinError as exc:
-            dropped.append(DroppedBasin.because(key, raw, exc))
+            dropped.append(record.because(exc))
         else:
-            parsed.append((key, raw, definition))
-    usable = []
+            parsed.append((record, definition))
     found: dict[str, bool] = {}
     # For each feature (None: any) the maps that basins with it need themselves.
     offers: dict[str | None, set[str | None]] = {}
-    for _, _, definition in parsed:
+    for _, definition in parsed:
         for feature in definition.features or (None,):
             offers.setdefault(feature, set()).add(definition.mapping)
-    for key, raw, definition in parsed:
+    for record, definition in parsed:
         name = definition.mapping
         if name is not None and name not in found:
             # A basin can give a map unless it needs the very same map itself.
             offered = offers.get(name, set()) | offers.get(None, set())
             found[name] = bool(offered - {name}) or _stored(h5, name)
         if name is None or found[name]:
-            usable.append((key, raw))
+            yield record
             continue
         reason = f"its map '{name}' is neither stored in the file nor in a basin"
-        dropped.append(DroppedBasin.because(key, raw, reason))
-    return usable
+        dropped.append(record.because(reason))
 
 
 def _stored(h5: Any, name: str) -> bool:
@@ -185,31 +133,38 @@ def _stored(h5: Any, name: str) -> bool:
     return False
 
 
-def _read_object(group: Any, key: str, policy: Policy) -> dict[str, Any]:
-    lines = read_lines(group, key, policy.max_definition_bytes, "the definition")
-    raw: object = None
-    try:
-        raw = _decode("\n".join(lines))
-    except ValueError as exc:
-        # Other writers let a line end inside a string and join by a space.
-        try:
-            raw = _decode(" ".join(lines))
-        except ValueError:
-            raise BasinError(f"the definition is not JSON: {exc}") from exc
-    if not isinstance(raw, dict):
-        raise BasinError(
-            f"the definition should be a JSON object, found {type(raw).__name__}"
-        )
-    return raw
+def sort_definitions(
+    definitions: Iterable[Mapping[str, Any]],
+) -> list[dict[str, Any]]:
+    """Return definitions in the order in which basins are asked.
+
+    Internal basins come first, then files, then remote ones, then those of
+    plugins by their declared priority; unmapped before mapped; then by name (and
+    by map where names are equal). Equal ones keep their order. Wrong types in a
+    definition do no harm.
+
+    Parameters
+    ----------
+    definitions : iterable of dict
+        As `extract_basin_dicts` returns them.
+    """
+    return sorted((dict(item) for item in definitions), key=_sort_key)
 
 
-def _decode(text: str) -> object:
-    depth = 0
-    for token in _TOKENS.finditer(text):
-        first = token.group()[0]
-        depth += (first in "[{") - (first in "]}")
-        if depth > _MAX_JSON_DEPTH:
-            raise BasinError(
-                f"the definition is nested deeper than {_MAX_JSON_DEPTH} levels"
-            )
-    return json.loads(text)
+def _sort_key(raw: Mapping[str, Any]) -> tuple[int, int, str, bool, str, str]:
+    type_, format_ = str(raw.get("type")), raw.get("format")
+    order = _TYPE_ORDER.get(type_, len(_TYPE_ORDER))
+    priority = 0
+    if order == len(_TYPE_ORDER) and isinstance(format_, str):
+        found = get_manager().find(type_, format_)
+        priority = found.basin_class.priority if found is not None else 2**31
+    mapping = raw.get("mapping")
+    mapped = mapping is not None and mapping != "same"
+    return (
+        order,
+        priority,
+        type_ if order == len(_TYPE_ORDER) else "",
+        mapped,
+        str(raw.get("name") or ""),
+        str(mapping) if mapped else "",
+    )

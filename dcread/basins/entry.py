@@ -2,30 +2,68 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+import itertools
 import os
-from collections.abc import Callable, Hashable, Iterator, Mapping
-from typing import TYPE_CHECKING
+import threading
+import time
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any
 
-from ..errors import BasinError, BasinIdentifierMismatchError, ClosedError
+from ..errors import (
+    BasinError,
+    BasinIdentifierMismatchError,
+    BasinNotAvailableError,
+    ClosedError,
+    DCReadError,
+    PolicyError,
+)
 from ..problems import one_line
-from ..sync.locks import PatientLock
+from ..sync.locks import BriefLock, letting_go
 from .base import Basin
+from .context import BasinContext
 from .definition import BasinDefinition
 from .findings import Findings
 from .identifier_check import check_identifier
-from .locations import Locations
-from .open_basin import Candidate
-from .plugins import get_manager
-from .scope import BasinContext, Session
+from .in_time import call_in_time, describe, is_ours_to_pass
+from .open_basin import OpenBasin
+from .opened import Opened
+from .paths import as_locations
+from .plugin_arrays import is_mapping
+from .plugins import Registered, get_manager
+from .scope import Scope
 
-if TYPE_CHECKING:
-    from .basin_set import BasinSet
+OPEN_SECONDS = 30.0
+"""How long a plugin may take to open one location."""
 
-_STOP = (KeyboardInterrupt, SystemExit, GeneratorExit)
+LOCATIONS_SECONDS = 10.0
+"""How long a plugin may take to tell its locations."""
+
+PATIENCE_SECONDS = 1.0
+"""How long `keys` and the like wait for another thread that opens a basin."""
+
+RETRY_SECONDS = (2.0, 60.0)
+"""How long to wait at least, and at most, until locations are tried again."""
 
 
-class Source:
+class BusyError(BasinNotAvailableError):
+    """Another thread is still opening the basin."""
+
+
+class _Turn:
+    """One thread's turn to open a basin, while others wait."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.process = os.getpid()
+
+
+class Entry:
     """A defined basin, opened as late as possible.
+
+    No lock is held while a plugin is asked: of several threads one opens, the others
+    wait for it, or go on without the basin.
 
     Parameters
     ----------
@@ -33,62 +71,63 @@ class Source:
         What the file says.
     context : BasinContext
         The referrer as basins see it.
-    session : Session
+    scope : Scope
         What all basins of the measurement share.
     chain : tuple of hashable
         Identities of the files that lead here, the referrer last.
     referrer_identifier : callable
         Returns the measurement identifier of the referrer.
-    nest : callable
-        Makes the set of a candidate's own basins.
-    report : callable
-        Called with each reason why the basin, or a feature of it, is not usable.
+
+    Attributes
+    ----------
+    definition : BasinDefinition
+        As given.
+    promised : frozenset of str or None
+        The features that it lists; None for whatever it has.
+    mismatch : BasinIdentifierMismatchError or None
+        Why a location was refused.
+    findings : Findings
+        What was noticed.
+    is_unusable : bool
+        Whether no feature at all can be taken, although a location fits.
+    token : object
+        What tells it from others, without leading back to it.
     """
 
     def __init__(
         self,
         definition: BasinDefinition,
         context: BasinContext,
-        *,
-        session: Session,
+        scope: Scope,
         chain: tuple[Hashable, ...],
         referrer_identifier: Callable[[], str | None],
-        nest: Callable[[Candidate], BasinSet | None],
-        report: Callable[[str], None],
     ) -> None:
         self.definition = definition
         self.promised = (
             None if definition.features is None else frozenset(definition.features)
         )
         self.mismatch: BasinIdentifierMismatchError | None = None
+        self.is_unusable = False
+        noun = "file" if definition.type == "file" else "data"
+        report = functools.partial(scope.log.add, definition.label)
+        self.findings = Findings(noun, report)
+        self.token = object()
         self._context = context
-        self._session = session
+        self._scope = scope
         self._chain = chain
         self._referrer_identifier = referrer_identifier
-        self._nest = nest
-        noun = "file" if definition.type == "file" else "data"
-        self.findings = Findings(noun, report)
-        self._lock = PatientLock()
+        self._lock = BriefLock()
+        self._turn: _Turn | None = None
         self._closed = False
-        self._class: type[Basin] | None = None
+        self._registered: Registered | None = None
         self._is_classified = False
-        self._locations: Locations | None = None
+        self._locations: list[str] | None = None
+        self._asked_plugins = False
         self._next = 0
         self._exhausted = False
-        self._opened: list[Candidate] = []
+        self._retry_at, self._pause = 0.0, RETRY_SECONDS[0]
+        self._opened: list[OpenBasin] = []
         self._refused_names: set[str] = set()
-        self.is_unusable = False
-
-    @property
-    def basin_class(self) -> type[Basin] | None:
-        """The class that reads the format; None if no plugin does."""
-        if not self._is_classified:
-            definition = self.definition
-            self._class = get_manager().basin_class(definition.type, definition.format)
-            if self._class is None:
-                self._fail(get_manager().missing_format(definition))
-            self._is_classified = True
-        return self._class
 
     @property
     def is_remote(self) -> bool:
@@ -98,7 +137,7 @@ class Source:
     @property
     def location(self) -> str | None:
         """The location in use."""
-        return one_line(self._opened[0].basin.location) if self._opened else None
+        return one_line(self._opened[0].location) if self._opened else None
 
     def may_have(self, feature: str) -> bool:
         """Tell, without opening anything, whether a feature may be here."""
@@ -114,44 +153,109 @@ class Source:
         """Return the refusal as a new error, to be raised."""
         return BasinIdentifierMismatchError(*(self.mismatch or BasinError()).args)
 
-    def candidates(self) -> Iterator[Candidate]:
-        """Yield the locations that fit; each is opened when its turn comes."""
-        if self.basin_class is None:
-            return
-        identifier = self._referrer_identifier()
-        position = 0
-        while True:
-            with self._lock:
-                if self._closed:
-                    raise ClosedError(f"basin '{self.definition.label}' is closed")
-                if position >= len(self._opened) and not self._advance(identifier):
-                    return
-                candidate = self._opened[position]
-            yield candidate
-            position += 1
+    def is_known(self) -> bool:
+        """Tell whether a plugin reads the format."""
+        with self._in_turn(PATIENCE_SECONDS):
+            return self._classify() is not None
 
-    def first(self) -> Candidate | None:
+    @contextlib.contextmanager
+    def _in_turn(self, patience: float | None) -> Iterator[None]:
+        """Keep other threads from opening the basin as well.
+
+        Raises
+        ------
+        BusyError
+            If another thread is still at it after that many seconds.
+        """
+        until = None if patience is None else time.monotonic() + patience
+        turn = _Turn()
+        try:
+            while True:
+                with self._lock:
+                    other = self._turn
+                    if other is None or other.process != turn.process:
+                        self._turn = turn
+                        break
+                left = None if until is None else until - time.monotonic()
+                with letting_go():
+                    done = other.done.wait(left)
+                if not done:
+                    raise BusyError("it is still being opened for another thread")
+            yield
+        finally:
+            if self._turn is turn:
+                self._turn = None
+            turn.done.set()
+
+    def candidates(self, patience: float | None = None) -> Iterator[OpenBasin]:
+        """Yield the locations that fit; each is opened when its turn comes.
+
+        Parameters
+        ----------
+        patience : float, optional
+            How many seconds to wait for another thread; for ever if not given.
+        """
+        for position in itertools.count():
+            if position >= len(self._opened):
+                self._raise_if_closed()
+                if self._exhausted and not self._is_due():
+                    return
+                with self._in_turn(patience):
+                    if position >= len(self._opened) and not self._advance():
+                        return
+            try:
+                found = self._opened[position]
+            except IndexError:
+                self._raise_if_closed()
+                raise
+            yield found
+
+    def first(self, patience: float | None = None) -> OpenBasin | None:
         """Return the location in use; None if none fits."""
-        return next(self.candidates(), None)
+        return next(self.candidates(patience), None)
 
     def reachable(self) -> bool:
-        """Tell, without opening anything, whether a location seems to be there."""
-        locations = self._all_locations()
-        if self.basin_class is not None and not self._next:
-            for location in locations or ():
-                if self._seems_there(self.basin_class, location):
-                    return True
-        # None is there: going through them once more collects the reasons.
-        return any(not candidate.cyclic for candidate in self.candidates())
+        """Tell, without opening anything, whether a location seems to be there.
 
-    def _seems_there(self, basin_class: type[Basin], location: str) -> bool:
-        try:
-            basin = basin_class(self.definition, location, self._context)
-            return basin.available() is not False and not self._leads_back(location)
-        except _STOP:
-            raise
-        except BaseException:
+        Believed of a basin that is just being opened.
+        """
+        if self._opened:
+            return any(not found.cyclic for found in self._opened)
+        if self._exhausted and not self._is_due():
             return False
+        try:
+            with self._in_turn(PATIENCE_SECONDS):
+                registered = self._classify()
+                if registered is not None and not self._next:
+                    for location in self._places(registered):
+                        if self._seems_there(registered, location):
+                            return True
+        except BusyError:
+            return True
+        # None is there: going through them once more collects the reasons.
+        return any(not found.cyclic for found in self.candidates(PATIENCE_SECONDS))
+
+    def _seems_there(self, registered: Registered, location: str) -> bool:
+        def look() -> bool | None:
+            basin = registered.basin_class(
+                self.definition, location, self._context.for_opening(self.token)
+            )
+            return basin.available()
+
+        try:
+            self._scope.check_location(registered.reach, location)
+            found = self._ask(registered, look, "'available'", OPEN_SECONDS)
+            return found is not False and not self._leads_back(location)
+        except BaseException as exc:
+            if is_ours_to_pass(exc):
+                raise
+            return False
+
+    def _ask(
+        self, registered: Registered, func: Callable[[], Any], what: str, seconds: float
+    ) -> Any:
+        """Ask a plugin something, in a thread of its own unless it is ours."""
+        return func() if registered.built_in else call_in_time(func, seconds, what)
 
     def _leads_back(self, location: str) -> bool:
         if self.definition.type != "file":
@@ -159,114 +263,205 @@ class Source:
         status = os.stat(location)
         return (status.st_dev, status.st_ino) in self._chain
 
-    def _all_locations(self) -> Locations | None:
-        if self._locations is None and self.basin_class is not None:
+    def _classify(self) -> Registered | None:
+        """Return the class that reads the format; None if no plugin does."""
+        if not self._is_classified:
+            definition, manager = self.definition, get_manager()
+            self._registered = manager.find(definition.type, definition.format)
+            if self._registered is None:
+                self._fail(manager.missing_format(definition))
+            self._is_classified = True
+        return self._registered
+
+    def _places(self, registered: Registered) -> list[str]:
+        """Return the locations that the class tells, not more than are tried."""
+        if self._locations is None:
+            most = self._scope.policy.max_locations
+            basin_class = registered.basin_class
+
+            def ask() -> list[str]:
+                answer = basin_class.locations(self.definition, self._context)
+                found = as_locations(answer, f"{basin_class.__name__}.locations")
+                return list(itertools.islice(found, most))
+
             try:
-                self._locations = Locations(
-                    self.basin_class, self.definition, self._context
+                self._locations = self._ask(
+                    registered, ask, "'locations'", LOCATIONS_SECONDS
                 )
-            except _STOP:
-                raise
             except BaseException as exc:
-                self._fail(one_line(exc))
-                self._class = None
+                if is_ours_to_pass(exc):
+                    raise
+                self._fail(_told(exc, registered))
+                self._registered, self._locations = None, []
         return self._locations
 
-    def _advance(self, identifier: str | None) -> bool:
-        """Open locations up to the next one that fits; False if none is left."""
-        locations = self._all_locations()
-        if locations is None:
+    def _location(self, registered: Registered, number: int) -> str | None:
+        """Return a location; plugins are asked when the stored ones are used up."""
+        places = self._places(registered)
+        if number >= len(places) and not self._asked_plugins:
+            if self.definition.type != "internal":
+                places += [one for one in self._offers() if one not in places]
+            self._asked_plugins = True
+        return places[number] if number < len(places) else None
+
+    def _offers(self) -> list[str]:
+        context = self._context
+        offered = get_manager().offered_locations(self.definition, context.path)
+        found = list(itertools.islice(offered, self._scope.policy.max_locations))
+        return (
+            list(context.paths_for(found)) if self.definition.type == "file" else found
+        )
+
+    def _is_due(self) -> bool:
+        """Tell whether locations that could not be used may be tried again."""
+        if self._opened or not self.findings.temporary:
             return False
-        while (location := locations.get(self._next)) is not None:
-            candidate = self._try(location, identifier)
-            if candidate is not None:
-                self._opened.append(candidate)
+        return time.monotonic() >= self._retry_at
+
+    def _advance(self) -> bool:
+        """Open locations up to the next one that fits; False if none is left."""
+        self._raise_if_closed()
+        registered = self._classify()
+        if registered is None:
+            self._exhausted = True
+            return False
+        if self._exhausted:
+            if not self._is_due():
+                return False
+            self.findings.forget_failures()
+            self._exhausted, self._next, self._locations = False, 0, None
+            self._asked_plugins = False
+        identifier = self._referrer_identifier()
+        while (location := self._location(registered, self._next)) is not None:
+            found = self._try(registered, location, identifier)
+            if found is not None:
+                with self._lock:
+                    if not self._closed:
+                        self._opened.append(found)
+                if self._closed:
+                    found.close()
+                self._raise_if_closed()
             # Counted when done, so that a child that is forked in between, or a
             # caller after an interrupt, has the location still before it.
             self._next += 1
-            if candidate is not None:
+            if found is not None:
+                self._scope.version += 1
                 return True
-        known, self._exhausted = self._exhausted, True
-        if not self._opened and not known:
+        self._exhausted = True
+        self._retry_at = time.monotonic() + self._pause
+        self._pause = min(2 * self._pause, RETRY_SECONDS[1])
+        self._scope.version += 1
+        if not self._opened:
             self.findings.report(self.reason())
         return False
 
-    def _try(self, location: str, identifier: str | None) -> Candidate | None:
+    def _try(
+        self, registered: Registered, location: str, identifier: str | None
+    ) -> OpenBasin | None:
         basin: Basin | None = None
         try:
-            assert self.basin_class is not None
-            if self.is_remote:
-                self._session.check_remote(location)
-            basin = self.basin_class(self.definition, location, self._context)
-            if basin.available() is not False:
-                return self._accept(basin, identifier)
+            self._scope.check_location(registered.reach, location)
+            answer = self._open(registered, location)
+            if answer is not None:
+                basin, opened = answer
+                return self._accept(registered, basin, opened, identifier)
             self.findings.missing(location)
-        except _STOP:
-            raise
         except BasinIdentifierMismatchError as exc:
             self.mismatch = self.mismatch or exc
             self.findings.failed(exc)
+        except ClosedError:
+            self._close_quietly(basin)
+            if self._scope.closed:
+                raise
+            self.findings.failed("it is closed", location)
+            return None
         except BaseException as exc:
+            if is_ours_to_pass(exc):
+                self._close_quietly(basin)
+                raise
             # A plugin may raise anything; the next location has its chance.
-            self.findings.failed(exc, location)
+            final = isinstance(exc, (PolicyError, NotImplementedError))
+            told = _told(exc, registered)
+            self.findings.failed(told, location, temporary=not final)
         self._close_quietly(basin)
         return None
 
-    def _accept(self, basin: Basin, identifier: str | None) -> Candidate:
-        import h5py
+    def _open(
+        self, registered: Registered, location: str
+    ) -> tuple[Basin, Opened] | None:
+        """Return an open instance and what it gave; None if nothing is there."""
+        given_up = None if registered.built_in else threading.Event()
+        deadline = None if registered.built_in else time.monotonic() + OPEN_SECONDS
+        context = self._context.for_opening(self.token, deadline, given_up)
 
-        features = basin.open()
-        if not isinstance(features, (h5py.Group, Mapping)):
-            raise BasinError(
-                f"{type(basin).__name__}.open should return features by name, got "
-                f"{type(features).__name__}"
-            )
-        identity = basin.identity()
-        if basin.type != "internal":
-            self._session.count(identity if identity is not None else object())
-        candidate = Candidate(
-            basin,
-            features,
-            identity,
-            cyclic=identity is not None and identity in self._chain,
-            nest=self._nest,
-            confine=self._session.confine,
+        def run() -> tuple[Basin, Opened] | None:
+            basin = registered.basin_class(self.definition, location, context)
+            try:
+                if basin.available() is not False:
+                    return basin, _as_opened(basin, basin.open())
+            except BaseException:
+                self._close_quietly(basin)
+                raise
+            self._close_quietly(basin)
+            return None
+
+        if registered.built_in:
+            return run()
+        return call_in_time(
+            run,
+            OPEN_SECONDS,
+            "opening it",
+            lambda answer: None if answer is None else answer[0].close(),
+            given_up,
         )
-        if basin.type != "internal":
+
+    def _accept(
+        self,
+        registered: Registered,
+        basin: Basin,
+        opened: Opened,
+        identifier: str | None,
+    ) -> OpenBasin:
+        identity, inside = opened.identity, basin.type == "internal"
+        if not inside:
+            self._scope.count(object() if identity is None else identity)
+        cyclic = identity is not None and identity in self._chain
+        found = OpenBasin(basin, opened, registered, self._scope, cyclic=cyclic)
+        if not inside:
             try:
                 note = check_identifier(
-                    self.definition, basin.location, basin.identifier(), identifier
+                    self.definition, basin.location, opened.identifier, identifier
                 )
             except BasinIdentifierMismatchError:
-                self._refused_names.update(candidate.names())
+                self._refused_names.update(found.names())
                 raise
             self.findings.note(note)
-        if candidate.cyclic:
+        if cyclic:
             self.findings.note("it leads back to a file that leads to it")
-        return candidate
+        return found
 
     def _close_quietly(self, basin: Basin | None) -> None:
         try:
             if basin is not None:
                 basin.close()
-        except _STOP:
-            raise
         except BaseException as exc:
-            self.findings.failed(f"closing failed: {exc!r}")
+            if is_ours_to_pass(exc):
+                raise
+            self.findings.failed(f"closing failed: {describe(exc)}")
 
     def _fail(self, reason: str) -> None:
         self.findings.failed(reason)
         self.findings.report(reason)
 
-    def fails(self, reason: object) -> None:
+    def record_failure(self, reason: object) -> None:
         """Keep why no feature at all can be taken, although a location fits."""
         if not self.is_unusable:
             self.is_unusable = True
-            self._fail(str(reason))
+            self._fail(one_line(reason))
 
-    def lacks(self, feature: str, reason: object) -> None:
+    def record_missing(self, feature: str, reason: object) -> None:
         """Keep why a feature could not be taken from the basin."""
-        if self.findings.lacks(feature, reason):
+        if self.findings.record_missing(feature, reason):
             self.findings.report(str(reason))
 
     def reason(self, feature: str | None = None) -> str:
@@ -285,19 +480,56 @@ class Source:
         """Return all that was noticed, for the status."""
         return self.findings.remarks() or self.reason()
 
-    def opened(self) -> list[Candidate]:
+    def opened(self) -> list[OpenBasin]:
         """Return the locations that are open now."""
         return list(self._opened)
 
+    def _raise_if_closed(self) -> None:
+        if self._closed:
+            raise ClosedError(f"basin '{self.definition.label}' is closed")
+
     def close(self) -> None:
-        """Close all that was opened; twice is fine."""
+        """Close all that was opened; twice is fine.
+
+        Waits for nobody: what is being opened is closed once that is done.
+        """
         with self._lock:
             self._closed = True
             opened, self._opened = self._opened, []
-        for candidate in opened:
+        for found in opened:
             try:
-                candidate.close()
-            except _STOP:
-                raise
+                found.close()
             except BaseException as exc:
-                self._fail(f"closing failed: {exc!r}")
+                if is_ours_to_pass(exc):
+                    raise
+                self._fail(f"closing failed: {describe(exc)}")
+
+
+def _as_opened(basin: Basin, answer: object) -> Opened:
+    """Return what `Basin.open` returned, after a look at it."""
+    opened = answer if isinstance(answer, Opened) else Opened(answer)
+    name = f"{type(basin).__name__}.open"
+    if not is_mapping(opened.features):
+        raise BasinError(
+            f"{name} should return features by name, got "
+            f"{type(opened.features).__name__}"
+        )
+    if not isinstance(opened.identifier, (str, type(None))):
+        raise BasinError(
+            f"{name} should return a text as identifier, got "
+            f"{type(opened.identifier).__name__}"
+        )
+    if not isinstance(opened.length, (int, type(None))):
+        raise BasinError(
+            f"{name} should return an integer as length, got "
+            f"{type(opened.length).__name__}"
+        )
+    hash(opened.identity)
+    return opened
+
+
+def _told(exc: BaseException, registered: Registered) -> str:
+    """Return what the status tells of an error of a class."""
+    ours = isinstance(exc, DCReadError)
+    text = one_line(exc) if ours else describe(exc)
+    return text if registered.built_in else f"{text}; plugin {registered.source}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ..errors import BasinError
 from ..problems import Problem, one_line, placed
 
 _SHOWN = 6
@@ -40,6 +41,13 @@ class Findings:
         What is missing where a location is: ``"file"`` or ``"data"``.
     report : callable
         Called with each new reason.
+
+    Attributes
+    ----------
+    temporary : bool
+        Whether a location that could not be used may be usable later.
+    nested_failures : list of str
+        Why the basins of the basin cannot be followed.
     """
 
     def __init__(self, noun: str, report: Callable[[str], None]) -> None:
@@ -49,28 +57,57 @@ class Findings:
         self._failures: list[str] = []
         self._notes: list[str] = []
         self._absent: dict[str, str] = {}
+        self._refusals: dict[str, BasinError] = {}
+        self.nested_failures: list[str] = []
+        self.temporary = False
 
     def missing(self, location: str) -> None:
         """Keep that there is nothing at a location."""
         self._missing.append(one_line(location))
+        self.temporary = True
 
-    def failed(self, reason: object, location: str = "") -> None:
+    def failed(
+        self, reason: object, location: str = "", *, temporary: bool = False
+    ) -> None:
         """Keep why a location, or all of them, cannot be used."""
         place = one_line(location) if location else ""
         self._failures.append(placed(place, reason))
+        self.temporary |= temporary
+
+    def forget_failures(self) -> None:
+        """Forget why locations could not be used: they are tried again."""
+        self._missing, self._failures, self.temporary = [], [], False
 
     def note(self, text: str) -> None:
         """Keep something that does no harm."""
         if text and text not in self._notes:
             self._notes.append(text)
 
-    def lacks(self, feature: str, reason: object) -> bool:
+    def nested_failed(self, reason: str) -> None:
+        """Keep why the basins of the basin cannot be followed."""
+        if reason not in self.nested_failures:
+            self.nested_failures.append(reason)
+            self._report(reason)
+
+    def record_missing(self, feature: str, reason: object) -> bool:
         """Keep why a feature could not be taken; tell whether that is new."""
+        if type(reason) is BasinError:
+            # Its rows, or its map, do not fit: there is no next one to wait for.
+            self._refusals[feature] = reason
         known, text = self._absent.get(feature), one_line(reason)
         if known is not None and text in known:
             return False
         self._absent[feature] = f"{known}; {text}" if known else text
         return True
+
+    def forget(self, feature: str) -> None:
+        """Forget why a feature could not be taken."""
+        self._absent.pop(feature, None)
+        self._refusals.pop(feature, None)
+
+    def refusal(self, feature: str) -> BasinError | None:
+        """Return the error that says why rows or map of a feature do not fit."""
+        return self._refusals.get(feature)
 
     def report(self, reason: str) -> None:
         """Record a reason among the problems of the file."""
@@ -96,5 +133,6 @@ class Findings:
 
     def remarks(self) -> str:
         """Return all that was noticed."""
-        parts = [self.reason(), *self._notes, *self._absent.values()]
+        parts = [self.reason(), *self._notes, *self.nested_failures]
+        parts += self._absent.values()
         return "; ".join(dict.fromkeys(part for part in parts if part))

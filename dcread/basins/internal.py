@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-from ..engine import FileHandle
 from ..errors import BasinError
-from ..file.links import has_member, subgroup
-from ..sync.locks import h5_lock
-from .base import Basin
+from .base import Basin, Opened
+from .context import BasinContext
 from .definition import BasinDefinition
 from .hookspecs import hookimpl
-from .scope import BasinContext
-
-if TYPE_CHECKING:
-    import h5py
 
 USUAL_GROUP = "basin_events"
 
@@ -25,8 +18,7 @@ class InternalBasin(Basin):
 
     format = "h5dataset"
     type = "internal"
-
-    events_handle: FileHandle | None = None
+    reach = "inside"
 
     @classmethod
     def locations(
@@ -37,34 +29,16 @@ class InternalBasin(Basin):
 
     def available(self) -> bool | None:
         """Tell whether the group is there."""
-        handle = self.context.handle
-        if handle is None:
-            return False
-        with handle.using(), h5_lock:
-            return has_member(handle.h5.id, self.location)
+        return self.context.has_group(self.location)
 
-    def open(self) -> h5py.Group:
+    def open(self) -> Opened:
         """Return the group."""
-        import h5py
-
         if self.definition.features is None:
             raise BasinError(
                 "Encountered invalid internal basin "
                 f"'{self.definition.label}': 'features' must be defined"
             )
-        handle = self.context.handle
-        if handle is None:
-            raise BasinError("an internal basin needs a file to be in")
-        with handle.using(), h5_lock:
-            group = subgroup(handle, self.location)
-            self.events_handle = group.handle
-            return h5py.Group(group.id)
-
-    def identity(self) -> Hashable | None:
-        """Return the place of the group in the file."""
-        handle = self.context.handle
-        found = None if handle is None else handle.identity
-        return None if found is None else (*found[:2], self.location)
+        return Opened(self.context.group(self.location))
 
 
 @hookimpl

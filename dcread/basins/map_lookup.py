@@ -13,11 +13,11 @@ from ..file.event_dataset import reader_of, usable_member
 from ..file.links import STRICT, member, subgroup
 from ..sync.locks import h5_lock
 from .index_map import IndexMap, as_map, check_map_shape, compose, read_map
-from .open_basin import Ask, Found
+from .open_basin import FeatureQuery, Found
 from .referrer import Referrer
 
 
-class MapSource:
+class MapLookup:
     """The index maps of one file, each read and checked once.
 
     Parameters
@@ -29,20 +29,20 @@ class MapSource:
     """
 
     def __init__(
-        self, referrer: Referrer, search: Callable[[Ask], Found | None]
+        self, referrer: Referrer, search: Callable[[FeatureQuery], Found | None]
     ) -> None:
         self._referrer = referrer
         self._search = search
         self._known: dict[str, IndexMap] = {}
 
-    def get(self, name: str | None, ask: Ask) -> IndexMap | None:
+    def get(self, name: str | None, query: FeatureQuery) -> IndexMap | None:
         """Return a map; None for an unmapped basin.
 
         Parameters
         ----------
         name : str or None
             The feature that holds the map.
-        ask : Ask
+        query : FeatureQuery
             The question that it is needed for.
 
         Raises
@@ -53,7 +53,7 @@ class MapSource:
         if name is None:
             return None
         if name not in self._known:
-            self._known[name] = self._read(name, ask)
+            self._known[name] = self._read(name, query)
         return self._known[name]
 
     def check(self, name: str | None) -> None:
@@ -62,7 +62,7 @@ class MapSource:
             return
         own = self._own(name)
         if own is None or own.dtype.kind == "f":  # whole numbers?
-            self.get(name, Ask(""))
+            self.get(name, FeatureQuery(""))
         elif self._referrer.handle is None:
             length = self._referrer.raw_length
             check_map_shape(name, tuple(own.shape), own.dtype, length)
@@ -87,13 +87,18 @@ class MapSource:
             except FormatError as exc:
                 raise BasinError(f"its map '{name}' cannot be used: {exc}") from exc
 
-    def _read(self, name: str, ask: Ask) -> IndexMap:
+    def _read(self, name: str, query: FeatureQuery) -> IndexMap:
         events = self._referrer.raw_length
         own = self._own(name)
         if own is not None:
             return read_map(name, reader_for(own), events)
         # A basin that needs this very map cannot be the one to give it.
-        inner = Ask(name, ask.remote, pending=ask.pending | {name})
+        inner = FeatureQuery(
+            name,
+            query.remote,
+            pending=query.pending | {name},
+            opening=query.opening,
+        )
         found = self._search(inner)
         if found is None:
             raise BasinError(

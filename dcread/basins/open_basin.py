@@ -1,31 +1,42 @@
-"""One opened location of a basin: its own features, and those of its basins."""
+"""One opened location of a basin: the features that it stores itself."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Hashable, Iterator
-from dataclasses import dataclass, replace
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..engine import FileHandle, open_file
+import h5py
+
+from ..const import IMAGE_FEATURES
+from ..engine import Reader, open_file
 from ..engine.name_resolver import Place
-from ..errors import ClosedError
+from ..errors import BasinError, ClosedError, DCReadError
 from ..file.dataset_group import DatasetGroup
 from ..file.event_dataset import reader_of, usable_member
-from ..problems import one_line
-from ..sync.loading_cache import LoadingCache
+from ..file.events import Events
 from ..sync.locks import h5_lock
-from .base import Basin, Features
+from .base import Basin
+from .in_time import call_in_time
 from .index_map import IntArray
-from .members import rows_of
-from .plugin_arrays import Gate, wrapped
+from .opened import Opened
+from .plugin_arrays import Origin, as_reader
+from .plugins import Registered
 
 if TYPE_CHECKING:
-    from .basin_set import BasinSet
+    from .scope import Scope
+
+MAX_NAMES = 100_000
+"""How many features a basin may name."""
+
+LIST_SECONDS = 10.0
+"""How long listing the basins of a basin may take."""
 
 
 @dataclass
-class Ask:
+class FeatureQuery:
     """One question for a feature, on its way through basins of basins.
 
     Attributes
@@ -38,12 +49,15 @@ class Ask:
         Set on the way: there are remote basins that were not.
     pending : frozenset of str
         The index maps that are being looked for, to find no circle.
+    opening : frozenset
+        The basins that are being opened and ask for it meanwhile.
     """
 
     feature: str
     remote: bool = False
     skipped_remote: bool = False
     pending: frozenset[str] = frozenset()
+    opening: frozenset[object] = frozenset()
 
 
 class Found(NamedTuple):
@@ -51,7 +65,7 @@ class Found(NamedTuple):
 
     Attributes
     ----------
-    obj : Reader, array-like, or mapping of them
+    obj : Reader, or mapping of them
         Where the feature lies.
     mapping : ndarray of int or None
         The row of `obj` for each event; None for event number n in row n.
@@ -64,145 +78,197 @@ class Found(NamedTuple):
     rows: int
 
 
-class Candidate:
-    """A basin at a location that was opened and fits.
+class OpenBasin:
+    """A basin at a location that was opened and fits; referrer of its own basins.
 
     Parameters
     ----------
     basin : Basin
         Open.
-    features : mapping or h5py.Group
+    opened : Opened
         What its `Basin.open` returned.
-    identity : hashable or None
-        What tells its source from others.
+    registered : Registered
+        Its class and where that comes from.
+    scope : Scope
+        Of the measurement.
     cyclic : bool
         Whether it is one of the files that lead to it. Then it has nothing to
         offer that was not looked for already.
-    nest : callable
-        Makes the set of its own basins, or None.
-    confine : callable
-        Has the policy apply to a file that a plugin opened itself.
+
+    Attributes
+    ----------
+    location : str
+        Where it lies.
+    features : mapping or h5py.Group
+        As the plugin gave them.
+    handle : FileHandle or None
+        The open file that the features lie in, if they lie in one.
     """
+
+    index_mapping: Any = None
 
     def __init__(
         self,
         basin: Basin,
-        features: Features,
-        identity: Hashable | None,
+        opened: Opened,
+        registered: Registered,
+        scope: Scope,
         *,
         cyclic: bool,
-        nest: Callable[[Candidate], BasinSet | None],
-        confine: Callable[[FileHandle], None],
     ) -> None:
         self.basin = basin
-        self.features = features
-        self.identity = identity
         self.cyclic = cyclic
-        self._gate = Gate(confine)
-        self.handle = _handle_of(basin, features, self._gate)
-        self._nest = nest
-        self._once = LoadingCache()
-        self.nested_failure = ""
+        self.location = basin.location
+        self.features = opened.features
+        self.identity = opened.identity
+        self._opened = opened
+        self._built_in = registered.built_in
+        self.origin = Origin(
+            basin.location, registered.source, basin.close, scope.confine
+        )
+        self._place = _place_of(opened.features, scope, self.origin)
+        self.handle = None if self._place is None else self._place.handle
 
     @contextlib.contextmanager
-    def _using(self) -> Iterator[None]:
-        """Keep the file open and others out while h5py is asked."""
+    def _using(self, name: str = "") -> Iterator[None]:
+        """Keep the features open while they are asked for something."""
         if self.handle is None:
-            yield
+            with self.origin.asking(name, by_name=True):
+                yield
             return
         with self.handle.using(), h5_lock:
             yield
 
-    def nested(self) -> BasinSet | None:
-        """Return the basins of the basin; None if there are none to follow."""
-        return self._once.get("nested", self._make_nested)
-
-    def _make_nested(self) -> BasinSet | None:
-        if self.cyclic:
-            return None
-        try:
-            return self._nest(self)
-        except ClosedError:
-            raise
-        except Exception as exc:
-            # Its own features are as good as before.
-            self.nested_failure = f"its own basins: {one_line(exc)}"
-            return None
-
-    def nested_if_made(self) -> BasinSet | None:
-        """Return the basins of the basin if they were needed so far."""
-        nested: BasinSet | None = self._once.peek("nested")
-        return nested
-
     def names(self) -> list[str]:
         """Return the names of the features that the basin stores itself."""
         with self._using():
-            return sorted(str(name) for name in self.features)
+            found = list(itertools.islice(self.features.keys(), MAX_NAMES + 1))
+        if len(found) > MAX_NAMES:
+            raise BasinError(
+                f"{self.origin.location} names more than {MAX_NAMES} features"
+            )
+        return sorted(str(name) for name in found)
 
     def own(self, name: str) -> Found | None:
         """Return a feature that the basin stores itself."""
-        import h5py
-
         obj: Any
         try:
-            if isinstance(self.features, h5py.Group):
-                group = Place(self.handle, self.features.id)
-                place = usable_member(group, name)
+            if self._place is None:
+                with self._using(name):
+                    obj = self.features[name]
+                obj = as_reader(obj, name, self.origin)
+            else:
+                place = usable_member(self._place, name)
                 is_group = isinstance(place.id, h5py.h5g.GroupID)
                 obj = DatasetGroup(place) if is_group else reader_of(place)
-            else:
-                obj = self.features[name]
-                obj = wrapped(obj, name, one_line(self.basin.location), self._gate)
         except KeyError:
             return None
-        return Found(obj, None, rows_of(name, obj))
+        expected = self.raw_length if name in ("contour", "trace") else None
+        return Found(obj, None, rows_of(name, obj, expected))
 
-    def find(self, ask: Ask) -> Found | None:
-        """Return a feature of the basin, or of the basins that it has itself."""
-        if self.cyclic:
-            return None
-        failure: Exception | None = None
-        try:
-            found = self.own(ask.feature)
-        except Exception as exc:
-            found, failure = None, exc
-        if found is None:
-            nested = self.nested()
-            if nested is not None:
-                # The maps of the basin are none of those looked for outside.
-                inner = replace(ask, pending=frozenset())
-                found = nested.search(inner)
-                ask.skipped_remote |= inner.skipped_remote
-        if found is None and failure is not None:
-            raise failure
-        return found
+    def definitions(self, most: int) -> list[Mapping[str, Any]]:
+        """Return the definitions that it has itself, but not more than `most` + 1."""
+        found = self._opened.definitions
 
-    def all_names(self) -> set[str]:
-        """Return the names of its features and of those of its basins."""
-        nested = self.nested()
-        return set(self.names()) | (set() if nested is None else nested.features())
+        def take() -> list[Mapping[str, Any]]:
+            return list(itertools.islice(found, most + 1))
+
+        with self.origin.asking("the list of its basins"):
+            if self._built_in:
+                return take()
+            return call_in_time(take, LIST_SECONDS, "listing its basins")
+
+    @property
+    def raw_length(self) -> int | None:
+        """Number of events, None if it is not known."""
+        if self._opened.length is None and self.handle is not None:
+            return Events(self.handle, []).length
+        return self._opened.length
+
+    def mapping_indices(self) -> IntArray | None:
+        """Return None: the map of the outer file is applied further up."""
+        return None
+
+    def own_feature(self, name: str) -> Any:
+        """Return a feature that the basin stores itself, None if there is none."""
+        found = self.own(name)
+        return None if found is None else found.obj
+
+    def identifier(self) -> str | None:
+        """Return the measurement identifier of the basin."""
+        return self._opened.identifier
 
     def close(self) -> None:
-        """Close the basins of the basin, then the basin."""
-        self._gate.close()
-        nested = self.nested_if_made()
-        if nested is not None:
-            nested.close()
-        self.basin.close()
+        """Close the basin, once nobody reads from it."""
+        self.origin.close()
 
 
-def _handle_of(basin: Basin, features: Features, gate: Gate) -> FileHandle | None:
-    """Return the open file that the features lie in, if they lie in one."""
-    import h5py
-
+def _place_of(features: Any, scope: Scope, origin: Origin) -> Place | None:
+    """Return the group of the features in an open file, if they lie in one."""
     if not isinstance(features, h5py.Group):
         return None
-    for name in ("events_handle", "handle"):
-        found = getattr(basin, name, None)
-        if isinstance(found, FileHandle):
-            return found
-    if basin.type == "internal" and basin.context.handle is not None:
-        return basin.context.handle
-    found = open_file(features.file)
-    gate.add(found)
-    return found
+    with contextlib.suppress(ClosedError):
+        return scope.place_of(features)
+    handle = open_file(features.file)
+    origin.adopt(handle)
+    return Place(handle, features.id)
+
+
+def rows_of(name: str, obj: Any, expected: int | None = None) -> int:
+    """Return how many events a feature has.
+
+    One bad trace, or a missing contour, costs only itself, as in the file itself.
+
+    Parameters
+    ----------
+    name : str
+        Name of the feature.
+    obj : Reader or mapping of them
+        The feature.
+    expected : int, optional
+        How many events the basin has.
+
+    Raises
+    ------
+    BasinError
+        If it is not what a feature of this name has to be.
+    """
+    if not isinstance(obj, Mapping):
+        if name == "trace":
+            raise BasinError(f"'{name}' should be arrays by name, found one array")
+        return _array_rows(name, obj)
+    if name not in ("contour", "trace"):
+        raise BasinError(f"'{name}' should be a dataset, found a group")
+    if name == "contour":  # one member for each event
+        return len(obj) if expected is None else expected
+    lengths: list[int] = []
+    failure: DCReadError | None = None
+    for key in obj:
+        try:
+            lengths.append(_array_rows(f"{name}/{key}", obj[key]))
+        except ClosedError:
+            raise
+        except DCReadError as exc:
+            failure = failure or exc
+    if not lengths:
+        raise failure or BasinError(f"'{name}' should hold arrays, found none")
+    if expected in lengths:
+        return lengths[lengths.index(expected)]
+    return max(sorted(set(lengths)), key=lengths.count)
+
+
+def _array_rows(name: str, obj: Any) -> int:
+    if not isinstance(obj, Reader):
+        raise BasinError(f"'{name}' should be a dataset, found {type(obj).__name__}")
+    if not obj.shape:
+        raise BasinError(f"'{name}' should have a first axis of events, found none")
+    if name in IMAGE_FEATURES and len(obj.shape) < 3:
+        raise BasinError(
+            f"'{name}' should be images (events, height, width), found shape "
+            f"{obj.shape}"
+        )
+    if obj.dtype.hasobject:
+        raise BasinError(
+            f"'{name}' should hold numbers, found values of type {obj.dtype}"
+        )
+    return obj.shape[0]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import os
 import pathlib
-import re
 from collections.abc import Iterable, Iterator, Sequence
 
-# A drive has one letter: "C://d/src.rtdc" is a path.
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+from ..file.addresses import looks_like_url
 
 
 def folders_of(referrer: pathlib.Path | None) -> list[pathlib.Path]:
@@ -23,8 +21,8 @@ def candidate_paths(
     stored: Iterable[str],
     folders: Sequence[pathlib.Path],
     path_map: Iterable[tuple[str, str]] = (),
-) -> list[str]:
-    """Return the absolute paths to try for the stored paths of a basin, in order.
+) -> Iterator[str]:
+    """Yield the absolute paths to try for the stored paths of a basin, in order.
 
     For each stored path: what the path map makes of it; the path itself if it is
     absolute; the path below the folder of the referrer; its bare file name in
@@ -40,19 +38,26 @@ def candidate_paths(
     path_map : iterable of (str, str)
         Prefixes and what stands in their place.
     """
-    found: dict[str, None] = {}
+    known: set[str] = set()
     for path in stored:
         # A URL is no path (and its query, shown as a file name, may be a secret).
-        if not path or "\0" in path or _URL.match(path):
+        if not path or "\0" in path or looks_like_url(path):
             continue
-        for mapped in _mapped(path, path_map):
-            found.setdefault(mapped)
-        if os.path.isabs(path):
-            found.setdefault(path)
-        for folder in folders:
-            for relative in _relative(path):
-                found.setdefault(os.path.join(folder, relative))
-    return list(found)
+        for place in _places(path, folders, path_map):
+            if place not in known:
+                known.add(place)
+                yield place
+
+
+def _places(
+    path: str, folders: Sequence[pathlib.Path], path_map: Iterable[tuple[str, str]]
+) -> Iterator[str]:
+    yield from _mapped(path, path_map)
+    if os.path.isabs(path):
+        yield path
+    for folder in folders:
+        for relative in _relative(path):
+            yield os.path.join(folder, relative)
 
 
 def _relative(path: str) -> Iterator[str]:

@@ -1,8 +1,13 @@
-"""Arrays that a plugin gives: nothing but the rows asked for is handed on."""
+"""Arrays that a plugin gives: nothing but the rows asked for is handed on.
+
+The one place where errors of plugins become ours.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import math
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -11,77 +16,194 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..engine import FileHandle, Reader, open_file
-from ..errors import BasinError, ClosedError
+from ..engine.kernels import scatter_rows
+from ..errors import BasinError, ClosedError, DCReadError
+from ..problems import one_line, placed
+from ..sync.locks import BriefLock
+from .in_time import describe, is_ours_to_pass
 
-_BLOCK_BYTES = 2**24
+_BLOCK_BYTES = 1 << 24
+GAP_BYTES = 1 << 16
+"""Rows that nobody asked for are read along if they have no more bytes than that."""
 
 
-class Gate:
-    """Shared by all arrays that a basin gave: closed when the basin is.
+class Origin:
+    """What errors tell of a basin, and what ends together with it.
 
     Parameters
     ----------
+    location : str
+        Where the basin lies.
+    plugin : str
+        Name and version of the distribution that reads it.
+    close : callable
+        Frees what the plugin took; called once, when nobody reads any more.
     confine : callable
-        Has the policy apply to a file that a plugin opened itself.
+        Has the policy apply to a file that the plugin opened itself.
     """
 
-    def __init__(self, confine: Callable[[FileHandle], None]) -> None:
-        self.closed = False
+    def __init__(
+        self,
+        location: str,
+        plugin: str,
+        close: Callable[[], None],
+        confine: Callable[[FileHandle], None],
+    ) -> None:
         self._confine = confine
+        self.location = one_line(location)
+        self.plugin = plugin
+        self._close = close
+        self._lock = BriefLock()
+        self._readers = 0
+        self._closed = False
         self._handles: weakref.WeakSet[FileHandle] = weakref.WeakSet()
 
-    def add(self, handle: FileHandle) -> None:
-        """Take over our handle of a file that a plugin opened."""
+    @property
+    def closed(self) -> bool:
+        """Whether the basin is closed."""
+        return self._closed
+
+    def error(self, exc: BaseException, feature: str = "") -> BasinError:
+        """Return an error of a plugin as one of ours."""
+        place = f"{self.location}: '{feature}'" if feature else self.location
+        if isinstance(exc, BasinError):
+            text = placed(place, one_line(exc))
+            return type(exc)(f"{text}; plugin {self.plugin}")
+        return BasinError(f"{place}: {describe(exc)}; plugin {self.plugin}")
+
+    @contextlib.contextmanager
+    def asking(self, feature: str = "", *, by_name: bool = False) -> Iterator[None]:
+        """Ask the plugin something: its errors become ours, it is not closed now.
+
+        Parameters
+        ----------
+        feature : str
+            What is asked for.
+        by_name : bool
+            Whether a KeyError says that there is nothing of that name.
+
+        Raises
+        ------
+        ClosedError
+            If the basin is closed.
+        BasinError
+            If the plugin raises anything.
+        """
+        counted: list[None] = []
+        try:
+            with self._lock:
+                if self._closed:
+                    raise ClosedError(
+                        f"{self.location} is closed; open the measurement again"
+                        + (f" to read '{feature}'" if feature else "")
+                    )
+                self._readers += 1
+                counted.append(None)
+            yield
+        except BaseException as exc:
+            if isinstance(exc, MemoryError) or (by_name and isinstance(exc, KeyError)):
+                raise
+            own = isinstance(exc, DCReadError) and (
+                type(exc) is not BasinError or f"plugin {self.plugin}" in str(exc)
+            )
+            if own or is_ours_to_pass(exc):
+                raise
+            raise self.error(exc, feature) from exc
+        finally:
+            if counted:
+                self._leave()
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._readers -= 1
+            last = self._closed and self._readers == 0
+        if last:
+            self._close()
+
+    def adopt(self, handle: FileHandle) -> None:
+        """Close a handle of ours on a file that a plugin opened, when the basin is."""
         self._confine(handle)
         self._handles.add(handle)
 
     def close(self) -> None:
-        """Close all; what a plugin opened is closed by the plugin."""
-        self.closed = True
+        """Close the basin, by the last one who reads from it; twice is fine."""
+        with self._lock:
+            known, self._closed = self._closed, True
+            idle = self._readers == 0
+        if known:
+            return
         for handle in list(self._handles):
             handle.close()
+        if idle:
+            self._close()
 
 
 class PluginArray:
     """Rows of an array-like that a plugin gave, checked as they come.
 
+    Rows that lie scattered are asked for together: by ``read_rows`` where the array
+    has that, else in slices that leave out gaps of more than `GAP_BYTES` and take the
+    rows of a chunk at once.
+
     Parameters
     ----------
-    array : array-like
-        With ``shape``, ``dtype`` and slicing along the first axis.
+    array : Array
+        What the plugin gave.
     name : str
         Name of the feature.
-    filename : str
-        What messages call the basin.
-    gate : Gate
-        Closed together with the basin.
+    origin : Origin
+        The basin.
+
+    Attributes
+    ----------
+    shape, dtype, name, filename, block_rows
+        See `dcread.engine.Reader`.
+    chunks : tuple of int or None
+        Shape of what is stored together.
     """
 
-    def __init__(self, array: Any, name: str, filename: str, gate: Gate) -> None:
+    def __init__(self, array: Any, name: str, origin: Origin) -> None:
         self.array = array
-        self._gate = gate
-        self.shape: tuple[int, ...] = tuple(int(size) for size in array.shape)
-        self.dtype: np.dtype[Any] = np.dtype(array.dtype)
+        self._origin = origin
         self.name = name
-        self.filename = filename
-        row = int(np.prod(self.shape[1:], dtype=np.int64)) * self.dtype.itemsize
-        self.block_rows = max(1, _BLOCK_BYTES // max(1, row))
+        self.filename = origin.location
+        with origin.asking(name):
+            self.shape: tuple[int, ...] = tuple(int(size) for size in array.shape)
+            self.dtype: np.dtype[Any] = np.dtype(array.dtype)
+            self.chunks = _chunks(array, self.shape)
+            self._read_rows = getattr(array, "read_rows", None)
+        self._row_bytes = max(1, math.prod(self.shape[1:]) * self.dtype.itemsize)
+        self._most_rows = max(1, _BLOCK_BYTES // self._row_bytes)
+        chunk = self.chunks[0] if self.chunks else 1
+        self.block_rows = max(1, self._most_rows // chunk * chunk)
 
-    def _slice(self, start: int, stop: int) -> NDArray[Any]:
-        if self._gate.closed:
-            raise ClosedError(
-                f"{self.filename} is closed; open the measurement again to read "
-                f"'{self.name}'"
+    def _checked(self, answer: Any, count: int, what: str) -> NDArray[Any]:
+        if isinstance(answer, np.ma.MaskedArray) and np.ma.is_masked(answer):
+            raise BasinError(
+                f"{self.filename}: '{self.name}' gave masked values for {what}, which "
+                "an array cannot tell from others; the plugin has to fill them"
+                f"; plugin {self._origin.plugin}"
             )
-        block = np.asarray(self.array[start:stop])
-        expected = (stop - start, *self.shape[1:])
+        block = np.asarray(answer)
+        expected = (count, *self.shape[1:])
         if block.shape != expected or block.dtype != self.dtype:
             raise BasinError(
                 f"{self.filename}: '{self.name}' gave shape {block.shape} of "
-                f"{block.dtype} for rows {start} to {stop}, expected {expected} of "
-                f"{self.dtype}; this is an error in the plugin"
+                f"{block.dtype} for {what}, expected {expected} of {self.dtype}; this "
+                f"is an error in the plugin {self._origin.plugin}"
             )
         return block
+
+    def _slice(self, start: int, stop: int) -> NDArray[Any]:
+        with self._origin.asking(self.name):
+            answer = self.array[start:stop]
+            return self._checked(answer, stop - start, f"rows {start} to {stop}")
+
+    def _picked(self, rows: NDArray[np.int64]) -> NDArray[Any]:
+        assert self._read_rows is not None
+        with self._origin.asking(self.name):
+            answer = self._read_rows(rows)
+            return self._checked(answer, len(rows), f"{len(rows)} rows by number")
 
     def read(
         self,
@@ -94,7 +216,8 @@ class PluginArray:
         Raises
         ------
         BasinError
-            If the plugin's array does not have the shape that it tells.
+            If the plugin raises anything, or its array does not have the shape that
+            it tells.
         """
         rest = window or tuple(slice(0, size) for size in self.shape[1:])
         count = (
@@ -113,15 +236,51 @@ class PluginArray:
             return out
         if isinstance(rows, slice):
             rows = np.arange(rows.start, rows.stop, rows.step)
-        order = np.argsort(rows, kind="stable")
-        ordered = rows[order].astype(np.int64)
-        for first, last in _runs(ordered, self.block_rows):
-            start = int(ordered[first])
-            block = self._slice(start, int(ordered[last - 1]) + 1)
-            out[order[first:last]] = block[ordered[first:last] - start][
-                (slice(None), *rest)
-            ]
+        self._scattered(rows.astype(np.int64, copy=False), out, rest)
         return out
+
+    def _scattered(
+        self, rows: NDArray[np.int64], out: NDArray[Any], rest: tuple[slice, ...]
+    ) -> None:
+        different, places = np.unique(rows, return_inverse=True)
+        order = np.argsort(places, kind="stable")
+        edges = np.searchsorted(places[order], np.arange(len(different) + 1))
+        for first, last in self._runs(different):
+            part = different[first:last]
+            if self._read_rows is not None and len(part) > 1:
+                block, inside = self._picked(part), np.arange(len(part))
+            else:
+                start = int(part[0])
+                block, inside = self._slice(start, int(part[-1]) + 1), part - start
+            targets = order[edges[first] : edges[last]]
+            picks = inside[places[targets] - first]
+            scatter_rows(block[(slice(None), *rest)], picks, out, targets)
+
+    def _runs(self, rows: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+        """Yield ranges of positions whose rows are asked for at once."""
+        if len(rows) == 0:
+            return
+        if self._read_rows is not None:
+            for start in range(0, len(rows), self._most_rows):
+                yield start, min(start + self._most_rows, len(rows))
+            return
+        apart = (np.diff(rows) - 1) * self._row_bytes > GAP_BYTES
+        if self.chunks:
+            chunk = rows // max(1, self.chunks[0])
+            apart &= chunk[1:] - chunk[:-1] > 0
+        edges = [0, *(np.flatnonzero(apart) + 1).tolist(), len(rows)]
+        for first, last in itertools.pairwise(edges):
+            start = first
+            while start < last:
+                most = rows[start] + max(self._most_rows, self._chunk_rows())
+                stop = int(np.searchsorted(rows[start:last], most)) + start
+                yield start, stop
+                start = stop
+
+    def _chunk_rows(self) -> int:
+        """Return how many rows a slice may have so that a chunk is read once."""
+        rows = self.chunks[0] if self.chunks else 1
+        return rows if rows * self._row_bytes <= 4 * _BLOCK_BYTES else 1
 
     def map_blocks(
         self,
@@ -135,43 +294,53 @@ class PluginArray:
             func(start, self.read(slice(start, stop, 1), window=window))
 
 
-def _runs(ordered: NDArray[Any], longest: int) -> Iterator[tuple[int, int]]:
-    """Yield ranges of positions with equal or neighbouring rows, not too long."""
-    if len(ordered) == 0:
-        return
-    breaks = np.flatnonzero(np.diff(ordered) > 1) + 1
-    edges = [0, *breaks.tolist(), len(ordered)]
-    for first, last in itertools.pairwise(edges):
-        for start in range(first, last, longest):
-            yield start, min(start + longest, last)
+def _chunks(array: Any, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+    """Return the chunk shape that an array tells, if that can be one."""
+    chunks = getattr(array, "chunks", None)
+    if not isinstance(chunks, tuple) or len(chunks) != len(shape) or not shape:
+        return None
+    if not all(isinstance(size, (int, np.integer)) and size > 0 for size in chunks):
+        return None
+    return tuple(map(int, chunks))
 
 
 class PluginGroup(Mapping[str, Any]):
     """Arrays by name (``trace``, ``contour``) that a plugin gave."""
 
-    def __init__(
-        self, group: Mapping[str, Any], name: str, filename: str, gate: Gate
-    ) -> None:
+    def __init__(self, group: Any, name: str, origin: Origin) -> None:
         self._group = group
         self._name = name
-        self._filename = filename
-        self._gate = gate
+        self._origin = origin
 
     def __getitem__(self, key: str) -> Any:
         name = f"{self._name}/{key}"
-        return wrapped(self._group[key], name, self._filename, self._gate)
+        with self._origin.asking(name, by_name=True):
+            found = self._group[key]
+        return as_reader(found, name, self._origin)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._group)
+        with self._origin.asking(self._name):
+            names = list(self._group.keys())
+        return iter(names)
 
     def __len__(self) -> int:
-        return len(self._group)
+        with self._origin.asking(self._name):
+            return len(list(self._group.keys()))
 
 
-def wrapped(obj: Any, name: str, filename: str, gate: Gate) -> Any:
+def is_mapping(obj: Any) -> bool:
+    """Tell whether something has features by name: ``keys()`` and ``[]``."""
+    return (
+        callable(getattr(obj, "keys", None))
+        and hasattr(obj, "__getitem__")
+        and not hasattr(obj, "dtype")
+    )
+
+
+def as_reader(obj: Any, name: str, origin: Origin) -> Any:
     """Return what a plugin gave for a feature as a reader, or a mapping of them.
 
-    All of them close with the gate, except for readers that the plugin made.
+    All of them close with the basin, except for readers that the plugin made.
 
     Raises
     ------
@@ -182,12 +351,12 @@ def wrapped(obj: Any, name: str, filename: str, gate: Gate) -> Any:
 
     if isinstance(obj, h5py.Dataset):
         handle = open_file(obj.file)
-        gate.add(handle)
+        origin.adopt(handle)
         return handle.dataset(obj)
     if isinstance(obj, Reader):
         return obj
-    if isinstance(obj, Mapping):
-        return PluginGroup(obj, name, filename, gate)
+    if is_mapping(obj):
+        return PluginGroup(obj, name, origin)
     shape = getattr(obj, "shape", None)
     sliceable = hasattr(obj, "dtype") and hasattr(obj, "__getitem__")
     if not sliceable or not isinstance(shape, tuple):
@@ -195,4 +364,4 @@ def wrapped(obj: Any, name: str, filename: str, gate: Gate) -> Any:
             f"'{name}' should be array-like (shape, dtype, slicing) or a mapping, "
             f"found {type(obj).__name__}"
         )
-    return PluginArray(obj, name, filename, gate)
+    return PluginArray(obj, name, origin)

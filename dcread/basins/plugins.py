@@ -2,61 +2,118 @@
 
 from __future__ import annotations
 
-import importlib.metadata
+import contextlib
 import inspect
 import pathlib
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import pluggy
 
 from ..problems import Problem
 from ..sync.locks import PatientLock
-from .base import Basin
+from . import cropped, file, hookspecs, internal
+from .base import API, Basin
 from .definition import BasinDefinition
+from .entry_points import EntryPoints, Loaded, is_importing, origin_of
+from .in_time import call_in_time, describe
 from .paths import as_locations
 
-GROUP = "dcread"
-IMPORT_SECONDS = 10.0
-"""How long importing one plugin may take before it is passed over."""
+HOOK_SECONDS = 10.0
+"""How long a hook of a plugin may take before it is passed over."""
+
+_REACHES = ("local", "remote", "inside")
 
 
 class Registered(NamedTuple):
-    """A basin class and where it comes from."""
+    """A basin class and where it comes from.
+
+    Attributes
+    ----------
+    basin_class : type of Basin
+        The class.
+    source : str
+        Name and version of its distribution, as far as they are known.
+    plugin : str
+        Name of the plugin that registered it.
+    built_in : bool
+        Whether it comes with dcread: it keeps to deadlines itself, so that it needs
+        no thread of its own.
+    """
 
     basin_class: type[Basin]
     source: str
     plugin: str
+    built_in: bool = False
+
+    @property
+    def reach(self) -> str:
+        """What its locations are: ``"local"``, ``"remote"`` or ``"inside"``."""
+        remote = self.basin_class.type == "remote"
+        return "remote" if remote else self.basin_class.reach
+
+
+@dataclass(frozen=True, slots=True)
+class PluginRow:
+    """One line of the list of plugins.
+
+    Attributes
+    ----------
+    format, type : str
+        What the class reads; empty for a plugin that registers none.
+    basin_class : str
+        Module and name of the class.
+    source : str
+        Distribution and version.
+    problem : str
+        What went wrong; may be empty.
+    """
+
+    format: str
+    type: str
+    basin_class: str
+    source: str
+    problem: str = ""
 
 
 class BasinManager:
     """The basin formats that can be read.
 
     Installed plugins (entry points of the group ``dcread``) are imported when a
-    definition needs a format that is not built in, or a place to look that is not
-    stored. A plugin that fails is passed over and shows up in `problems`.
+    definition needs a format that is not built in: one whose name is that of the
+    format (or ``type:format``) alone, the others only if none has that name. A plugin
+    that fails is passed over and shows up in `problems`.
+
+    Parameters
+    ----------
+    built_in : bool
+        Whether to begin with the formats that come with dcread.
 
     Attributes
     ----------
     pluggy : pluggy.PluginManager
         For hooks and plugins; register through `register`.
     problems : list of Problem
-        What was wrong with plugins.
+        What was wrong with plugins, each once.
     """
 
-    def __init__(self) -> None:
-        from . import file, hookspecs, internal
-
+    def __init__(self, *, built_in: bool = True) -> None:
         self.pluggy = pluggy.PluginManager("dcread")
         self.pluggy.add_hookspecs(hookspecs)
         self.problems: list[Problem] = []
-        self._formats: dict[str, Registered] = {}
+        self._formats: dict[tuple[str, str], Registered] = {}
         self._sources: dict[str, str] = {}
         self._lock = PatientLock()
-        self._entry_points_loaded = False
-        for module in (internal, file):
-            self.register(module, source="dcread")
+        self._entry_points = EntryPoints()
+        self._all_loaded = False
+        if built_in:
+            self.register_built_ins()
+
+    def register_built_ins(self) -> None:
+        """Register the formats that come with dcread."""
+        for module in (internal, cropped, file):
+            self._register(module, None, "dcread", built_in=True)
 
     def register(
         self, plugin: object, name: str | None = None, source: str | None = None
@@ -72,14 +129,27 @@ class BasinManager:
         source : str, optional
             What messages call its origin (a distribution).
         """
+        self._register(plugin, name, source)
+
+    def _register(
+        self,
+        plugin: object,
+        name: str | None,
+        source: str | None,
+        *,
+        built_in: bool = False,
+    ) -> None:
         with self._lock:
             registered = self.pluggy.register(plugin, name)
             if registered is None:
                 return
-            self._sources[registered] = source or registered
-            for implementation in self._implementations("dcread_register_basins"):
-                if implementation.plugin is plugin:
-                    self._take_classes(implementation)
+            self._sources[registered] = source = source or registered
+            reason = _why_useless(plugin, self.pluggy)
+            if reason:
+                self._note(source, reason)
+        for implementation in self._implementations("dcread_register_basins"):
+            if implementation.plugin is plugin:
+                self._take_classes(implementation, source, built_in=built_in)
 
     def unregister(self, plugin: object) -> None:
         """Forget a plugin and its formats."""
@@ -88,73 +158,102 @@ class BasinManager:
             self.pluggy.unregister(plugin)
             self._sources.pop(name or "", None)
             self._formats = {
-                format_: entry
-                for format_, entry in self._formats.items()
+                key: entry
+                for key, entry in self._formats.items()
                 if entry.plugin != name
             }
 
     def _implementations(self, hook: str) -> list[Any]:
         return list(getattr(self.pluggy.hook, hook).get_hookimpls())
 
-    def _take_classes(self, implementation: Any) -> None:
-        source = self._sources[implementation.plugin_name]
-        try:
+    def _take_classes(
+        self, implementation: Any, source: str, *, built_in: bool
+    ) -> None:
+        def ask() -> list[Any]:
             answer = implementation.function()
-            classes: list[Any] = (
-                [answer] if isinstance(answer, type) else list(answer or ())
-            )
+            return [answer] if isinstance(answer, type) else list(answer or ())
+
+        hook = "dcread_register_basins"
+        try:
+            classes = ask() if built_in else call_in_time(ask, HOOK_SECONDS, hook)
         except Exception as exc:
-            self._note(source, f"dcread_register_basins failed: {exc!r}")
+            self._note(source, f"{hook} failed: {describe(exc)}")
             return
+        if not classes:
+            self._note(source, f"{hook} returned no class")
         for basin_class in classes:
             reason = _what_is_wrong(basin_class)
             if reason is not None:
                 self._note(source, reason)
                 continue
-            other = self._formats.setdefault(
-                basin_class.format,
-                Registered(basin_class, source, implementation.plugin_name),
-            )
+            made = Registered(basin_class, source, implementation.plugin_name, built_in)
+            key = (basin_class.type, basin_class.format)
+            with self._lock:
+                other = self._formats.setdefault(key, made)
             if other.basin_class is not basin_class:
                 self._note(
                     source,
-                    f"the format '{basin_class.format}' is registered twice: by "
+                    f"the format '{key[1]}' (type '{key[0]}') is registered twice: by "
                     f"{_name(other.basin_class)} of {other.source}, which is used, and "
                     f"by {_name(basin_class)} of {source}, which is not",
                 )
 
     def _note(self, source: str, reason: str) -> None:
-        self.problems.append(Problem("plugin", source, reason))
+        problem = Problem("plugin", source, reason)
+        with self._lock:
+            if problem not in self.problems:
+                self.problems.append(problem)
 
-    def formats(self) -> dict[str, Registered]:
-        """Return all formats, installed plugins included."""
+    def formats(self) -> dict[tuple[str, str], Registered]:
+        """Return all classes by (type, format), installed plugins included."""
         self.load_entry_points()
         return dict(self._formats)
 
-    def basin_class(self, type_: str, format_: str) -> type[Basin] | None:
+    def rows(self) -> list[PluginRow]:
+        """Return a line for each format, and for each plugin that gives none.
+
+        Imports all installed plugins.
+        """
+        found = [
+            PluginRow(format_, type_, _name(entry.basin_class), entry.source)
+            for (type_, format_), entry in self.formats().items()
+        ]
+        troubles = [
+            PluginRow("", "", "", problem.name, problem.reason)
+            for problem in self.problems
+        ]
+        return found + troubles
+
+    def find(self, type_: str, format_: str) -> Registered | None:
         """Return the class that reads a format, None if there is none."""
-        if format_ not in self._formats:
-            self.load_entry_points()
-        found = self._formats.get(format_)
-        if found is None or found.basin_class.type != type_:
-            return None
-        return found.basin_class
+        key = (type_, format_)
+        found = self._formats.get(key)
+        if found is None and not self._all_loaded and not is_importing():
+            named = self._entry_points.for_format(type_, format_)
+            if named:
+                self._take(self._entry_points.load(named))
+            else:
+                self.load_entry_points()
+            found = self._formats.get(key)
+        return found
 
     def knows_type(self, type_: str) -> bool:
         """Tell whether any registered class is of a type."""
-        if any(item.basin_class.type == type_ for item in self._formats.values()):
+        if any(known == type_ for known, _ in list(self._formats)):
             return True
-        return any(item.basin_class.type == type_ for item in self.formats().values())
+        return any(known == type_ for known, _ in self.formats())
 
     def missing_format(self, definition: BasinDefinition) -> str:
         """Return why no class reads a definition, and what to do about it."""
-        found = self.formats().get(definition.format)
-        if found is not None:
+        types = sorted(
+            type_ for type_, format_ in self._formats if format_ == definition.format
+        )
+        if types:
             return (
-                f"format '{definition.format}' is of type '{found.basin_class.type}', "
+                f"format '{definition.format}' is of type '{types[0]}', "
                 f"the definition says type '{definition.type}'"
             )
-        notes = "".join(f"; {problem}" for problem in self.problems)
+        notes = "".join(f"; {problem}" for problem in list(self.problems))
         return (
             f"format '{definition.format}' (type '{definition.type}') is unknown: "
             f"install a plugin for it, or a newer dcread{notes}"
@@ -166,81 +265,78 @@ class BasinManager:
         """Yield the locations that plugins offer for a definition."""
         self.load_entry_points()
         values = {"definition": definition, "referrer_path": referrer_path}
-        for implementation in self._implementations("dcread_basin_locations"):
+        hook = "dcread_basin_locations"
+        for implementation in self._implementations(hook):
             source = self._sources.get(implementation.plugin_name, "a plugin")
-            try:
+
+            def ask(implementation: Any = implementation) -> list[str]:
                 arguments = [values[name] for name in implementation.argnames]
-                answer = implementation.function(*arguments)
-                found = list(as_locations(answer, "dcread_basin_locations"))
+                return list(as_locations(implementation.function(*arguments), hook))
+
+            try:
+                yield from call_in_time(ask, HOOK_SECONDS, hook)
             except Exception as exc:
-                self._note(source, f"dcread_basin_locations failed: {exc!r}")
-                continue
-            yield from found
+                self._note(source, f"{hook} failed: {describe(exc)}")
 
     def load_entry_points(self) -> None:
-        """Import the installed plugins; once, at the first need."""
+        """Import all installed plugins; once, at the first need."""
         # A plugin that asks for formats while it is imported gets what is there.
-        if self._entry_points_loaded or isinstance(
-            threading.current_thread(), _ImportThread
-        ):
+        if self._all_loaded or is_importing():
             return
-        with self._lock:
-            if self._entry_points_loaded:
-                return
-            found = importlib.metadata.entry_points(group=GROUP)
-            for entry_point in sorted(found, key=_origin):
-                self._load(entry_point)
-            self._entry_points_loaded = True
+        self._take(self._entry_points.load(self._entry_points.all()))
+        self._all_loaded = True
 
-    def _load(self, entry_point: importlib.metadata.EntryPoint) -> None:
-        source = _origin(entry_point)
-        name = entry_point.name
-        if self.pluggy.is_blocked(name):
-            return
-        if self.pluggy.has_plugin(name):
-            # Names are unique within a distribution only.
-            name = f"{source}: {name}"
-        try:
-            plugin = _import_in_time(entry_point)
-            if not self.pluggy.is_registered(plugin):
-                self.register(plugin, name, source)
-        except BaseException as exc:
-            # SystemExit in a plugin must not end the program either.
-            if isinstance(exc, KeyboardInterrupt):
-                raise
-            self._note(source, f"the plugin '{name}' cannot be loaded: {exc!r}")
+    def _take(self, loaded: Iterable[Loaded]) -> None:
+        for entry_point, plugin, error in loaded:
+            source, name = origin_of(entry_point), entry_point.name
+            if self.pluggy.is_blocked(name):
+                continue
+            if self.pluggy.has_plugin(name):
+                # Names are unique within a distribution only.
+                name = f"{source}: {name}"
+            try:
+                if error is not None:
+                    raise error
+                if not self.pluggy.is_registered(plugin):
+                    self.register(plugin, name, source)
+            except Exception as exc:
+                self._note(
+                    source, f"the plugin '{name}' cannot be loaded: {describe(exc)}"
+                )
 
 
-class _ImportThread(threading.Thread):
-    """Imports one plugin; a daemon, so that a hanging import cannot hold the exit."""
-
-    def __init__(self, entry_point: importlib.metadata.EntryPoint) -> None:
-        super().__init__(name=f"dcread-plugin-{entry_point.name}", daemon=True)
-        self.entry_point = entry_point
-        self.plugin: Any = None
-        self.error: BaseException | None = None
-
-    def run(self) -> None:
-        try:
-            self.plugin = self.entry_point.load()
-        except BaseException as exc:
-            self.error = exc
-
-
-def _import_in_time(entry_point: importlib.metadata.EntryPoint) -> Any:
-    thread = _ImportThread(entry_point)
-    thread.start()
-    thread.join(IMPORT_SECONDS)
-    if thread.is_alive():
-        raise TimeoutError(f"its import took longer than {IMPORT_SECONDS:g} s")
-    if thread.error is not None:
-        raise thread.error
-    return thread.plugin
+def _why_useless(plugin: object, manager: pluggy.PluginManager) -> str:
+    """Return why a plugin registers nothing; empty if it does."""
+    if isinstance(plugin, type):
+        return (
+            f"it names the class {plugin.__qualname__}: name the module with the hooks"
+        )
+    known = {name for name in vars(hookspecs) if name.startswith("dcread_")}
+    names = [name for name in dir(plugin) if not name.startswith("__")]
+    marked = [name for name in names if _is_marked(plugin, name, manager)]
+    hooks = manager.get_hookcallers(plugin) or []
+    unknown = [name for name in marked if not any(name == one.name for one in hooks)]
+    unknown = [name for name in unknown if _specname(plugin, name) not in known]
+    if unknown:
+        return (
+            f"there is no hook '{unknown[0]}'; there are {' and '.join(sorted(known))}"
+        )
+    if any(hook.name in known for hook in hooks):
+        return ""
+    bare = sorted(known.intersection(names))
+    if bare:
+        return f"its function '{bare[0]}' is not marked with @dcread.hookimpl"
+    return f"it implements no hook; there are {' and '.join(sorted(known))}"
 
 
-def _origin(entry_point: importlib.metadata.EntryPoint) -> str:
-    dist = entry_point.dist
-    return f"{dist.name} {dist.version}" if dist is not None else entry_point.value
+def _is_marked(plugin: object, name: str, manager: pluggy.PluginManager) -> bool:
+    options = getattr(getattr(plugin, name, None), f"{manager.project_name}_impl", None)
+    return isinstance(options, dict)
+
+
+def _specname(plugin: object, name: str) -> str:
+    options = getattr(getattr(plugin, name), "dcread_impl", {})
+    return str(options.get("specname") or name)
 
 
 def _name(basin_class: type[Basin]) -> str:
@@ -250,14 +346,27 @@ def _name(basin_class: type[Basin]) -> str:
 def _what_is_wrong(basin_class: Any) -> str | None:
     if not isinstance(basin_class, type) or not issubclass(basin_class, Basin):
         return f"dcread_register_basins should return Basin classes, got {basin_class}"
+    return next(_shortcomings(basin_class), None)
+
+
+def _shortcomings(basin_class: type[Basin]) -> Iterator[str]:
+    name = _name(basin_class)
     for attribute in ("format", "type"):
         value = getattr(basin_class, attribute, None)
         if not isinstance(value, str) or not value:
-            return f"{_name(basin_class)} should declare '{attribute}' as text"
+            yield f"{name} should declare '{attribute}' as text"
+    if basin_class.api != API:
+        yield (
+            f"{name} is written for version {basin_class.api!r} of the contract, this "
+            f"dcread knows version {API}: install versions that fit"
+        )
+    if basin_class.reach not in _REACHES:
+        yield f"{name} should declare 'reach' as one of {', '.join(_REACHES)}"
+    if not isinstance(basin_class.priority, int):
+        yield f"{name} should declare 'priority' as an integer"
     if inspect.isabstract(basin_class):
         missing = ", ".join(sorted(basin_class.__abstractmethods__))
-        return f"{_name(basin_class)} does not implement {missing}"
-    return None
+        yield f"{name} does not implement {missing}"
 
 
 _manager: BasinManager | None = None
@@ -271,3 +380,16 @@ def get_manager() -> BasinManager:
         if _manager is None:
             _manager = BasinManager()
         return _manager
+
+
+@contextlib.contextmanager
+def using_manager(manager: BasinManager) -> Iterator[BasinManager]:
+    """Have another manager in this process for the length of a ``with`` block."""
+    global _manager  # noqa: PLW0603
+    with _manager_lock:
+        before, _manager = _manager, manager
+    try:
+        yield manager
+    finally:
+        with _manager_lock:
+            _manager = before

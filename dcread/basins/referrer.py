@@ -1,4 +1,4 @@
-"""What a basin set knows of the file that refers to its basins."""
+"""What basins need of the file that refers to them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from typing import Any, Protocol
 
 from ..engine import FileHandle
 from .index_map import IntArray
-from .open_basin import Candidate
 
 
 class Referrer(Protocol):
-    """What a basin set needs of the file that refers to the basins.
+    """The file that refers to basins: the measurement, or a basin with basins.
 
-    None of these may wait for a lock that is held while the set is asked.
+    None of these may wait for a lock that is held while the basins are asked.
     """
 
     @property
@@ -35,33 +34,3 @@ class Referrer(Protocol):
 
     def identifier(self) -> str | None:
         """Return the measurement identifier of the file."""
-
-
-class NestedReferrer:
-    """A basin as the referrer of its own basins.
-
-    Parameters
-    ----------
-    candidate : Candidate
-        The open basin.
-    """
-
-    index_mapping: Any = None
-
-    def __init__(self, candidate: Candidate) -> None:
-        self._candidate = candidate
-        self.handle = candidate.handle
-        self.raw_length = candidate.basin.length()
-
-    def mapping_indices(self) -> IntArray | None:
-        """Return None: the map of the outer file is applied further up."""
-        return None
-
-    def own_feature(self, name: str) -> Any:
-        """Return a feature that the basin stores itself."""
-        found = self._candidate.own(name)
-        return None if found is None else found.obj
-
-    def identifier(self) -> str | None:
-        """Return the measurement identifier of the basin."""
-        return self._candidate.basin.identifier()

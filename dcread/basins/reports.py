@@ -1,4 +1,4 @@
-"""What is told of one basin: its features, its status, the documented triple."""
+"""What is told of the basins of a file: features, status, reasons, the triples."""
 
 from __future__ import annotations
 
@@ -7,89 +7,125 @@ from collections.abc import Iterable
 from typing import Any
 
 from ..errors import BasinError, ClosedError
+from ..file.basin_records import BasinRecord
 from ..problems import one_line, placed
-from .definitions import DroppedBasin
-from .entry import Source
+from .basin_set import BasinSet, Unparsed
+from .entry import PATIENCE_SECONDS, BusyError, Entry
 from .internal import USUAL_GROUP
-from .map_lookup import MapSource
-from .open_basin import Ask, Candidate
+from .open_basin import FeatureQuery, OpenBasin
 from .plugins import get_manager
-from .referrer import Referrer
-from .roster import Unparsed
-from .status import BasinStatus
+from .status import BasinStatus, BasinStatusList
+
+_MAX_REASONS = 20
 
 
-def listed_features(source: Source, maps: MapSource) -> set[str]:
+def features_of(basins: BasinSet) -> set[str]:
+    """Return the names of all features that basins seem to have.
+
+    Basins that list their features are not opened for it, remote ones are not
+    contacted.
+    """
+    found: set[str] = set()
+    for entry in basins.entries:
+        basins.raise_if_closed()
+        if isinstance(entry, Entry):
+            found |= _listed(basins, entry)
+    return found
+
+
+def _listed(basins: BasinSet, entry: Entry) -> set[str]:
     """Return what a basin seems to have, opening and contacting as little as can be.
 
-    A basin that lists its features is not opened (an internal one is open anyway);
-    a remote one is not contacted.
+    A basin that lists its features is not opened (an internal one is open anyway); a
+    remote one is not contacted.
     """
-    promised = source.promised
-    if source.is_remote and not source.opened():
-        return set(promised or ()) if source.basin_class is not None else set()
-    if promised is None or source.definition.type == "internal":
-        return present_features(source, maps) or set()
+    promised = entry.promised
     try:
-        maps.check(source.definition.mapping)
-        return set(promised) if source.reachable() else set()
+        if entry.is_remote and not entry.opened():
+            return set(promised or ()) if promised and entry.is_known() else set()
+        if promised is None or entry.definition.type == "internal":
+            return _present(basins, entry) or set()
+        basins.maps.check(entry.definition.mapping)
+        return set(promised) if entry.reachable() else set()
+    except BusyError:
+        return set(promised or ())
     except ClosedError:
         raise
     except Exception as exc:
-        source.fails(exc)
+        entry.record_failure(exc)
         return set()
 
 
-def present_features(source: Source, maps: MapSource) -> set[str] | None:
-    """Return what a basin has, opening it; None for a remote one not contacted."""
-    promised = source.promised
-    if source.is_remote and not source.opened():
+def _present(
+    basins: BasinSet, entry: Entry, *, fitting: bool = False
+) -> set[str] | None:
+    """Return what a basin has, opening it; None for a remote one not contacted.
+
+    Parameters
+    ----------
+    basins : BasinSet
+        The basins of the file.
+    entry : Entry
+        One of them.
+    fitting : bool
+        Whether to leave out what has no rows for all events, mapped or not.
+    """
+    promised = entry.promised
+    if entry.is_remote and not entry.opened():
         return None
     try:
-        maps.check(source.definition.mapping)
-        candidate = source.first()
-        if candidate is None:
+        basins.maps.check(entry.definition.mapping)
+        candidate = entry.first(PATIENCE_SECONDS)
+        if candidate is None or candidate.cyclic:
             return set()
-        if candidate.cyclic:
-            return set()
-        found = set(candidate.names())
+        own = set(candidate.names())
+        found = set(own)
         if promised is None or not promised <= found:
-            found = candidate.all_names()
-    except ClosedError:
+            nested = basins.nested(entry, candidate)
+            found |= set() if nested is None else features_of(nested)
+    except (BusyError, ClosedError):
         raise
     except Exception as exc:
-        source.fails(exc)
+        entry.record_failure(exc)
         return set()
-    if promised is None:
-        return found
-    for name in sorted(promised - found):
-        source.lacks(name, f"'{name}' is promised, but not there")
-    return found & promised
+    if promised is not None:
+        for name in sorted(promised - found):
+            entry.record_missing(name, f"'{name}' is promised, but not there")
+        found &= promised
+    if fitting or entry.definition.mapping is not None:
+        found -= _misfits(basins, entry, candidate, found & own, len(found))
+    return found
 
 
-def fitting_features(source: Source, maps: MapSource, names: set[str]) -> set[str]:
-    """Return which features have rows for all events; no data are read but maps.
+def _misfits(
+    basins: BasinSet, entry: Entry, candidate: OpenBasin, own: set[str], count: int
+) -> set[str]:
+    """Return which features have no rows for all events; no data are read but maps.
 
-    If none has, the basin is not usable. Those of nested basins are believed.
+    If none of `count` has, the basin is not usable. Those of nested basins are
+    believed.
     """
-    candidate = source.opened()[0]
-    own = names.intersection(candidate.names())
     reasons = {}
     for name in sorted(own):
         try:
-            check_feature(source, maps, candidate, name)
+            check_feature(basins, entry, candidate, name)
         except ClosedError:
             raise
         except Exception as exc:
             reasons[name] = exc
-            source.lacks(name, placed(one_line(candidate.basin.location), exc))
-    if reasons and len(reasons) == len(names):
-        source.fails(next(iter(reasons.values())))
-    return names - set(reasons)
+            entry.record_missing(name, _at(candidate, exc))
+    if reasons and len(reasons) == count:
+        entry.record_failure(next(iter(reasons.values())))
+    return set(reasons)
+
+
+def _at(candidate: OpenBasin, exc: Exception) -> BasinError | str:
+    text = placed(candidate.origin.location, exc)
+    return BasinError(text) if type(exc) is BasinError else text
 
 
 def check_feature(
-    source: Source, maps: MapSource, candidate: Candidate, name: str
+    basins: BasinSet, entry: Entry, candidate: OpenBasin, name: str
 ) -> None:
     """Raise an error if a feature that a basin stores itself cannot be taken.
 
@@ -102,62 +138,38 @@ def check_feature(
     """
     found = candidate.own(name)
     if found is not None:
-        maps.fit(found, maps.get(source.definition.mapping, Ask("")))
+        index_map = basins.maps.get(entry.definition.mapping, FeatureQuery(""))
+        basins.maps.fit(found, index_map)
 
 
-def reasons_of(source: Source, feature: str) -> list[str]:
-    """Return why a basin, or one of its own basins, does not give a feature."""
-    name = f"basin '{source.definition.label}'"
-    reason = source.reason(feature)
-    found = []
-    if reason:
-        found.append(f"{name}: {reason}")
-    for candidate in source.opened():
-        nested = candidate.nested_if_made()
-        inner = nested.reasons(feature) if nested is not None else []
-        found += [f"in {name}, {line}" for line in inner]
-        if candidate.nested_failure:
-            found.append(f"{name}: {candidate.nested_failure}")
+def reasons_of(basins: BasinSet, feature: str) -> list[str]:
+    """Return why no basin gives a feature, one line for each that matters."""
+    found = _reasons_of_dropped(basins.dropped, feature)
+    for entry in basins.entries:
+        if isinstance(entry, Unparsed):
+            found.append(f"{entry.name}: {entry.error}")
+        elif entry.may_have(feature):
+            found += _reasons_of_entry(basins, entry, feature)
+    if len(found) > _MAX_REASONS:
+        more = len(found) - _MAX_REASONS
+        found[_MAX_REASONS:] = [f"and {more} more basins"]
     return found
 
 
-def status_of(source: Source, maps: MapSource) -> BasinStatus:
-    """Return what is known of a basin; a local one is opened to be certain."""
-    definition = source.definition
-    features = present_features(source, maps)
-    if features and source.opened():
-        features = fitting_features(source, maps, features)
-    available: bool | None = bool(source.opened() and not source.is_unusable)
-    if source.is_remote and not source.opened() and not source.reason():
-        available = None
-    return BasinStatus(
-        definition.label,
-        one_line(definition.type, 100),
-        one_line(definition.format, 100) if definition.format else "",
-        source.location,
-        available,
-        source.remarks(),
-        None if features is None else tuple(sorted(features)),
-    )
+def _reasons_of_entry(basins: BasinSet, entry: Entry, feature: str) -> list[str]:
+    """Return why a basin, or one of its own basins, does not give a feature."""
+    name = f"basin '{entry.definition.label}'"
+    reason = entry.reason(feature)
+    found = [f"{name}: {reason}"] if reason else []
+    for candidate in entry.opened():
+        nested = basins.nested_if_made(candidate)
+        inner = reasons_of(nested, feature) if nested is not None else []
+        found += [f"in {name}, {line}" for line in inner]
+    found += [f"{name}: {note}" for note in entry.findings.nested_failures]
+    return found
 
 
-def status_of_unparsed(item: Unparsed) -> BasinStatus:
-    """Return the record of a definition of a caller that is none."""
-    reason = one_line(item.error)
-    return BasinStatus(item.name, "", "", None, False, reason, None)
-
-
-def status_of_dropped(item: DroppedBasin) -> BasinStatus:
-    """Return the record of a definition that is not used at all."""
-    raw = item.raw or {}
-    texts = (str(raw.get(name) or "") for name in ("type", "format"))
-    type_, format_ = (one_line(text, 100) if text else "" for text in texts)
-    return BasinStatus(
-        _label(item), type_, format_, None, False, one_line(item.reason), None
-    )
-
-
-def reasons_of_dropped(dropped: Iterable[DroppedBasin], feature: str) -> list[str]:
+def _reasons_of_dropped(dropped: Iterable[BasinRecord], feature: str) -> list[str]:
     """Return why definitions that may promise a feature are not used at all."""
     found = []
     for item in dropped:
@@ -167,17 +179,85 @@ def reasons_of_dropped(dropped: Iterable[DroppedBasin], feature: str) -> list[st
     return found
 
 
-def _label(item: DroppedBasin) -> str:
+def status_of(basins: BasinSet) -> BasinStatusList:
+    """Return one record for each basin; local ones are opened to be certain."""
+    records = BasinStatusList()
+    for entry in basins.entries:
+        basins.raise_if_closed()
+        if isinstance(entry, Unparsed):
+            reason = one_line(entry.error)
+            record = BasinStatus(entry.name, "", "", None, False, reason, None)
+        else:
+            record = _status_of_entry(basins, entry)
+        records.append(record)
+    records += [_status_of_dropped(item) for item in basins.dropped]
+    return records
+
+
+def _status_of_entry(basins: BasinSet, entry: Entry) -> BasinStatus:
+    definition = entry.definition
+    busy = ""
+    features: set[str] | None = None
+    try:
+        features = _present(basins, entry, fitting=True)
+        if entry.is_remote and features is None:
+            entry.is_known()
+    except BusyError as exc:
+        busy = str(exc)
+    available: bool | None = bool(entry.opened() and not entry.is_unusable)
+    if busy or (entry.is_remote and not entry.opened() and not entry.reason()):
+        available = None
+    return BasinStatus(
+        definition.label,
+        one_line(definition.type, 100),
+        one_line(definition.format, 100) if definition.format else "",
+        entry.location,
+        available,
+        busy or entry.remarks(),
+        None if features is None else tuple(sorted(features)),
+        definition.mapping,
+        _nested_status(basins, entry),
+    )
+
+
+def _nested_status(basins: BasinSet, entry: Entry) -> tuple[BasinStatus, ...]:
+    found: list[BasinStatus] = []
+    for candidate in entry.opened():
+        nested = basins.nested_if_made(candidate)
+        if nested is not None:
+            found += status_of(nested)
+    return tuple(found)
+
+
+def _status_of_dropped(item: BasinRecord) -> BasinStatus:
+    """Return the record of a definition that is not used at all."""
+    raw = item.raw or {}
+    texts = (str(raw.get(name) or "") for name in ("type", "format"))
+    type_, format_ = (one_line(text, 100) if text else "" for text in texts)
+    return BasinStatus(
+        _label(item), type_, format_, None, False, one_line(item.reason), None
+    )
+
+
+def _label(item: BasinRecord) -> str:
     name = (item.raw or {}).get("name")
     return one_line(name, 100) if isinstance(name, str) and name else item.key
 
 
-def group_of(source: Source) -> tuple[Any, list[str]]:
+def group_of(basins: BasinSet, index: int) -> tuple[Any, list[str]]:
     """Return what a basin has itself, and the names that may be used of it.
 
     ``(None, [])`` for a basin that is not available.
+
+    Raises
+    ------
+    ValueError
+        If the type is unknown, or an internal basin lists no features.
+    BasinIdentifierMismatchError
+        If it belongs to another measurement.
     """
-    definition = source.definition
+    entry = basins.entry(index)
+    definition = entry.definition
     if not get_manager().knows_type(definition.type):
         raise ValueError(
             f"Invalid basin type '{definition.type}': "
@@ -194,10 +274,10 @@ def group_of(source: Source) -> tuple[Any, list[str]]:
                 warnings.warn(
                     f"Uncommon group name for basin features: {name}", stacklevel=5
                 )
-    candidate = source.first()
+    candidate = entry.first()
     if candidate is None:
-        if source.mismatch is not None:
-            raise source.refusal()
+        if entry.mismatch is not None:
+            raise entry.refusal()
         return None, []
     names = candidate.names()
     if definition.features is not None:
@@ -206,24 +286,55 @@ def group_of(source: Source) -> tuple[Any, list[str]]:
     return candidate.features, names
 
 
-def data_of(source: Source, maps: MapSource, referrer: Referrer) -> tuple[Any, ...]:
-    """Return the documented triple (see `BasinSet.get_data`)."""
-    group, names = group_of(source)
-    index_map = maps.get(source.definition.mapping, Ask("", remote=True))
+def data_of(basins: BasinSet, index: int) -> tuple[Any, list[str], Any]:
+    """Return the documented triple of a basin (``HDF5Data.get_basin_data``).
+
+    Parameters
+    ----------
+    basins : BasinSet
+        The basins of the measurement.
+    index : int
+        Position in the definitions.
+
+    Returns
+    -------
+    (group, features, index_mapping)
+        The basin's own features by name (an h5py.Group for ``hdf5`` and
+        ``h5dataset``; None for a basin that is not available), the names that may
+        be used of it, and the mapping to apply to each of them.
+
+    Raises
+    ------
+    ValueError
+        If the type is unknown, or an internal basin lists no features.
+    BasinError
+        If its index map or all its features are not usable.
+    BasinIdentifierMismatchError
+        If it belongs to another measurement.
+    """
+    entry, referrer = basins.entry(index), basins.referrer
+    known: tuple[Any, list[str], Any] | None = basins.triples.get(entry)
+    if known is not None:
+        return known
+    group, names = group_of(basins, index)
     mapping = referrer.index_mapping
+    query = FeatureQuery("", remote=True)
+    index_map = basins.maps.get(entry.definition.mapping, query)
     if index_map is not None:
         chosen = referrer.mapping_indices()
         mapping = index_map.values if chosen is None else index_map.values[chosen]
-    _require_one(source, maps, names)
+    _require_one(basins, entry, names)
+    if group is not None:
+        basins.triples[entry] = (group, names, mapping)
     return group, names, mapping
 
 
-def _require_one(source: Source, maps: MapSource, names: list[str]) -> None:
+def _require_one(basins: BasinSet, entry: Entry, names: list[str]) -> None:
     """Raise BasinError if no feature has rows for all events."""
     failure: BasinError | None = None
     for name in names:
         try:
-            check_feature(source, maps, source.opened()[0], name)
+            check_feature(basins, entry, entry.opened()[0], name)
         except ClosedError:
             raise
         except Exception as exc:
@@ -233,4 +344,4 @@ def _require_one(source: Source, maps: MapSource, names: list[str]) -> None:
         # (What cannot be read says so itself when it is read.)
         return
     if failure is not None:
-        raise BasinError(f"basin '{source.definition.label}': {failure}") from failure
+        raise BasinError(f"basin '{entry.definition.label}': {failure}") from failure

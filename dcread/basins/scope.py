@@ -1,31 +1,37 @@
-"""What basins share while a measurement is open, and what one may know of it."""
+"""What all basins of a measurement share: the policy, open files, limits, closing."""
 
 from __future__ import annotations
 
 import os
 import pathlib
-import stat
-import urllib.parse
-from collections.abc import Hashable, Iterable
-from dataclasses import replace
-from typing import Any
+import weakref
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Any, overload
+
+import h5py
 
 from ..engine import FileHandle, open_file
+from ..engine.name_resolver import Place
 from ..engine.source import LocalSource
-from ..errors import ClosedError, NotAFileError, PolicyError
-from ..file.links import PolicyResolver
+from ..errors import ClosedError, PolicyError
+from ..file.addresses import looks_like_url
+from ..file.basin_records import read_basin_records
+from ..file.identifier import identifier_of
+from ..file.links import PolicyResolver, subgroup
 from ..file.policy import Policy
 from ..file.source_check import check_sources
-from ..sync.locks import PatientLock
-from .definitions import load_definitions
-from .paths import candidate_paths, folders_of
+from ..problems import one_line
+from ..sync.locks import PatientLock, h5_lock
+from ..sync.weak import alive
+from .findings import ProblemLog
+from .opened import Opened
 
-_USES_PER_BASIN = 16
+_USES_PER_BASIN = 200
 """How many definitions may lead to one basin, on an average."""
 
 
-class Session:
-    """What all basins of one measurement share: policy, open files, closing.
+class Scope:
+    """What all basins of one measurement share, those of its basins included.
 
     Parameters
     ----------
@@ -33,28 +39,68 @@ class Session:
         What may be opened.
     root : FileHandle or None
         The measurement that the caller opened.
+    log : ProblemLog
+        Where to record what cannot be used.
     remote : bool
         Whether that is remote: then no basin may lead to local files.
+
+    Attributes
+    ----------
+    policy, log
+        As given.
+    closed : bool
+        Whether `close` was called.
+    version : int
+        Goes up whenever something comes to be known of a basin.
     """
 
     def __init__(
-        self, policy: Policy, root: FileHandle | None, *, remote: bool = False
+        self,
+        policy: Policy,
+        root: FileHandle | None,
+        log: ProblemLog,
+        *,
+        remote: bool = False,
     ) -> None:
         self.policy = policy
+        self.log = log
         self.remote = remote
+        self.closed = False
+        self.version = 0
         self.folder = root.path.parent if root is not None and root.path else None
         self._names = PolicyResolver(policy, None if root is None else root.path)
         self._root = root
         self._files: dict[tuple[object, object], FileHandle] = {}
+        self._measurements: dict[tuple[Any, str], Opened] = {}
         self._others: set[Hashable] = set()
-        self._definitions: dict[tuple[object, object], list[dict[str, Any]]] = {}
         self._definitions_left = policy.max_definitions
         self._uses = 0
         self._nestings = 0
         self._lock = PatientLock()
-        self._closed = False
         if root is not None and root.identity is not None:
             self._files[root.identity[:2]] = root
+
+    def check_location(self, reach: str, location: str) -> None:
+        """Hold a location of any basin class against the policy, by its text.
+
+        Raises
+        ------
+        PolicyError
+            If the policy does not allow it.
+        """
+        if looks_like_url(location):
+            self.check_url(location)
+        elif reach == "local":
+            self.check_path(location)
+        elif reach == "remote" and self.policy.remote is not True:
+            raise PolicyError(
+                f"Policy(remote={self.policy.remote!r}) does not allow remote basins "
+                "whose location is no URL; pass another Policy to allow it"
+            )
+
+    def check_url(self, url: str) -> None:
+        """Raise PolicyError unless a URL may be contacted."""
+        self.policy.check_url(url)
 
     def check_path(self, path: str | os.PathLike[str]) -> pathlib.Path:
         """Return the path to open, or raise PolicyError."""
@@ -98,28 +144,60 @@ class Session:
         """Have the policy apply to the other files that an open one names."""
         handle.names = self._names
 
-    def check_remote(self, location: str) -> None:
-        """Raise PolicyError unless a remote location may be contacted."""
-        allowed = self.policy.remote
-        host = urllib.parse.urlsplit(location).hostname or ""
-        if allowed is False or (allowed == "hosts" and host not in self.policy.hosts):
-            raise PolicyError(
-                f"{host or 'a remote basin'}: Policy(remote={allowed!r}) does not "
-                "allow to contact it; pass another Policy to allow it"
+    def open_measurement(self, path: str, group: str) -> Opened:
+        """Open a file as a basin; shared if it is open already."""
+        handle = self.open_file(path)
+        key = (handle, group)
+        known = self._measurements.get(key)
+        if known is None:
+            with handle.using(), h5_lock:
+                place = group_at(handle, group)
+                identifier = identifier_of(handle)
+            identity = None if handle.identity is None else handle.identity[:2]
+            known = Opened(
+                h5py.Group(place.id),
+                identifier,
+                identity,
+                None,
+                StoredDefinitions(self, handle),
             )
+            self._measurements[key] = known
+        return known
 
-    def definitions_of(self, handle: FileHandle) -> list[dict[str, Any]]:
-        """Return the basins of an open file; read once, and not without end."""
-        key = handle.identity[:2] if handle.identity is not None else None
+    def place_of(self, group: h5py.Group) -> Place:
+        """Return a group together with the open file in which it lies.
+
+        Raises
+        ------
+        ClosedError
+            If it is closed, or none that was opened here.
+        """
+        if group.id.valid:
+            number = group.id.fileno
+            for handle in self._open_files():
+                if not handle.closed and handle.h5.id.fileno == number:
+                    return Place(handle, group.id)
+        raise ClosedError("the group lies in no open file of this measurement")
+
+    def _open_files(self) -> Iterator[FileHandle]:
+        """Yield the files of the measurement, those that links lead to included."""
+        for handle in [self._root, *self._files.values()]:
+            if handle is not None:
+                yield handle
+                yield from handle.siblings.open_handles()
+
+    def read_definitions(self, handle: FileHandle) -> list[dict[str, Any]]:
+        """Read the definitions of an open file, but no more than the policy allows."""
         with self._lock:
-            if key in self._definitions:
-                return self._definitions[key]
-            left = replace(self.policy, max_definitions=self._definitions_left)
             with handle.using():
-                found = load_definitions(handle.h5, policy=left).usable
+                records = read_basin_records(
+                    handle.h5, self.policy, self._definitions_left
+                )
+            found = [record.raw for record in records if record.raw is not None]
             self._definitions_left -= len(found)
-            if key is not None:
-                self._definitions[key] = found
+        for record in records:
+            if record.reason:
+                self.log.add(f"{one_line(handle.label)}: {record.key}", record.reason)
         return found
 
     def count_nesting(self) -> None:
@@ -158,115 +236,58 @@ class Session:
             )
 
     def _raise_if_closed(self) -> None:
-        if self._closed:
+        if self.closed:
             raise ClosedError("the measurement is closed; open it again")
 
     def close(self) -> None:
         """Close all files except the measurement itself; twice is fine."""
+        self.closed = True
         with self._lock:
-            self._closed = True
             handles, self._files = list(self._files.values()), {}
+            self._measurements = {}
         for handle in handles:
             if handle is not self._root:
                 handle.close()
 
 
-class BasinContext:
-    """What a basin may know of its referrer, and how it opens files.
+def group_at(handle: FileHandle, path: str) -> Place:
+    """Return a group of an open file; the caller holds the h5py lock.
 
-    Attributes
-    ----------
-    policy : Policy
-        What may be opened; `open_file` and `is_file` keep to it.
-    handle : FileHandle or None
-        The open file with the definition (for internal basins).
-    path : pathlib.Path or None
-        Its absolute path.
+    Raises
+    ------
+    BasinError, FormatError
+        If there is none.
+    PolicyError
+        If a link leads where the policy does not allow to go.
     """
-
-    def __init__(self, session: Session, handle: FileHandle | None) -> None:
-        self._session = session
-        self.policy = session.policy
-        self.handle = handle
-        self.path = handle.path if handle is not None else None
-        self._folders: list[pathlib.Path] | None = None
-
-    def paths_for(self, stored: Iterable[str]) -> list[str]:
-        """Return the absolute paths where stored paths may lead, in order."""
-        pairs = self.policy.path_map
-        assert isinstance(pairs, tuple)
-        if self._folders is None:
-            # No cached_property: in Python 3.11 its lock does not survive a fork.
-            self._folders = folders_of(self.path)
-        return candidate_paths(stored, self._folders, pairs)
-
-    def check_path(self, path: str) -> pathlib.Path:
-        """Return the path that may be opened, its links resolved where that matters.
-
-        For basins that are no HDF5 files; `open_file` and `is_file` do it themselves.
-
-        Raises
-        ------
-        PolicyError
-            If the policy does not allow the path.
-        """
-        return self._session.check_path(path)
-
-    def is_file(self, path: str) -> bool:
-        """Tell whether there is a regular file at a path.
-
-        Raises
-        ------
-        PolicyError
-            If the policy does not allow the path.
-        PermissionError
-            If a folder on the way must not be looked into.
-        NotAFileError
-            If there is a directory, a FIFO, a device or a socket.
-        """
-        try:
-            allowed = self._session.check_path(path)
-            status = os.stat(allowed)
-        except PermissionError:
-            # (PolicyError is one, too)
-            raise
-        except (OSError, ValueError):
-            # A path that cannot exist (too long, not encodable) leads nowhere.
-            return False
-        if not stat.S_ISREG(status.st_mode):
-            raise NotAFileError(
-                f"{path}: expected a regular file, found {_kind(status.st_mode)}"
-            )
-        return True
-
-    def open_file(self, path: str) -> FileHandle:
-        """Open an HDF5 file; it is closed together with the referrer.
-
-        Raises
-        ------
-        PolicyError
-            If the policy does not allow the path, or no further basin.
-        FileMissingError, NotAFileError, FormatError
-            If there is no file, not a regular one, or no HDF5 in it; of a
-            concatenated file also if one of its sources is missing.
-        FileChangedError
-            If a source of a concatenated file changed.
-        """
-        return self._session.open_file(path)
-
-    def definitions_of(self, handle: FileHandle) -> list[dict[str, Any]]:
-        """Return the definitions in ``/basins`` of a file opened by `open_file`."""
-        return self._session.definitions_of(handle)
+    place = Place(handle, handle.h5.id)
+    for part in path.strip("/").split("/"):
+        place = subgroup(place.handle, part, place.id)
+    return place
 
 
-def _kind(mode: int) -> str:
-    for test, name in (
-        (stat.S_ISDIR, "a directory"),
-        (stat.S_ISFIFO, "a FIFO"),
-        (stat.S_ISSOCK, "a socket"),
-        (stat.S_ISCHR, "a device"),
-        (stat.S_ISBLK, "a device"),
-    ):
-        if test(mode):
-            return name
-    return "something else"
+class StoredDefinitions(Sequence[dict[str, Any]]):
+    """The definitions in an open file, read when they are asked for."""
+
+    def __init__(self, scope: Scope, handle: FileHandle) -> None:
+        self._scope = weakref.ref(scope)  # which holds what this is a part of
+        self._handle = handle
+        self._found: list[dict[str, Any]] | None = None
+
+    def _read(self) -> list[dict[str, Any]]:
+        if self._found is None:
+            self._found = alive(self._scope).read_definitions(self._handle)
+        return self._found
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, index: Any) -> Any:
+        return self._read()[index]
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())

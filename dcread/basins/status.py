@@ -1,8 +1,13 @@
-"""What is known of each basin of an open measurement."""
+"""What is known of each basin of an open measurement, for people and programs."""
 
 from __future__ import annotations
 
+import html
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+_STATES = {True: "available", False: "not available", None: "not asked yet"}
+_COLOURS = {True: "32", False: "31", None: "33"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,10 @@ class BasinStatus:
         Why it is not available, or what was noticed on the way; may be empty.
     features : tuple of str or None
         The features that it makes available, sorted; None if not yet known.
+    mapping : str or None
+        The feature that maps events to its rows; None if they are the same.
+    basins : tuple of BasinStatus
+        Its own basins, as far as they were looked at.
     """
 
     name: str
@@ -32,3 +41,82 @@ class BasinStatus:
     available: bool | None
     reason: str
     features: tuple[str, ...] | None
+    mapping: str | None = None
+    basins: tuple[BasinStatus, ...] = ()
+
+    @property
+    def state(self) -> str:
+        """What `available` says, in words."""
+        return _STATES[self.available]
+
+
+class BasinStatusList(list[BasinStatus]):
+    """One record a basin; shows itself as a tree, in notebooks as a table.
+
+    Examples
+    --------
+    >>> record = BasinStatus("raw", "file", "hdf5", "/d/a.rtdc", True, "", ("image",))
+    >>> print(BasinStatusList([record]))
+    raw: available, file (hdf5) at /d/a.rtdc
+        features: image
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(as_tree(self))
+
+    def _repr_html_(self) -> str:
+        titles = ("Basin", "State", "Kind", "Location", "Features", "Reason")
+        head = "".join(f"<th style='text-align:left'>{name}</th>" for name in titles)
+        body = "".join(
+            "<tr>"
+            + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in cells)
+            + "</tr>"
+            for cells in _cells(self, 0)
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cells(records: Iterable[BasinStatus], depth: int) -> Iterator[list[str]]:
+    for record in records:
+        indent = "&nbsp;" * 4 * depth
+        texts = (
+            record.state,
+            _kind(record),
+            record.location or "",
+            ", ".join(record.features or ()),
+            record.reason,
+        )
+        yield [indent + html.escape(record.name), *map(html.escape, texts)]
+        yield from _cells(record.basins, depth + 1)
+
+
+def as_tree(
+    records: Iterable[BasinStatus], *, colour: bool = False, indent: str = ""
+) -> Iterator[str]:
+    """Yield the lines of a tree of basins, those of basins below them.
+
+    Parameters
+    ----------
+    records : iterable of BasinStatus
+        What to show.
+    colour : bool
+        Whether to mark states by the colours of a terminal.
+    indent : str
+        What each line begins with.
+    """
+    for record in records:
+        state = record.state
+        if colour:
+            state = f"\x1b[{_COLOURS[record.available]}m{state}\x1b[0m"
+        place = f" at {record.location}" if record.location else ""
+        yield f"{indent}{record.name}: {state}, {_kind(record)}{place}"
+        if record.features:
+            yield f"{indent}    features: {' '.join(record.features)}"
+        if record.reason:
+            yield f"{indent}    {record.reason}"
+        yield from as_tree(record.basins, colour=colour, indent=indent + "    ")
+
+
+def _kind(record: BasinStatus) -> str:
+    kind = f"{record.type or 'no type'} ({record.format or 'no format'})"
+    return kind if record.mapping is None else f"{kind}, mapped by {record.mapping}"

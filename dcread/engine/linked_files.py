@@ -127,6 +127,11 @@ class Siblings:
                     self._open[key], self._readers[key] = handle, readers
                     handle.names = self._owner.names
 
+    def open_handles(self) -> list[FileHandle]:
+        """Return the files that are open now."""
+        with self._lock:
+            return list(self._open.values())
+
     def close(self) -> None:
         """Close all of them."""
         with self._lock:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
+from urllib.parse import urlsplit
 
 from ..engine.network_limits import NetworkLimits
 from ..engine.source import LocalSource
 from ..errors import PolicyError
 from ..problems import one_line
+from .addresses import origin_of, why_not_public
 from .confined_open import Folder, open_inside
 
 _LOCAL = (True, False, "beside", "roots")
@@ -215,3 +217,58 @@ class Policy:
             f"and below, this one lies at {one_line(real)}; pass another Policy to "
             "allow it"
         )
+
+    def check_url(self, url: str, named: Collection[str] = ()) -> None:
+        """Raise PolicyError unless a URL may be contacted, as far as its text tells.
+
+        Parameters
+        ----------
+        url : str
+            Of any scheme; one that is not known is judged by its host.
+        named : collection of str
+            Origins (see `origin_of`) that the caller named: they may be anywhere.
+
+        Raises
+        ------
+        PolicyError
+            If this policy does not allow to contact it.
+        """
+        shown = one_line(url)
+        if os.environ.get("DCREAD_OFFLINE") == "1":
+            raise PolicyError(f"{shown}: nothing is contacted with DCREAD_OFFLINE=1")
+        if self.remote is False:
+            raise PolicyError(
+                f"{shown}: Policy(remote=False) does not allow to contact it; pass "
+                "another Policy to allow it"
+            )
+        try:
+            origin = _origin(url)
+        except ValueError as exc:
+            raise PolicyError(f"{shown}: {exc}") from exc
+        if origin in named or origin in self._origins():
+            return
+        if self.remote == "hosts":
+            raise PolicyError(
+                f'{shown}: Policy(remote="hosts") allows {", ".join(self.hosts)} only; '
+                "pass another Policy to allow it"
+            )
+        host = urlsplit(origin).hostname or ""
+        reason = "" if origin.startswith("s3:") else why_not_public(host)
+        if reason:
+            raise PolicyError(
+                f"{shown}: {reason}; only the caller may name such hosts "
+                "(Policy(hosts=...))"
+            )
+
+    def _origins(self) -> set[str]:
+        """Return the origins that the caller named; a bare host means https."""
+        return {
+            origin_of(host if "://" in host else f"https://{host}")
+            for host in self.hosts
+        }
+
+
+def _origin(url: str) -> str:
+    scheme, _, rest = url.strip().partition(":")
+    known = scheme.lower() in {"http", "https", "s3"}
+    return origin_of(url if known else f"https:{rest}")

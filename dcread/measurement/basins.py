@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..basins import BasinSet
-from ..basins.open_basin import Ask
+from ..basins.reports import features_of
 from ..errors import DCReadError
 from ..file.measurement_file import Referrer
 from ..sync.loading_cache import LoadingCache
@@ -59,8 +59,8 @@ class MeasurementBasins:
     def _find_length(self) -> int:
         basins = self.current
         with contextlib.suppress(DCReadError):
-            for name in sorted(basins.features()):
-                found = basins.search(Ask(name))
+            for name in sorted(features_of(basins)):
+                found = basins.look_up(name)
                 if found is not None:
                     return found.rows
         return 0

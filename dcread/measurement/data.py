@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self, cast, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ..basins import BasinStatus
+from ..basins import BasinStatusList
 from ..basins import extract_basin_dicts as _extract_basin_dicts
+from ..basins.reports import data_of, group_of, status_of
 from ..const import PROTECTED_FEATURES
 from ..engine import FileHandle
 from ..errors import ClosedError, FeatureNotFoundError
@@ -635,14 +636,14 @@ class HDF5Data:
         ValueError
             If its type is unknown, or an internal basin lists no features.
         """
-        return self._open_basins.current.get_data(index)
+        return data_of(self._open_basins.current, index)
 
-    def basin_status(self) -> list[BasinStatus]:
+    def basin_status(self) -> BasinStatusList:
         """Return a record for each basin: availability, location, reason, features.
 
         Local basins are opened for it, remote ones are not contacted.
         """
-        return self._open_basins.current.status()
+        return status_of(self._open_basins.current)
 
     def _get_basin_data_file(self, bn_dict: Mapping[str, Any]) -> tuple[Any, list[str]]:
         """Return group and features of a file basin, ``(None, [])`` if it is away."""
@@ -655,7 +656,8 @@ class HDF5Data:
         return self._group_and_features({"type": "internal", **bn_dict})
 
     def _group_and_features(self, bn_dict: Mapping[str, Any]) -> tuple[Any, list[str]]:
-        return self._open_basins.make([{**bn_dict, "mapping": None}]).get_group(0)
+        basins = self._open_basins.make([{**bn_dict, "mapping": None}])
+        return group_of(basins, 0)
 
     def get_ppid(self) -> str:
         """Return the pipeline identifier of this data."""

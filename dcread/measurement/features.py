@@ -14,9 +14,17 @@ from ..arrays.dataset_view import FeatureView
 from ..arrays.mapped_dataset import MappedHDF5Dataset, get_mapped_object
 from ..arrays.scalar_array import ScalarArray
 from ..arrays.trace_contour import Contours, Traces
+from ..basins.reports import features_of, reasons_of
 from ..const import IMAGE_FEATURES
 from ..engine import DatasetReader, reader_for
-from ..errors import ClosedError, FeatureNotFoundError, FormatError, ShapeMismatchError
+from ..errors import (
+    BasinError,
+    ClosedError,
+    DCReadError,
+    FeatureNotFoundError,
+    FormatError,
+    ShapeMismatchError,
+)
 from ..images.image_cache import HDF5ImageCache, ImageCorrCache
 from ..problems import as_format_error, as_name, warn_caller
 from ..sync.loading_cache import LoadingCache
@@ -56,6 +64,7 @@ class FeatureStore:
         self.image_chunk_size = image_chunk_size
         self.image_cache_size = image_cache_size
         self._once = LoadingCache()
+        self._names: tuple[int, list[str]] | None = None
 
     def names(self) -> list[str]:
         """Return the sorted names of the features.
@@ -63,10 +72,14 @@ class FeatureStore:
         Those of the file that cannot be used are among them: asking for one tells
         why, where leaving it out would hide it.
         """
-        return self._once.get("names", self._find_names)
-
-    def _find_names(self) -> list[str]:
-        return sorted({*self._referrer.events.names, *self._basins.current.features()})
+        # No lock: while one thread waits for a basin that hangs, others go on.
+        basins = self._basins.current
+        version = basins.version
+        known = self._names
+        if known is None or known[0] != version:
+            found = {*self._referrer.events.names, *features_of(basins)}
+            known = self._names = (version, sorted(found))
+        return known[1]
 
     def scalar_names(self) -> list[str]:
         """Return the sorted names of the features with one number per event."""
@@ -97,7 +110,10 @@ class FeatureStore:
     def image_cache(self, name: str) -> HDF5ImageCache | None:
         """Return the image cache of a feature; None if there is no such feature."""
         make = self._open_image
-        return self._once.get(("image", name), lambda: self._made(name, make))
+        found = self._once.get(("image", name), lambda: self._made(name, make))
+        if found is None:  # a basin may have it later
+            self._once.drop(("image", name))
+        return found
 
     def _made(self, name: str, make: Callable[[str], T]) -> T:
         handle = self._referrer.handle
@@ -106,7 +122,10 @@ class FeatureStore:
 
     def image_corr(self) -> ImageCorrCache | None:
         """Return the background-corrected images; None if there are none."""
-        return self._once.get("image_corr", self._open_image_corr)
+        found = self._once.get("image_corr", self._open_image_corr)
+        if found is None:
+            self._once.drop("image_corr")
+        return found
 
     def _open_image_corr(self) -> ImageCorrCache | None:
         image, background = self.image_cache("image"), self.image_cache("image_bg")
@@ -196,8 +215,12 @@ class FeatureStore:
             )
         raise FormatError(f"{label} is a group, expected one dataset")
 
-    def _not_found(self, name: str) -> FeatureNotFoundError:
+    def _not_found(self, name: str) -> DCReadError:
         label = self._referrer.handle.label
+        basins = self._basins.current
+        refusal = basins.refusal(name)
+        if refusal is not None:
+            return BasinError(f"{label}: feature '{name}': {refusal}")
         feature = self._referrer.events.get(name)
         reasons = [] if feature is None else [str(feature.refusal)]
         reasons += [
@@ -205,7 +228,7 @@ class FeatureStore:
             for one in self._referrer.problems
             if one.kind == "feature" and one.name == "/events"
         ]
-        reasons += self._basins.current.reasons(name)
+        reasons += reasons_of(basins, name)
         why = "; ".join(reasons) or f"there are {self.names()}"
         return FeatureNotFoundError(
             f"Feature '{name}' not found in {label}: it is not stored here; {why}"
@@ -213,6 +236,7 @@ class FeatureStore:
 
     def clear(self) -> None:
         """Close the image caches and forget everything."""
+        self._names = None
         for value in self._once.clear():
             close = getattr(value, "close", None)
             if close is not None:
@@ -279,7 +303,13 @@ def _trace(
             f"{label}: trace '{name}' has {reader.shape[0]} events, expected {length}"
         )
     view: FeatureView | MappedHDF5Dataset
-    view = get_mapped_object(FeatureView(reader), mapping)
+    try:
+        view = get_mapped_object(FeatureView(reader), mapping)
+    except IndexError as exc:
+        raise ShapeMismatchError(
+            f"{label}: trace '{name}' has {reader.shape[0]} events, which are too few: "
+            f"{exc}"
+        ) from exc
     return view
 
 

@@ -24,6 +24,7 @@ from dcread.basins import (
     load_definitions,
 )
 from dcread.basins import plugins as manager_module
+from dcread.basins.reports import data_of, features_of, reasons_of, status_of
 from dcread.engine import FileHandle, open_file, reader_for
 from dcread.file.identifier import get_measurement_identifier
 from dcread.problems import Problem
@@ -67,9 +68,21 @@ class Opened:
         values = reader.read(slice(0, reader.shape[0], 1))
         return values if mapping is None else values[mapping]
 
+    def features(self) -> set[str]:
+        return features_of(self.basins)
+
+    def reasons(self, feature: str) -> list[str]:
+        return reasons_of(self.basins, feature)
+
+    def all_status(self) -> Any:
+        return status_of(self.basins)
+
     def status(self, name: str) -> Any:
-        (record,) = (item for item in self.basins.status() if item.name == name)
+        (record,) = (item for item in self.all_status() if item.name == name)
         return record
+
+    def get_data(self, index: int) -> Any:
+        return data_of(self.basins, index)
 
 
 def store_definition(h5: h5py.File, key: str, raw: object) -> None:
@@ -181,6 +194,7 @@ class MemoryBasin(Basin):
 
     format = "memory"
     type = "memory"
+    reach = "inside"
     features: Any = types.MappingProxyType({"deform": np.arange(5) * 1.5})
 
     @classmethod

@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
+import dcread
 from dcread.errors import ClosedError
 
 Write = Callable[..., pathlib.Path]
@@ -26,7 +27,7 @@ def test_feature_of_another_file(
 ):
     source = write_file("src.rtdc", {"deform": RAMP})
     opened = open_basins(write_file("ref.rtdc", basins=[file_basin(source)]))
-    assert opened.basins.features() == {"deform"}
+    assert opened.features() == {"deform"}
     obj, mapping = opened.basins.find("deform")
     assert mapping is None
     assert np.array_equal(opened.values("deform"), RAMP)
@@ -43,10 +44,10 @@ def test_listed_features_are_enforced_and_the_file_stays_closed(
     # Not even HDF5: were it opened, its features would not be listed.
     content = source.read_bytes()
     source.write_bytes(b"no HDF5")
-    assert opened.basins.features() == {"deform"}
+    assert opened.features() == {"deform"}
     source.write_bytes(content)
     assert opened.values("area_um") is None
-    assert opened.basins.reasons("area_um") == []
+    assert opened.reasons("area_um") == []
     assert np.array_equal(opened.values("deform"), RAMP)
 
 
@@ -58,9 +59,9 @@ def test_missing_file_is_not_listed_and_named_in_the_reasons(
         file_basin("gone.rtdc", name="two"),
     ]
     opened = open_basins(write_file("ref.rtdc", basins=basins))
-    assert opened.basins.features() == set()
+    assert opened.features() == set()
     assert opened.values("image") is None
-    one, two = opened.basins.reasons("image")
+    one, two = opened.reasons("image")
     assert one == (
         f"basin 'one': no file at /no/such.rtdc or {tmp_path}/such.rtdc or "
         f"{tmp_path}/other.rtdc"
@@ -159,7 +160,7 @@ def test_next_path_and_next_basin_step_in(
     else:
         assert np.array_equal(found, RAMP)
     if second != "path":
-        (reason, *_) = opened.basins.reasons("deform")
+        (reason, *_) = opened.reasons("deform")
         assert telling in reason
         assert "bad.rtdc" in reason
         assert telling in " ".join(item.reason for item in opened.problems)
@@ -189,21 +190,51 @@ def test_images_and_traces(
         contours["5"]
 
 
-@pytest.mark.parametrize("kind", ["ragged", "scalar", "empty", "short contour"])
-def test_groups_of_other_lengths_are_refused(
+@pytest.mark.parametrize("kind", ["scalar", "empty", "all too short"])
+def test_traces_without_one_that_fits_are_refused(
     kind: str, write_file: Write, open_basins: Open, file_basin: Make
 ) -> None:
     source = write_file("src.rtdc", {})
     with h5py.File(source, "r+") as h5:
         trace = h5.create_group("events/trace")
-        if kind == "ragged":
-            trace["fl1_raw"] = np.zeros((5, 3))
-            trace["fl2_raw"] = np.zeros((4, 3))
+        if kind == "all too short":
+            trace["fl1_raw"] = np.zeros((4, 3))
         elif kind == "scalar":
             trace["fl1_raw"] = 2.0
-        h5.create_group("events/contour")["0"] = np.zeros((3, 2))
     opened = open_basins(write_file("ref.rtdc", basins=[file_basin(source)]))
-    assert opened.values("contour" if kind == "short contour" else "trace") is None
+    assert opened.basins.find("trace") is None
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+@pytest.mark.parametrize("through", ["itself", "a basin"])
+def test_bad_traces_and_missing_contours_cost_only_themselves(
+    through: str, mapped: bool, write_file: Write, file_basin: Make
+) -> None:
+    source = write_file("src.rtdc", {"deform": RAMP})
+    with h5py.File(source, "r+") as h5:
+        h5["events/trace/fl1_raw"] = np.arange(15).reshape(5, 3)
+        h5["events/trace/fl2_raw"] = np.zeros((3, 3))
+        h5["events/trace/fl3_raw"] = h5py.ExternalLink("other.h5", "/x")
+        for event in (0, 1, 4):
+            h5[f"events/contour/{event}"] = np.full((3, 2), event)
+    rows = np.array([4, 4, 0, 2, 1]) if mapped else np.arange(5)
+    if through == "itself":
+        hd = dcread.HDF5Data(source, index_mapping=rows if mapped else None)
+    else:
+        basin = file_basin(source, mapping="basinmap0" if mapped else "same")
+        hd = dcread.HDF5Data(write_file("ref.rtdc", {"basinmap0": rows}, [basin]))
+    with hd:
+        fine = hd["trace"]["fl1_raw"][:]
+        assert np.array_equal(fine, np.arange(15).reshape(5, 3)[rows])
+        for name in ("fl2_raw", "fl3_raw"):
+            with pytest.raises(dcread.DCReadError, match=name):
+                hd["trace"][name][:]
+        for event, row in enumerate(rows):
+            if row in (0, 1, 4):
+                assert (hd["contour"][event] == row).all()
+            else:
+                with pytest.raises(dcread.DCReadError, match=f"event {row} of the fil"):
+                    hd["contour"][event]
 
 
 def test_names_with_separators_are_no_features(
@@ -227,9 +258,9 @@ def test_thousands_of_missing_files_cost_little(
     ]
     opened = open_basins(referrer, definitions=definitions)
     start = time.process_time()
-    assert opened.basins.features() == set()
+    assert opened.features() == set()
     assert opened.basins.find("image") is None
-    reasons = opened.basins.reasons("image")
+    reasons = opened.reasons("image")
     assert time.process_time() - start < 5
     assert reasons[-1] == "and 2980 more basins"
 
@@ -244,7 +275,7 @@ def test_closing_ends_everything(
     ]
     opened = open_basins(write_file("ref.rtdc", basins=basins))
     obj, _ = opened.basins.find("deform")
-    group, _, _ = opened.basins.get_data(1)
+    group, _, _ = opened.get_data(1)
     assert group.id.valid
     opened.basins.close()
     opened.basins.close()
@@ -252,10 +283,10 @@ def test_closing_ends_everything(
     with pytest.raises(ClosedError):
         obj.read(slice(0, 1, 1))
     for ask in (
-        opened.basins.features,
-        opened.basins.status,
+        opened.features,
+        opened.all_status,
         lambda: opened.basins.find("deform"),
-        lambda: opened.basins.get_data(0),
+        lambda: opened.get_data(0),
     ):
         with pytest.raises(ClosedError):
             ask()

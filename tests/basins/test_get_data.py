@@ -41,7 +41,7 @@ def both(
             internal={"temp": np.array([10.0, 20.0])},
         )
         ours = open_basins(path, index_mapping=index_mapping)
-        return ours.basins, dcnum.read.HDF5Data(path, index_mapping=index_mapping)
+        return ours, dcnum.read.HDF5Data(path, index_mapping=index_mapping)
 
     return open_
 
@@ -86,10 +86,10 @@ def test_unknown_type_is_the_peers_error(write_file: Write, open_basins: Open) -
     raw = {"type": "remote", "name": "n", "urls": []}
     opened = open_basins(path, definitions=[raw])
     with dcnum.read.HDF5Data(path, meta={}, logs={}, tables={}, basins=[raw]) as hd:
-        for ask in (opened.basins.get_data, hd.get_basin_data):
+        for ask in (opened.get_data, hd.get_basin_data):
             with pytest.raises(ValueError, match="Invalid basin type 'remote'"):
                 ask(0)
-    assert opened.basins.features() == set()
+    assert opened.features() == set()
 
 
 def test_internal_basin_without_features_is_the_peers_error(
@@ -99,7 +99,7 @@ def test_internal_basin_without_features_is_the_peers_error(
     path = write_file("ref.rtdc", internal={"temp": RAMP})
     opened = open_basins(path, definitions=[raw])
     with dcnum.read.HDF5Data(path, meta={}, logs={}, tables={}, basins=[raw]) as hd:
-        for ask in (opened.basins.get_data, hd.get_basin_data):
+        for ask in (opened.get_data, hd.get_basin_data):
             with pytest.raises(ValueError, match="'features' must be defined"):
                 ask(0)
 
@@ -110,7 +110,7 @@ def test_missing_format_is_that_of_the_type(
     source = write_file("src.rtdc", {"deform": RAMP})
     raw = {"type": "file", "paths": [str(source)]}
     opened = open_basins(write_file("ref.rtdc"), definitions=[raw])
-    assert opened.basins.get_data(0)[1] == ["deform"]
+    assert opened.get_data(0)[1] == ["deform"]
 
 
 def test_refused_identifier_has_the_peers_phrase(
@@ -121,7 +121,7 @@ def test_refused_identifier_has_the_peers_phrase(
     opened = open_basins(path)
     phrase = "with identifier 'is' does not match the expected identifier 'want'"
     with pytest.raises(BasinIdentifierMismatchError, match=phrase):
-        opened.basins.get_data(0)
+        opened.get_data(0)
     with (
         dcnum.read.HDF5Data(path) as hd,
         pytest.raises(dcnum.read.BasinIdentifierMismatchError, match=phrase),
@@ -135,6 +135,6 @@ def test_promised_features_that_are_not_there_are_left_out(
     source = write_file("src.rtdc", {"deform": RAMP})
     basin = file_basin(source, features=["image", "deform"])
     opened = open_basins(write_file("ref.rtdc", basins=[basin]))
-    group, features, _ = opened.basins.get_data(0)
+    group, features, _ = opened.get_data(0)
     assert features == ["deform"]
     assert isinstance(group, h5py.Group)

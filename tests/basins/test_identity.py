@@ -111,12 +111,12 @@ def test_refused(  # noqa: PLR0917
     assert f"'{found}'" in text
     # Nothing else suffers.
     assert opened.basins.find("area_um") is None
-    assert opened.basins.features() <= {"deform"}
+    assert opened.features() <= {"deform"}
     record = opened.status("raw data")
     assert record.available is False
     assert "does not match" in record.reason
     with pytest.raises(BasinIdentifierMismatchError, match="does not match"):
-        opened.basins.get_data(0)
+        opened.get_data(0)
 
 
 def test_refused_file_leaves_the_next_path_its_chance(
@@ -174,5 +174,5 @@ def test_refused_file_is_named_for_what_only_it_has(
     opened = open_basins(write_file("ref.rtdc", basins=[basin], identifier="mine"))
     assert opened.values("deform").tolist() == [2.5] * 5
     assert opened.values("tilt") is None
-    (reason,) = opened.basins.reasons("tilt")
+    (reason,) = opened.reasons("tilt")
     assert "other.rtdc' with identifier 'other' does not match" in reason

@@ -28,7 +28,7 @@ def test_mapped_rows_of_the_same_file(
         internal={"image_bg": IMAGES},
     )
     opened = open_basins(path)
-    assert opened.basins.features() == {"image_bg"}
+    assert opened.features() == {"image_bg"}
     assert np.array_equal(opened.values("image_bg"), IMAGES[MAP])
     assert opened.problems == []
     assert opened.status("inside").location == "basin_events"
@@ -55,7 +55,7 @@ def test_missing_members_are_recorded_and_the_rest_is_served(
         internal={"temp": np.ones(5), "not_listed": np.ones(5)},
     )
     opened = open_basins(path)
-    assert opened.basins.features() == {"temp"}
+    assert opened.features() == {"temp"}
     assert opened.values("image_bg") is None
     assert opened.values("not_listed") is None
     assert opened.values("temp").tolist() == [1] * 5
@@ -84,14 +84,14 @@ def test_unusable_internal_basin_is_recorded(
             h5["basin_events/temp"] = np.ones(5)
     opened = open_basins(path)
     assert opened.values("temp") is None
-    assert opened.basins.features() == set()
+    assert opened.features() == set()
     telling = {
         "no group": "no data at basin_events",
         "dataset": "should be a group",
         "external": "external link",
         "no features": "'features' must be defined",
     }[case]
-    assert telling in opened.basins.reasons("temp")[0]
+    assert telling in opened.reasons("temp")[0]
     assert opened.status("inside").available is False
 
 
@@ -116,17 +116,4 @@ def test_another_group_is_read_as_the_definition_says(
     opened = open_basins(path)
     assert opened.values("temp").tolist() == [1] * 5
     with pytest.warns(UserWarning, match="Uncommon group name for basin features"):
-        opened.basins.get_data(0)
-
-
-def test_image_chopping_waits_for_its_plugin(
-    write_file: Write, open_basins: Open, internal_basin: Make
-) -> None:
-    basin = internal_basin("image", format="h5datasetchop")
-    opened = open_basins(write_file("f.rtdc", basins=[basin], internal={"image": [1]}))
-    assert opened.basins.features() == set()
-    assert opened.values("image") is None
-    record = opened.status("inside")
-    assert record.available is False
-    assert "install a plugin" in record.reason
-    assert opened.basins.get_data(0) == (None, [], None)
+        opened.get_data(0)

@@ -78,7 +78,7 @@ def test_no_link_leads_out_of_a_basin(  # noqa: PLR0917
     opened = open_basins(ref)
     assert opened.values("deform") is None
     if listed:
-        (reason,) = opened.basins.reasons("deform")
+        (reason,) = opened.reasons("deform")
         assert "Policy(links=True)" in reason
     if way is _external_storage:
         expected = list(secret.read_bytes()[:5])
@@ -119,8 +119,11 @@ def test_members_of_traces_are_checked_as_well(
         h5["events/trace/fl1_raw"] = np.zeros((5, 3))
         h5["events/trace/fl2_raw"] = h5py.ExternalLink(str(secret), "/events/deform")
     opened = open_basins(write_file("ref.rtdc", basins=[file_basin(source)]))
-    assert opened.values("trace") is None
-    assert opened.basins.get_data(0)[1] == ["trace"]
+    traces, _ = opened.basins.find("trace")
+    assert traces["fl1_raw"].shape == (5, 3)
+    with pytest.raises(PolicyError, match="external link"):
+        traces["fl2_raw"]
+    assert opened.get_data(0)[1] == ["trace"]
 
 
 def test_maps_do_not_come_from_elsewhere(
@@ -134,7 +137,7 @@ def test_maps_do_not_come_from_elsewhere(
     with h5py.File(ref, "r+") as h5:
         h5["events/basinmap0"] = h5py.ExternalLink(str(secret), "/map")
     opened = open_basins(ref)
-    assert opened.basins.features() == set()
+    assert opened.features() == set()
     assert opened.values("deform") is None
     with pytest.raises(PolicyError):
-        opened.basins.get_data(0)
+        opened.get_data(0)

@@ -77,7 +77,7 @@ def test_map_of_the_basin_and_of_the_user_compose(
     opened = open_basins(path, index_mapping=index_mapping)
     expected = MAP[index_mapping]
     assert np.array_equal(opened.values("deform"), SOURCE[expected])
-    _, _, mapping = opened.basins.get_data(0)
+    _, _, mapping = opened.get_data(0)
     assert np.array_equal(mapping, expected)
 
 
@@ -88,7 +88,7 @@ def test_unmapped_basin_takes_the_users_mapping(
     path = write_file("ref.rtdc", basins=[file_basin(source)])
     opened = open_basins(path, index_mapping=slice(1, 3))
     assert opened.values("deform").tolist() == [0.5, 1.0]
-    assert opened.basins.get_data(0)[2] == slice(1, 3)
+    assert opened.get_data(0)[2] == slice(1, 3)
 
 
 BAD: dict[str, tuple[Any, str]] = {
@@ -115,15 +115,15 @@ def test_wrong_map_is_an_error_and_never_wraps(
     path = mapped(basinmap)
     opened = open_basins(path)
     assert opened.values("deform") is None
-    (reason,) = opened.basins.reasons("deform")
+    (reason,) = opened.reasons("deform")
     assert telling in reason
     assert "basinmap0" in reason
     if "beyond" not in case:
         with pytest.raises(BasinError, match="basinmap0"):
-            opened.basins.get_data(0)
+            opened.get_data(0)
         if case != "negative":
             # What is known without reading a map of integers.
-            assert open_basins(path).basins.features() == set()
+            assert open_basins(path).features() == set()
 
 
 def test_missing_map_hides_the_basin(
@@ -132,9 +132,9 @@ def test_missing_map_hides_the_basin(
     source = write_file("src.rtdc", {"deform": SOURCE})
     basins = [file_basin(source, mapping="basinmap1"), file_basin("x", name="null")]
     opened = open_basins(write_file("ref.rtdc", basins=basins))
-    assert opened.basins.features() == set()
+    assert opened.features() == set()
     assert opened.values("deform") is None
-    assert "'basinmap1' is neither" in opened.basins.reasons("deform")[-1]
+    assert "'basinmap1' is neither" in opened.reasons("deform")[-1]
 
 
 def test_map_may_come_from_another_basin(
@@ -147,7 +147,7 @@ def test_map_may_come_from_another_basin(
         file_basin(maps, name="maps", features=["basinmap0"]),
     ]
     opened = open_basins(write_file("ref.rtdc", basins=basins))
-    assert "deform" in opened.basins.features()
+    assert "deform" in opened.features()
     assert np.array_equal(opened.values("deform"), SOURCE[MAP])
 
 
@@ -176,8 +176,8 @@ def test_maps_that_need_each_other_end_in_a_reason(
     ]
     opened = open_basins(write_file("ref.rtdc", basins=basins))
     assert opened.values("deform") is None
-    assert opened.basins.features() == set()
-    assert len(opened.basins.reasons("deform")) == 2
+    assert opened.features() == set()
+    assert len(opened.reasons("deform")) == 2
 
 
 def test_map_larger_than_the_file_is_not_read(
@@ -191,7 +191,7 @@ def test_map_larger_than_the_file_is_not_read(
         )
     opened = open_basins(path)
     assert opened.values("deform") is None
-    assert "found 1099511627776" in opened.basins.reasons("deform")[0]
+    assert "found 1099511627776" in opened.reasons("deform")[0]
 
 
 def test_traces_are_mapped_like_the_rest(
@@ -219,10 +219,10 @@ def test_listing_features_reads_no_map(
         file.seek(place)
         file.write(b"\xff")
     opened = open_basins(path)
-    assert opened.basins.features() == {"deform"}
+    assert opened.features() == {"deform"}
     assert opened.values("deform") is None
-    (reason,) = opened.basins.reasons("deform")
+    (reason,) = opened.reasons("deform")
     assert "basinmap0" in reason
     assert "checksum" in reason.lower()
     with pytest.raises(ChecksumError):
-        opened.basins.get_data(0)
+        opened.get_data(0)

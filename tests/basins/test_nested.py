@@ -28,10 +28,10 @@ def test_features_flow_down(
     mid = write_file("mid.rtdc", {"aspect": RAMP + 1}, [file_basin(top)])
     ref = write_file("ref.rtdc", {}, [file_basin(mid)])
     opened = open_basins(ref)
-    assert opened.basins.features() == {"deform", "area_um", "aspect"}
+    assert opened.features() == {"deform", "area_um", "aspect"}
     assert np.array_equal(opened.values("deform"), RAMP)
     # The documented triple tells the basin's own features only.
-    group, features, _ = opened.basins.get_data(0)
+    group, features, _ = opened.get_data(0)
     assert features == ["aspect"]
     assert list(group) == ["aspect"]
 
@@ -44,7 +44,7 @@ def test_flat_like_the_peer_on_request(
     opened = open_basins(
         write_file("ref.rtdc", {}, [file_basin(mid)]), Policy(nested=False)
     )
-    assert opened.basins.features() == {"aspect"}
+    assert opened.features() == {"aspect"}
     assert opened.values("deform") is None
 
 
@@ -83,7 +83,7 @@ def test_maps_compose_through_three_files(
     chosen = open_basins(ref, index_mapping=[4, 0])
     assert np.array_equal(chosen.values("deform"), data[rows[[4, 0]]])
     # A map of the basin's own basins is no feature of ours.
-    assert "image_bg" in opened.basins.features()
+    assert "image_bg" in opened.features()
 
 
 def test_relative_paths_start_at_the_file_that_says_them(
@@ -113,7 +113,7 @@ def test_reasons_reach_down(
     mid = write_file("mid.rtdc", {}, [file_basin("/no/where.rtdc", name="far")])
     opened = open_basins(write_file("ref.rtdc", {}, [file_basin(mid, name="near")]))
     assert opened.values("image") is None
-    (reason,) = opened.basins.reasons("image")
+    (reason,) = opened.reasons("image")
     assert reason.startswith("in basin 'near', basin 'far': no file at /no/where.rtdc")
 
 
@@ -144,10 +144,10 @@ def test_self_reference_is_harmless(
     else:
         os.link(ref, other)
     opened = open_basins(ref)
-    assert opened.basins.features() == set()
+    assert opened.features() == set()
     assert opened.basins.find("image") is None
     assert opened.basins.find("deform") is None
-    group, features, _ = opened.basins.get_data(0)
+    group, features, _ = opened.get_data(0)
     assert features == ["deform"]
     assert np.array_equal(group["deform"][:], RAMP)
     assert "leads back" in opened.status("raw data").reason
@@ -158,7 +158,7 @@ def test_self_reference_that_promises_features(
 ) -> None:
     ref = write_file("ref.rtdc", {}, [file_basin("ref.rtdc", features=["image"])])
     opened = open_basins(ref)
-    assert opened.basins.features() == set()
+    assert opened.features() == set()
     assert opened.values("image") is None
 
 
@@ -169,7 +169,7 @@ def test_circles_end(write_file: Write, open_basins: Open, file_basin: Make) -> 
         write_file(f"{name}.rtdc", {f"of_{name}": RAMP}, [basin])
     start = time.monotonic()
     opened = open_basins(write_file("ref.rtdc", {}, [file_basin("a.rtdc")]))
-    assert opened.basins.features() == {"of_a", "of_b", "of_c"}
+    assert opened.features() == {"of_a", "of_b", "of_c"}
     assert np.array_equal(opened.values("of_c"), RAMP)
     assert opened.values("image") is None
     assert time.monotonic() - start < 5
@@ -190,7 +190,7 @@ def test_depth_is_bounded(
     for name in wanted:
         assert np.array_equal(opened.values(name), RAMP)
     assert opened.values(f"of_{5 - depth}") is None
-    assert opened.basins.features() == wanted
+    assert opened.features() == wanted
     assert f"max_depth={depth}" in str(opened.problems)
 
 
@@ -208,5 +208,5 @@ def test_fans_of_basins_cost_little(
     opened = open_basins(ref)
     start = time.process_time()
     assert opened.values("image") is None
-    assert opened.basins.features() == set()
+    assert opened.features() == set()
     assert time.process_time() - start < 10

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
+from dcread.basins import Opened
 from dcread.errors import BasinError
 
 RAMP = np.arange(5) * 1.5
@@ -31,9 +32,12 @@ class Fails:
         raise OddError("plugin broke")
 
 
+NAMED = ("keys", "__getitem__")
+
+
 @pytest.mark.parametrize("failure", [Fails.raises, Fails.raises_base])
 @pytest.mark.parametrize(
-    "method", ["__init__", "locations", "available", "open", "identifier", "identity"]
+    "method", ["__init__", "locations", "available", "open", "names"]
 )
 def test_basin_that_raises_is_passed_over(
     method: str,
@@ -42,24 +46,48 @@ def test_basin_that_raises_is_passed_over(
     write_file: Write,
 ) -> None:
     call = classmethod(failure) if method == "locations" else failure
+    if method == "names":
+        method, call = "features", type("F", (), dict.fromkeys(NAMED, failure))()
     source = write_file("src.rtdc", {"area_um": RAMP})
     file = {"type": "file", "format": "hdf5", "name": "f", "paths": [str(source)]}
     opened = open_memory(file, **{method: call})
-    assert opened.basins.features() == {"area_um"}
+    assert opened.features() == {"area_um"}
     assert opened.values("deform") is None
     assert opened.values("area_um").tolist() == RAMP.tolist()
     record = opened.status("m")
     assert record.available is False
     assert "plugin broke" in record.reason
-    assert "plugin broke" in opened.basins.reasons("deform")[0]
+    assert "plugin broke" in opened.reasons("deform")[0]
 
 
-@pytest.mark.parametrize("method", ["close", "definitions", "length"])
-def test_failure_of_lesser_methods_does_no_harm(method: str, open_memory: Open) -> None:
-    opened = open_memory(**{method: Fails.raises})
+def test_failure_of_closing_does_no_harm(open_memory: Open) -> None:
+    opened = open_memory(close=Fails.raises)
     assert opened.values("deform").tolist() == RAMP.tolist()
-    assert opened.values("area_um") is None
     opened.basins.close()
+
+
+class BrokenList(Sequence[Any]):
+    """Definitions that cannot be listed."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: Any) -> Any:
+        raise RuntimeError("the list of basins is broken")
+
+
+def test_failing_list_of_basins_is_told_once(open_memory: Open) -> None:
+    def give(self: Any) -> Opened:
+        return Opened({"deform": RAMP}, definitions=BrokenList())
+
+    opened = open_memory(open=give)
+    assert opened.values("deform").tolist() == RAMP.tolist()
+    for _ in range(2):
+        assert opened.values("area_um") is None
+    telling = "the list of basins is broken"
+    assert str(opened.all_status()).count(telling) == 1
+    assert str(opened.problems).count(telling) == 1
+    assert str(opened.reasons("area_um")).count(telling) == 1
 
 
 class Lazy(Mapping[str, Any]):

@@ -1,4 +1,4 @@
-"""The page for plugin authors is held against the code."""
+"""The pages for plugin authors are held against the code."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import inspect
 import pathlib
 import re
 
-from dcread.basins import Basin, BasinContext, hookspecs
+from dcread.basins import Basin, BasinContext, get_manager, hookspecs
 
-PAGE = pathlib.Path(__file__).parents[2] / "docs" / "how-to" / "write-a-basin-plugin.md"
+DOCS = pathlib.Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "how-to" / "write-a-basin-plugin.md"
 
 
 def test_every_hook_has_a_heading_with_its_signature() -> None:
@@ -33,18 +34,39 @@ def test_every_method_of_the_contract_is_in_the_table() -> None:
     assert dict(rows) == methods
 
 
-def test_methods_of_the_context_are_shown() -> None:
+def test_every_attribute_of_the_contract_is_in_the_table() -> None:
+    rows = re.findall(
+        r"^\| ((?:`\w+`,? ?)+)\| .* \| (\S*) ?\|$", PAGE.read_text(), re.M
+    )
+    told = {
+        name: default for names, default in rows for name in re.findall(r"\w+", names)
+    }
+    for name in inspect.get_annotations(Basin):
+        default = getattr(Basin, name, None)
+        shown = {None: "", "local": '`"local"`'}.get(default, str(default))
+        assert told[name] == shown
+
+
+def test_members_of_the_context_are_shown() -> None:
     (shown,) = re.findall(r":members: (.*)", PAGE.read_text())
-    methods = [
+    members = [
         name
         for name, value in vars(BasinContext).items()
-        if callable(value) and not name.startswith("_")
+        if (callable(value) or isinstance(value, property)) and not name.startswith("_")
     ]
-    assert sorted(shown.split(", ")) == sorted(methods)
+    # (what the framework makes an instance by is none of a plugin's)
+    assert sorted(shown.split(", ")) == sorted(set(members) - {"for_opening"})
 
 
 def test_included_files_exist() -> None:
     included = re.findall(r"\{literalinclude\} (.*)", PAGE.read_text())
-    assert len(included) == 2
+    assert len(included) == 4
     for path in included:
         assert (PAGE.parent / path).is_file()
+
+
+def test_table_of_formats_is_that_of_the_code() -> None:
+    text = (DOCS / "reference" / "formats.md").read_text()
+    listed = re.findall(r"^\| `(\w+)` \| `(\w+)` \|", text, re.M)
+    built_in = [key for key, item in get_manager().formats().items() if item.built_in]
+    assert sorted(listed) == sorted(built_in)

@@ -142,7 +142,7 @@ def test_features_of_the_wrong_kind(
     measurement: Callable[..., dcread.HDF5Data],
 ) -> None:
     with measurement(features=features) as hd:
-        with pytest.raises(KeyError, match=telling):
+        with pytest.raises(BasinError, match=telling):
             hd[next(iter(features))]
         assert hd.basin_status()[0].available is False
         with pytest.raises(BasinError, match=telling):

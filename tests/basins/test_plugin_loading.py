@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from dcread.basins import BasinManager, hookimpl
-from dcread.basins import plugins as manager_module
+from dcread.basins import BasinManager, entry_points, hookimpl
 
 GOOD = """\
 import dcread
@@ -92,7 +91,7 @@ def test_plugin_that_cannot_be_loaded_is_passed_over(  # noqa: PLR0917
     open_basins: Open,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(manager_module, "IMPORT_SECONDS", 2.0)
+    monkeypatch.setattr(entry_points, "IMPORT_SECONDS", 2.0)
     # A name of its own, since an import that hangs keeps its module's lock.
     bad = f"aa_bad_plugin_{zlib.crc32(code.encode())}"
     install(bad, code)
@@ -120,7 +119,7 @@ def test_nothing_that_a_file_names_is_imported(
     opened = open_basins(write_file("ref.rtdc", basins=basins))
     assert opened.values("deform") is None
     assert "evil" not in sys.modules
-    assert len(opened.basins.status()) == 4
+    assert len(opened.all_status()) == 4
 
 
 def test_entry_points_of_one_name_are_all_loaded(
@@ -129,6 +128,6 @@ def test_entry_points_of_one_name_are_all_loaded(
     install("aa_formats", GOOD.format(name="one"), entry="formats")
     install("bb_formats", GOOD.format(name="two"), entry="formats")
     formats = manager.formats()
-    assert formats["one"].source == "aa_formats 1.0"
-    assert formats["two"].source == "bb_formats 1.0"
+    assert formats["one", "one"].source == "aa_formats 1.0"
+    assert formats["two", "two"].source == "bb_formats 1.0"
     assert manager.problems == []

@@ -127,9 +127,9 @@ def test_local_files_that_may_be_opened(  # noqa: PLR0917
         opened = open_basins(referrer, make(tmp_path))
         if opened.values("deform") is not None:
             found.add(place)
-            assert "deform" in opened.basins.features()
+            assert "deform" in opened.features()
         else:
-            assert "deform" not in opened.basins.features()
+            assert "deform" not in opened.features()
             reason = opened.status(place).reason
             assert "Policy(local=" in reason
             assert str(path.parent.name) in reason
@@ -163,7 +163,7 @@ def test_number_of_open_basins_is_bounded_but_shared_files_count_once(
     ]
     referrer = write_file("ref.rtdc", basins=basins)
     opened = open_basins(referrer, Policy(max_basins=3))
-    names = opened.basins.features()
+    names = opened.features()
     assert names == {"userdef0", "userdef1", "userdef2"}
     assert "max_basins" in opened.status("3a").reason
-    assert len(open_basins(referrer).basins.features()) == 4
+    assert len(open_basins(referrer).features()) == 4

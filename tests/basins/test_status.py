@@ -43,7 +43,7 @@ def test_one_record_a_basin_in_look_up_order(
         identifier="A",
     )
     opened = open_basins(path)
-    records = {record.name: record for record in opened.basins.status()}
+    records = {record.name: record for record in opened.all_status()}
     assert list(records) == [
         "inner",
         "a good",
@@ -115,7 +115,7 @@ def test_signatures_in_urls_are_shown_nowhere(
     ]
     opened = open_basins(write_file("ref.rtdc", basins=basins))
     opened.basins.find("image")
-    told = [opened.basins.status(), opened.basins.reasons("image"), opened.problems]
+    told = [opened.all_status(), opened.reasons("image"), opened.problems]
     assert "example.org" in str(told)
     assert "secret" not in str(told)
 
@@ -137,7 +137,7 @@ def test_definitions_of_the_caller_are_treated_alike(
     ]
     opened = open_basins(write_file("ref.rtdc"), definitions=given)
     assert opened.values("deform").tolist() == RAMP.tolist()
-    good, *bad = opened.basins.status()
+    good, *bad = opened.all_status()
     assert good.available is True
     assert good.location == str(source)
     assert [record.available for record in bad] == [False, False]
@@ -151,4 +151,4 @@ def test_file_without_basins_group_has_no_status(
     path = write_file("ref.rtdc")
     with h5py.File(path) as h5:
         assert "basins" not in h5
-    assert open_basins(path).basins.status() == []
+    assert open_basins(path).all_status() == []

@@ -80,15 +80,15 @@ def test_features_of_a_third_party_format(
     referrer: Callable[..., pathlib.Path], folder: pathlib.Path, open_basins: Open
 ) -> None:
     opened = open_basins(referrer())
-    assert opened.basins.features() == {"deform", "image", "short"}
+    assert opened.features() == {"deform", "image", "short"}
     assert np.array_equal(opened.values("deform"), RAMP)
     assert opened.values("image").shape == (5, 2, 3)
     assert opened.values("short") is None
-    assert "5 events of the file, found 3" in opened.basins.reasons("short")[0]
+    assert "5 events of the file, found 3" in opened.reasons("short")[0]
     record = opened.status("folder")
     assert record.available is True
     assert record.location == str(folder)
-    group, features, mapping = opened.basins.get_data(0)
+    group, features, mapping = opened.get_data(0)
     assert features == ["deform", "image", "short"]
     assert np.array_equal(group["deform"], RAMP)
     assert mapping is None
@@ -103,7 +103,7 @@ def test_third_party_basins_obey_all_rules(
     opened = open_basins(referrer(mapping="basinmap0"), index_mapping=[0, 4])
     assert np.array_equal(opened.values("deform"), RAMP[[4, 2]])
     listed = open_basins(referrer(features=["image"], paths=["data/cells"]))
-    assert listed.basins.features() == {"image"}
+    assert listed.features() == {"image"}
     assert listed.values("deform") is None
     refused = open_basins(referrer(identifier="B"))
     with pytest.raises(BasinIdentifierMismatchError):
@@ -141,7 +141,9 @@ def test_through_the_facade(referrer: Callable[..., pathlib.Path]) -> None:
 
 @pytest.mark.usefixtures("installed")
 def test_origin_is_known() -> None:
-    assert get_manager().formats()["npyfolder"].source == "dcread-npyfolder 1.2.0"
+    assert (
+        get_manager().formats()["file", "npyfolder"].source == "dcread-npyfolder 1.2.0"
+    )
 
 
 def test_without_the_package_the_format_is_named(
@@ -154,7 +156,7 @@ def test_without_the_package_the_format_is_named(
     assert opened.values("deform") is None
     assert (
         "format 'npyfolder' (type 'file') is unknown: install"
-        in (opened.basins.reasons("deform")[0])
+        in (opened.reasons("deform")[0])
     )
 
 

@@ -67,9 +67,7 @@ def test_file_basin_by_dcnum(
     for name, values in expected.items():
         assert np.array_equal(opened.values(name), values[rows])
     with dcnum.read.HDF5Data(path) as hd:
-        assert opened.basins.features() | ({"basinmap0"} & set(hd.keys())) == set(
-            hd.keys()
-        )
+        assert opened.features() | ({"basinmap0"} & set(hd.keys())) == set(hd.keys())
         assert np.array_equal(opened.values("image"), hd["image"][:])
 
 
@@ -99,7 +97,7 @@ def test_create_with_basins_of_a_file_with_an_internal_basin(
     path = source.with_name("ref.rtdc")
     dcnum.write.create_with_basins(path, [[source, source.name]])
     opened = open_basins(path, length=LENGTH)
-    assert "temp" in opened.basins.features()
+    assert "temp" in opened.features()
     assert np.array_equal(opened.values("temp"), temp[rows])
     assert opened.status("src.rtdc").reason == ""
 
@@ -197,4 +195,4 @@ def test_remote_basin_by_dclab_waits_for_its_format(
     opened = open_basins(path, length=LENGTH)
     assert opened.basins.find("image") is None
     assert opened.status("n").available is False
-    assert "install" in opened.basins.reasons("image")[0]
+    assert "install" in opened.reasons("image")[0]

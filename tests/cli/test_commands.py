@@ -116,6 +116,8 @@ def test_basins_json(
                 "available": True,
                 "reason": status.reason,
                 "features": list(status.features or ()),
+                "mapping": status.mapping,
+                "basins": [],
             }
 
 

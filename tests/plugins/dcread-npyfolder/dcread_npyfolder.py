@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Hashable, Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -18,30 +17,22 @@ class NpyFolderBasin(dcread.Basin):
     format = "npyfolder"
     type = "file"
 
-    def _folder(self) -> pathlib.Path:
-        # A path from a file: only what the user's policy allows.
-        return self.context.check_path(self.location)
-
     def available(self) -> bool:
         """Tell whether the folder is there."""
-        return self._folder().is_dir()
+        return self.context.check_path(self.location).is_dir()
 
-    def open(self) -> Mapping[str, Any]:
+    def open(self) -> dcread.Opened:
         """Return the features; memory maps read what is asked for."""
-        return {
-            path.stem: np.load(path, mmap_mode="r", allow_pickle=False)
-            for path in sorted(self._folder().glob("*.npy"))
-        }
-
-    def identifier(self) -> str | None:
-        """Return the measurement identifier, if the folder has one."""
-        path = self._folder() / "identifier.txt"
-        return path.read_text().strip() if path.exists() else None
-
-    def identity(self) -> Hashable:
-        """Return what tells this folder from others."""
-        status = os.stat(self._folder())
-        return status.st_dev, status.st_ino
+        folder = self.context.check_path(self.location)
+        name, status = folder / "identifier.txt", os.stat(folder)
+        return dcread.Opened(
+            features={
+                path.stem: np.load(path, mmap_mode="r", allow_pickle=False)
+                for path in sorted(folder.glob("*.npy"))
+            },
+            identifier=name.read_text().strip() if name.exists() else None,
+            identity=(status.st_dev, status.st_ino),
+        )
 
 
 @dcread.hookimpl

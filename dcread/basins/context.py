@@ -1,0 +1,248 @@
+"""What a basin may know of its referrer, and how it opens files."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import stat
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import h5py
+
+from ..arrays.dataset_view import FeatureView
+from ..errors import BasinError, NotAFileError
+from ..file.attributes import decode_value, read_attribute
+from ..file.event_dataset import reader_of, usable_member
+from ..file.links import has_member
+from ..sync.locks import h5_lock
+from .opened import Array, Opened
+from .paths import candidate_paths, folders_of
+from .scope import Scope, group_at
+
+if TYPE_CHECKING:
+    from ..engine import FileHandle
+
+
+class BasinContext:
+    """What a basin may know of its referrer, and how it opens files.
+
+    Attributes
+    ----------
+    policy : Policy
+        What may be opened. All methods keep to it.
+    path : pathlib.Path or None
+        Absolute path of the referrer; None if it has none.
+    deadline : float or None
+        The `time.monotonic` from which on nobody waits for `Basin.open` any more;
+        None for no limit.
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        handle: FileHandle | None,
+        find: Callable[[str, object], Array],
+    ) -> None:
+        self._scope = scope
+        self._handle = handle
+        self._find = find  # by a weak reference to the basins of the referrer
+        self._given_up: threading.Event | None = None
+        self._token: object = None
+        self._folders: list[pathlib.Path] | None = None
+        self.policy = scope.policy
+        self.path = handle.path if handle is not None else None
+        self.deadline: float | None = None
+
+    def for_opening(
+        self,
+        token: object,
+        deadline: float | None = None,
+        given_up: threading.Event | None = None,
+    ) -> BasinContext:
+        """Return a context for one instance.
+
+        Parameters
+        ----------
+        token : object
+            Tells the basin, which does not get features of its referrer from itself.
+        deadline : float, optional
+            Until when `Basin.open` is waited for.
+        given_up : threading.Event, optional
+            Set when nobody waits any more.
+        """
+        made = BasinContext(self._scope, self._handle, self._find)
+        made._folders, made._token = self._folders, token
+        made.deadline, made._given_up = deadline, given_up
+        return made
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether nobody waits for `Basin.open` any more: the work may end."""
+        given_up = self._given_up is not None and self._given_up.is_set()
+        return given_up or self._scope.closed
+
+    def paths_for(self, stored: Iterable[str]) -> Iterator[str]:
+        """Yield the absolute paths where stored paths may lead, in order."""
+        pairs = self.policy.path_map
+        assert isinstance(pairs, tuple)
+        if self._folders is None:
+            # No cached_property: in Python 3.11 its lock does not survive a fork.
+            self._folders = folders_of(self.path)
+        return candidate_paths(stored, self._folders, pairs)
+
+    def check_path(self, path: str) -> pathlib.Path:
+        """Return the path that may be opened, its links resolved where that matters.
+
+        For basins that are no HDF5 files; `open_file` and `is_file` do it themselves.
+
+        Raises
+        ------
+        PolicyError
+            If the policy does not allow the path.
+        """
+        return self._scope.check_path(path)
+
+    def check_url(self, url: str) -> None:
+        """Make sure that a URL may be contacted, each one that a redirect gives too.
+
+        Raises
+        ------
+        PolicyError
+            If the policy does not allow to contact it.
+        """
+        self._scope.check_url(url)
+
+    def is_file(self, path: str) -> bool:
+        """Tell whether there is a regular file at a path.
+
+        Raises
+        ------
+        PolicyError
+            If the policy does not allow the path.
+        PermissionError
+            If a folder on the way must not be looked into.
+        NotAFileError
+            If there is a directory, a FIFO, a device or a socket.
+        """
+        try:
+            status = os.stat(self._scope.check_path(path))
+        except PermissionError:
+            # (PolicyError is one, too)
+            raise
+        except (OSError, ValueError):
+            # A path that cannot exist (too long, not encodable) leads nowhere.
+            return False
+        if not stat.S_ISREG(status.st_mode):
+            raise NotAFileError(
+                f"{path}: expected a regular file, found {_kind(status.st_mode)}"
+            )
+        return True
+
+    def open_file(self, path: str, group: str = "events") -> Opened:
+        """Open an HDF5 file; it is closed together with the referrer.
+
+        Parameters
+        ----------
+        path : str
+            Absolute path.
+        group : str
+            The group that holds the features.
+
+        Returns
+        -------
+        Opened
+            The features as an ``h5py.Group``; identifier, identity and basins of
+            the file.
+
+        Raises
+        ------
+        PolicyError
+            If the policy does not allow the path, or no further basin.
+        FileMissingError, NotAFileError, FormatError
+            If there is no file, not a regular one, or no HDF5 in it; of a
+            concatenated file also if one of its sources is missing.
+        FileChangedError
+            If a source of a concatenated file changed.
+        """
+        return self._scope.open_measurement(path, group)
+
+    def has_group(self, name: str) -> bool:
+        """Tell whether the referrer itself has a member of that name, not looked at."""
+        handle = self._handle
+        if handle is None:
+            return False
+        with handle.using(), h5_lock:
+            return has_member(handle.h5.id, name)
+
+    def group(self, name: str) -> h5py.Group:
+        """Return a group of the referrer itself; no link leads out of the file.
+
+        Raises
+        ------
+        BasinError
+            If the referrer is no HDF5 file, or has no such group.
+        PolicyError
+            If a link to another file is in the way.
+        """
+        handle = self._handle
+        if handle is None:
+            raise BasinError("the referrer is no HDF5 file, it has no groups")
+        with handle.using(), h5_lock:
+            return h5py.Group(group_at(handle, name).id)
+
+    def array(self, group: h5py.Group, name: str) -> FeatureView:
+        """Return a dataset of a group that `group` or `open_file` gave.
+
+        Slices and lists of row numbers of it read what is needed, in parallel; it is
+        held to the rules for features of a file (no data in other files, nothing
+        that claims more than the file can hold).
+
+        Raises
+        ------
+        KeyError
+            If there is no such dataset.
+        FormatError, PolicyError
+            If it cannot be used.
+        """
+        return FeatureView(reader_of(usable_member(self._scope.place_of(group), name)))
+
+    def feature(self, name: str) -> Array:
+        """Return a feature of the referrer, for all of its events.
+
+        From the file itself, or from another one of its basins.
+
+        Raises
+        ------
+        BasinError
+            If there is none, or only by this very basin.
+        """
+        return self._find(name, self._token)
+
+    def meta(self, key: str) -> Any:
+        """Return metadata of the referrer, such as ``"imaging:roi size x"``.
+
+        None where it tells nothing.
+        """
+        handle = self._handle
+        if handle is None:
+            return None
+        try:
+            with handle.using():
+                return decode_value(read_attribute(handle, key))[0]
+        except KeyError:
+            return None
+
+
+def _kind(mode: int) -> str:
+    for test, name in (
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISFIFO, "a FIFO"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+    ):
+        if test(mode):
+            return name
+    return "something else"

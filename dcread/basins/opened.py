@@ -1,0 +1,73 @@
+"""What an open basin gives: features by name, and what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    import h5py
+    import numpy as np
+
+
+class Array(Protocol):
+    """One feature as a basin format gives it: the first axis counts the events.
+
+    An ``h5py.Dataset``, a NumPy array, a memory map or a Zarr array will do. Two
+    attributes are made use of where they are there:
+
+    ``chunks`` : tuple of int or None
+        Shape of what is stored together. Rows of one chunk are asked for together.
+    ``read_rows(rows)``
+        Called with a sorted 1-D array of different row numbers, returns those rows.
+        In place of one slice after the other where rows lie scattered.
+    """
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Number of events, then the shape of one value."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values; numbers or bool."""
+
+    def __getitem__(self, rows: slice, /) -> Any:
+        """Return rows of `dtype`; the slice has a step of 1 and lies inside."""
+
+
+Features: TypeAlias = "Mapping[str, Any] | h5py.Group"
+"""Arrays by name; anything with ``keys()`` and ``[]`` will do, such as a Zarr group.
+``trace`` is again such a mapping of arrays, ``contour`` one of one array an event."""
+
+
+class Opened(NamedTuple):
+    """What `Basin.open` returns; ``Opened(features)`` is enough.
+
+    Attributes
+    ----------
+    features : mapping of str to Array
+        The features that the basin stores itself. Anything with ``keys()`` and
+        ``[]``.
+    identifier : str or None
+        The measurement identifier, which has to fit that of the referrer; None if
+        it is not known.
+    identity : hashable or None
+        What tells this source from others, to find circles: the same for two ways
+        to the same source (device and inode of a file, URL and ETag of a resource).
+    length : int or None
+        Number of events, needed only for basins of the basin.
+    definitions : sequence of dict
+        The basins that the basin has itself, as they would be stored.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> Opened({"deform": np.zeros(5)}).identifier is None
+    True
+    """
+
+    features: Features
+    identifier: str | None = None
+    identity: Hashable | None = None
+    length: int | None = None
+    definitions: Sequence[Mapping[str, Any]] = ()

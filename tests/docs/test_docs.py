@@ -22,6 +22,7 @@ HOW_TO = (
     "read-other-data",
     "check-the-light",
     "join-measurements",
+    "use-other-libraries",
     "use-all-cores",
     "deal-with-damage",
 )

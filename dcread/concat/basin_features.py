@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ..basins import BasinSet, load_definitions
+from ..basins.reports import features_of, reasons_of
 from ..engine import reader_for
 from ..errors import FeatureNotFoundError, FormatError
 from ..file.measurement_file import Referrer
@@ -66,7 +67,7 @@ class BasinFeatures:
 
     def names(self) -> set[str]:
         """Return the features that the basins seem to have."""
-        return self._set().features()
+        return features_of(self._set())
 
     def find(self, name: str) -> tuple[Any, Any] | None:
         """Return where a feature lies, and which of its rows to take; None if nowhere.
@@ -89,7 +90,7 @@ class BasinFeatures:
         """
         found = self.find(name)
         if found is None:
-            reasons = "; ".join(self._set().reasons(name))
+            reasons = "; ".join(reasons_of(self._set(), name))
             raise FeatureNotFoundError(
                 f"{self._path}: no local basin has '{name}': "
                 f"{reasons or 'name it in `features` to copy it from a remote one'}"

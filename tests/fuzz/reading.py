@@ -201,12 +201,14 @@ def judge_events(answers: Answers, h5: h5py.File) -> None:
         with noting(answers, f"events/{name}"):
             member = h5["events"][key]
             if isinstance(member, h5py.Group):
-                for inner in member:
-                    note(
-                        answers,
-                        f"events/{name}/{inner}",
-                        lambda: content(member[inner]),
-                    )
+                # (contours are asked for by their numbers, whatever the group lists)
+                for inner in map(str, range(40)) if name == "contour" else member:
+                    if inner in member:
+                        note(
+                            answers,
+                            f"events/{name}/{inner}",
+                            lambda: content(member[inner]),
+                        )
             else:
                 note(answers, f"events/{name}", lambda: shown(name, content(member)))
                 if shows_damage(member):

@@ -41,12 +41,9 @@ if TYPE_CHECKING:
     from .file.md5 import md5sum
     from .file.policy import Policy
     from .flicker.report import FlickerReport, detect_flickering, flicker_report
-    from .images.image_cache import (
-        BaseImageChunkCache,
-        EmptyDatasetWarning,
-        HDF5ImageCache,
-        ImageCorrCache,
-    )
+    from .images.base_cache import BaseImageChunkCache
+    from .images.corrected_cache import ImageCorrCache
+    from .images.image_cache import EmptyDatasetWarning, HDF5ImageCache
     from .interop.dcnum_swap import install_as_dcnum_read, is_installed_as_dcnum_read
     from .measurement.data import HDF5Data
     from .measurement.feature_info import FeatureInfo, feature_info
@@ -66,7 +63,7 @@ _HOME = {
     "BaseImageChunkCache": "images.base_cache",
     "EmptyDatasetWarning": "images.image_cache",
     "HDF5ImageCache": "images.image_cache",
-    "ImageCorrCache": "images.image_cache",
+    "ImageCorrCache": "images.corrected_cache",
     "md5sum": "file.md5",
     "PROTECTED_FEATURES": "const",
     "FlickerReport": "flicker.report",

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from .file.md5 import md5sum
-from .images.image_cache import (
-    BaseImageChunkCache,
-    EmptyDatasetWarning,
-    HDF5ImageCache,
-    ImageCorrCache,
-)
+from .images.base_cache import BaseImageChunkCache
+from .images.corrected_cache import ImageCorrCache
+from .images.image_cache import EmptyDatasetWarning, HDF5ImageCache
 
 __all__ = [
     "BaseImageChunkCache",

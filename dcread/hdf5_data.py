@@ -8,7 +8,8 @@ from typing import Any
 from .concat.concatenate import concatenated_hdf5_data as _concatenated
 from .errors import BasinIdentifierMismatchError
 from .file.identifier import get_measurement_identifier
-from .images.image_cache import HDF5ImageCache, ImageCorrCache
+from .images.corrected_cache import ImageCorrCache
+from .images.image_cache import HDF5ImageCache
 from .measurement.data import HDF5Data
 
 __all__ = [

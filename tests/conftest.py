@@ -10,6 +10,7 @@ import pathlib
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -230,7 +231,17 @@ _BLOCK = 8
 
 
 class Slow:
-    """A reader that keeps book of what is read, and may fail or be slow."""
+    """A reader that keeps book of what is read and held; it may fail or be slow.
+
+    Attributes
+    ----------
+    asked : list of ndarray
+        The rows of each call.
+    held, most_held : int
+        Bytes of the arrays that were handed out and are still referred to.
+    reading, most : int
+        Rows that are being read.
+    """
 
     def __init__(self, array, delay=0.0, block_rows=_BLOCK):
         self.inner = ArrayReader(array)
@@ -240,16 +251,22 @@ class Slow:
         self.asked = []
         self.threads = set()
         self.bad = None
-        self.reading = self.most = 0
-        self._lock = threading.Lock()
+        self.reading = self.most = self.held = self.most_held = 0
+        self._lock = threading.RLock()
 
     def read(self, rows, out=None, window=None):
         numbers = np.arange(self.shape[0])[rows]
         with self._lock:
             self.asked.append(numbers)
-            self.threads.add(threading.current_thread().name)
+            self.threads.add(threading.get_ident())
             self.reading += len(numbers)
             self.most = max(self.most, self.reading)
+            if out is None:
+                shape = (len(numbers), *self.shape[1:])
+                out = np.empty(shape, self.dtype) if window is None else None
+            if out is not None and out.base is None:
+                self._note(out.nbytes)
+                weakref.finalize(out, self._note, -out.nbytes)
         time.sleep(self.delay)
         try:
             if self.bad is not None and self.bad in numbers:
@@ -259,8 +276,21 @@ class Slow:
             with self._lock:
                 self.reading -= len(numbers)
 
+    def _note(self, nbytes):
+        with self._lock:
+            self.held += nbytes
+            self.most_held = max(self.held, self.most_held)
+
     def map_blocks(self, rows, func, window=None):
         func(rows.start, self.read(rows, window=window))
+
+    def settle(self):
+        """Wait until nothing is being read for a while."""
+        before, since = -1, time.monotonic()
+        while time.monotonic() - since < 0.04 + 2 * self.delay:
+            if self.reading or len(self.asked) != before:
+                before, since = len(self.asked), time.monotonic()
+            time.sleep(0.005)
 
     @property
     def rows_read(self):
@@ -268,7 +298,8 @@ class Slow:
 
     @property
     def ahead(self):
-        return any(name.startswith("dcread-ahead") for name in self.threads)
+        """Whether another thread than this one has read."""
+        return bool(self.threads - {threading.get_ident()})
 
 
 @pytest.fixture(scope="session")

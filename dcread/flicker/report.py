@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..arrays.mapped_dataset import MappedHDF5Dataset
-    from ..images.image_cache import BaseImageChunkCache
+    from ..images.base_cache import BaseImageChunkCache
     from ..measurement.data import HDF5Data
 
     ImageStack: TypeAlias = (

@@ -5,26 +5,27 @@ from __future__ import annotations
 import abc
 import contextlib
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..arrays.index_expression import select
+from ..engine.read_plan import Rows, Window, out_shape
 from ..errors import ClosedError
-from .chunk_keeper import ChunkKeeper
-from .pixel_readers import ChunkRows
+from ..sync.loading_cache import LoadingCache
+from .chunk_map import ChunkMap, ChunkOrder
 
 __all__ = ["BaseImageChunkCache"]
 
 
-class BaseImageChunkCache(ChunkKeeper, abc.ABC):
+class BaseImageChunkCache(abc.ABC):
     """Images in chunks, of which the last used ones are kept in memory.
 
     Subclasses implement `_get_chunk_data`. Many threads may share one cache: a
-    chunk is made by one of them while the others wait, and there are never more
-    than `cache_size` chunks, those in the making included.
+    chunk is loaded by one of them while the others wait, and there are never more
+    than `cache_size` chunks in memory, those that are being loaded included.
 
     Parameters
     ----------
@@ -37,15 +38,10 @@ class BaseImageChunkCache(ChunkKeeper, abc.ABC):
 
     Attributes
     ----------
-    cache : ChunkMap
-        Chunk index to chunk, at the most `cache_size`; the one that was used
-        least recently stands first.
     shape, image_shape, chunk_shape : tuple of int
         Of all images, of one image, of a full chunk.
     chunk_size, cache_size, num_chunks : int
         Images in a full chunk, chunks to keep, chunks that there are.
-    reader : Reader
-        Rows for other views; see `dcread.engine.reader_for`.
 
     Raises
     ------
@@ -59,16 +55,32 @@ class BaseImageChunkCache(ChunkKeeper, abc.ABC):
         for name, value in (("chunk_size", chunk_size), ("cache_size", cache_size)):
             if operator.index(value) < 1:
                 raise ValueError(f"`{name}` must be at least 1, got {value}")
-        super().__init__(operator.index(cache_size))
         self.shape = tuple(shape)
         self._dtype: np.dtype[Any] | None = None
         self._len = int(self.shape[0])
+        self.cache_size = operator.index(cache_size)
         self.chunk_size = min(self._len, operator.index(chunk_size))
         self.image_shape = self.shape[1:]
         self.chunk_shape = (self.chunk_size, *self.image_shape)
         self.num_chunks = -(-self._len // (self.chunk_size or 1))
-        self.reader: Any = ChunkRows(self)
-        self._rows: Any = self.reader
+        self._order = ChunkOrder()
+        self._loaded = LoadingCache(self.cache_size)  # by chunk index
+        self._closed = False
+
+    @property
+    def cache(self) -> ChunkMap:
+        """Chunk index to chunk, `cache_size` at the most; the last used one is last."""
+        return ChunkMap(self._order, self.get_chunk, self._loaded.clear)
+
+    @property
+    def reader(self) -> Any:
+        """Rows for other views; see `dcread.engine.reader_for`."""
+        return ChunkRows(self)
+
+    @property
+    def _selected(self) -> Any:
+        """Reader for selections of several images."""
+        return self.reader
 
     @abc.abstractmethod
     def _get_chunk_data(self, chunk_slice: slice) -> NDArray[Any]:
@@ -127,18 +139,15 @@ class BaseImageChunkCache(ChunkKeeper, abc.ABC):
         ClosedError
             After `close`, or when the file is closed.
         """
-        if type(index) is int:
-            image = self._glance(index)
-            if image is not None:
-                return image.copy() if image.base is not None else image
         self._raise_if_closed()
         if isinstance(index, (int, np.integer)) and not isinstance(index, bool):
             with contextlib.suppress(TypeError):  # numpy.timedelta64 is no index
-                index = operator.index(index)
-                image = self._peek(self._check_image(index))
+                index = self._check_image(operator.index(index))
+                image = self._image(index)
+                self._order.use(index // self.chunk_size, self.cache_size)
                 return image.copy() if image.base is not None else image
         try:
-            return select(self._rows, index)
+            return select(self._selected, index)
         except IndexError as exc:
             if "out of bounds" in str(exc):
                 raise IndexError(
@@ -146,26 +155,16 @@ class BaseImageChunkCache(ChunkKeeper, abc.ABC):
                 ) from None
             raise
 
-    def _peek(self, index: int) -> NDArray[Any]:
+    def _image(self, index: int) -> NDArray[Any]:
         """Return an image, either new or as a view that is not to be written."""
         chunk_index, sub_index = divmod(index, self.chunk_size)
         image: NDArray[Any] = self.get_chunk(chunk_index)[sub_index]
         return image
 
-    def _glance(self, index: int) -> NDArray[Any] | None:
-        """Return an image as `_peek` does, if that takes no lock and no work.
-
-        None also says that the image does not exist, or that all is closed.
-        """
-        return None
-
     def _held(self, start: int, stop: int) -> NDArray[Any] | None:
-        """Return images if their chunk is in memory."""
-        if stop <= start:
-            return None
+        """Return images (a view) if they lie in a chunk that is in memory."""
         chunk_index, offset = divmod(start, self.chunk_size)
-        with self._turn:
-            chunk = self.cache.held(chunk_index)
+        chunk: NDArray[Any] | None = self._loaded.peek(chunk_index)
         if chunk is None or offset + stop - start > len(chunk):
             return None
         return chunk[offset : offset + stop - start]
@@ -241,12 +240,18 @@ class BaseImageChunkCache(ChunkKeeper, abc.ABC):
         """
         index = self._check_chunk(chunk_index)
         self._raise_if_closed()
-        return self._get(index)
+        chunk = self._chunk(index)
+        self._order.use(index, self.cache_size)
+        return chunk
+
+    def _chunk(self, index: int) -> NDArray[Any]:
+        """Return a chunk out of memory, or load it."""
+        return self._loaded.get(index, lambda: self._load(index), 1)
 
     def _load(self, index: int) -> NDArray[Any]:
-        chunk_slice = self.get_chunk_slice(index)
-        chunk_slice = slice(chunk_slice.start, min(chunk_slice.stop, self._len))
-        data = np.asarray(self._get_chunk_data(chunk_slice)).view()
+        start = index * self.chunk_size
+        stop = min(start + self.chunk_size, self._len)
+        data = np.asarray(self._get_chunk_data(slice(start, stop))).view()
         data.flags.writeable = False
         return data
 
@@ -255,10 +260,61 @@ class BaseImageChunkCache(ChunkKeeper, abc.ABC):
             raise ClosedError(f"{self!r} is closed; open the measurement again")
 
     def close(self) -> None:
-        """Drop all chunks; twice is fine."""
-        with self._turn:
-            self._closed = True
-            self.cache.clear()
+        """Drop all images and end what runs in the background; twice is fine."""
+        self._closed = True
+        self._loaded.close()
+        self._order.clear()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: shape {self.shape}>"
+
+
+class ChunkRows:
+    """Rows of an image cache, taken out of its chunks."""
+
+    filename = "memory"
+
+    def __init__(self, cache: BaseImageChunkCache) -> None:
+        self._cache = cache
+        self.shape = cache.shape
+        self.name = type(cache).__name__
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type of the images."""
+        return self._cache.dtype
+
+    @property
+    def block_rows(self) -> int:
+        """How many rows are made together (a chunk)."""
+        return max(1, self._cache.chunk_size)
+
+    def read(
+        self, rows: Rows, out: NDArray[Any] | None = None, window: Window = None
+    ) -> NDArray[Any]:
+        """Return rows; each chunk is asked for once."""
+        if out is None:
+            out = np.empty(out_shape(self.shape, rows, window), self.dtype)
+        if isinstance(rows, slice):
+            rows = np.arange(rows.start, rows.stop, rows.step or 1)
+        chunks, places = np.divmod(rows.astype(np.intp), self.block_rows)
+        order = np.argsort(chunks, kind="stable")
+        wanted, starts = np.unique(chunks[order], return_index=True)
+        rest = window or ()
+        for chunk, mine in zip(wanted, np.split(order, starts[1:]), strict=False):
+            data = self._cache.get_chunk(int(chunk))
+            out[mine] = data[(slice(None), *rest)][places[mine]]
+        return out
+
+    def map_blocks(
+        self,
+        rows: slice,
+        func: Callable[[int, NDArray[Any]], None],
+        window: Window = None,
+    ) -> None:
+        """Call ``func(first_row, block)`` for blocks that cover `rows` (step 1)."""
+        start = rows.start
+        while start < rows.stop:
+            stop = min(rows.stop, (start // self.block_rows + 1) * self.block_rows)
+            func(start, self.read(slice(start, stop), window=window))
+            start = stop

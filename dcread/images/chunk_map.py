@@ -1,85 +1,121 @@
-"""The chunks that an image cache holds, in the order of their use."""
+"""The documented mapping of chunk indices to chunks of an image cache."""
 
 from __future__ import annotations
 
-import contextlib
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, KeysView
-from contextlib import AbstractContextManager
+from collections.abc import Callable, ItemsView, Iterator, KeysView, ValuesView
 from typing import Any
 
 from numpy.typing import NDArray
 
-__all__ = ["ChunkMap"]
+from ..sync.locks import BriefLock
+
+__all__ = ["ChunkMap", "ChunkOrder"]
 
 
-class ChunkMap(OrderedDict[int, Any]):
-    """Chunk index to chunk; the one that was used last stands last.
+class ChunkOrder(BriefLock):
+    """Indices of the chunks that were used last, in the order of their use."""
+
+    __slots__ = ("_indices", "latest")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._indices: OrderedDict[int, None] = OrderedDict()
+        self.latest = -1
+
+    def use(self, index: int, most: int) -> None:
+        """Note the use of a chunk; of more than `most`, the first ones are dropped."""
+        if index == self.latest:
+            return
+        with self:
+            self._indices[index] = None
+            self._indices.move_to_end(index)
+            while len(self._indices) > most:
+                self._indices.popitem(last=False)
+            self.latest = index
+
+    def clear(self) -> None:
+        """Forget all chunks."""
+        with self:
+            self.latest = -1
+            self._indices.clear()
+
+    def indices(self) -> list[int]:
+        """Return the indices, that of the chunk that was used last at the end."""
+        with self:
+            return list(self._indices)
+
+
+class ChunkMap(OrderedDict[int, NDArray[Any]]):
+    """Chunk index to chunk; the chunk that was used last stands last.
 
     A chunk of which only single images were asked for is a member as well; its
-    images are read when the chunk itself is looked at.
+    images are read when the chunk itself is looked at. Chunks cannot be set here. It
+    is an OrderedDict in name, since programs may ask for that.
 
     Parameters
     ----------
-    complete : callable
+    order : ChunkOrder
+        The members.
+    get_chunk : callable
         Returns the chunk of an index.
-    lock : context manager
-        Held while the order is looked at or changed: without the GIL, an
-        OrderedDict does not survive two threads that go through it at once.
+    forget : callable
+        Drops all chunks.
     """
 
     def __init__(
         self,
-        complete: Callable[[int], NDArray[Any]],
-        lock: AbstractContextManager[Any],
+        order: ChunkOrder,
+        get_chunk: Callable[[int], NDArray[Any]],
+        forget: Callable[[], object],
     ) -> None:
-        super().__init__()
-        self._complete = complete
-        self._lock = lock
+        self._order = order
+        self._get_chunk = get_chunk
+        self._forget = forget
+
+    def __getitem__(self, index: int) -> NDArray[Any]:
+        if index not in self._order.indices():
+            raise KeyError(index)
+        return self._get_chunk(index)
+
+    def __contains__(self, index: object) -> bool:
+        return index in self._order.indices()
 
     def __iter__(self) -> Iterator[int]:
-        with self._lock:
-            return iter(list(super().__iter__()))
+        return iter(self._order.indices())
 
     def __reversed__(self) -> Iterator[int]:
-        return reversed(list(self))
+        return reversed(self._order.indices())
+
+    def __len__(self) -> int:
+        return len(self._order.indices())
 
     def keys(self) -> KeysView[int]:  # type: ignore[override]
         """Return the indices."""
         return KeysView(self)
 
-    def __getitem__(self, index: int) -> NDArray[Any]:
-        data = super().__getitem__(index)
-        return self._complete(index) if data is None else data
+    def values(self) -> ValuesView[NDArray[Any]]:  # type: ignore[override]
+        """Return the chunks."""
+        return ValuesView(self)
+
+    def items(self) -> ItemsView[int, NDArray[Any]]:  # type: ignore[override]
+        """Return indices and chunks."""
+        return ItemsView(self)
 
     def get(self, index: int, default: Any = None) -> Any:
         """Return the chunk of an index, or `default` if it is no member."""
-        # the dict's own `get` would hand out the place of a chunk to come
-        with contextlib.suppress(KeyError):
-            return self[index]
-        return default
+        return self._get_chunk(index) if index in self else default
 
-    def values(self) -> list[NDArray[Any]]:  # type: ignore[override]
-        """Return the chunks."""
-        return [self._complete(index) for index in list(self)]
+    def clear(self) -> None:
+        """Drop all chunks; they are read again when they are asked for."""
+        self._order.clear()
+        self._forget()
 
-    def items(self) -> list[tuple[int, NDArray[Any]]]:  # type: ignore[override]
-        """Return indices and chunks."""
-        return [(index, self._complete(index)) for index in list(self)]
+    def _refuse(self, *_: Any, **__: Any) -> Any:
+        raise TypeError("the chunks of an image cache cannot be set or taken out")
 
-    def held(self, index: int) -> NDArray[Any] | None:
-        """Return the chunk of an index if it is in memory."""
-        data: NDArray[Any] | None = super().get(index)
-        return data
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    pop = popitem = setdefault = update = move_to_end = _refuse
 
-    def count_held(self) -> int:
-        """Return how many chunks are in memory."""
-        return sum(data is not None for data in super().values())
-
-    def let_go(self) -> bool:
-        """Drop the chunk in memory that was used least recently, if there is one."""
-        for index, data in super().items():
-            if data is not None:
-                self[index] = None
-                return True
-        return False
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of chunks {self._order.indices()}>"

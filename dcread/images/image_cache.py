@@ -1,30 +1,24 @@
-"""Images of a measurement, decoded when needed and kept for a while."""
+"""Images of an HDF5 dataset, decoded when needed and kept for a while."""
 
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays.dataset_view import raise_if_closed
+from ..arrays.mapped_dataset import MappedReader
 from ..engine import Reader, reader_for
 from ..errors import ShapeMismatchError
+from ..problems import warn_caller
 from .base_cache import BaseImageChunkCache
-from .block_cache import BlockStore
-from .cached_rows import CachedDifference, CachedRows
-from .difference import subtract_images
-from .pixel_readers import BoolReader, DifferenceReader
-from .read_ahead import ReadAheadCache
+from .image_store import ImageStore
+from .pixel_readers import BoolReader
+from .selected_images import SelectedImages
 
-__all__ = [
-    "BaseImageChunkCache",
-    "EmptyDatasetWarning",
-    "HDF5ImageCache",
-    "ImageCorrCache",
-]
+__all__ = ["EmptyDatasetWarning", "HDF5ImageCache"]
 
 _MAX_BYTES = 256 << 20
 
@@ -33,7 +27,7 @@ class EmptyDatasetWarning(UserWarning):
     """Given for image data without any image."""
 
 
-class HDF5ImageCache(ReadAheadCache):
+class HDF5ImageCache(BaseImageChunkCache):
     """Images of an HDF5 dataset.
 
     A single image costs one HDF5 chunk at the most, whatever `chunk_size`: decoded
@@ -58,10 +52,6 @@ class HDF5ImageCache(ReadAheadCache):
         The images as they were given.
     boolean : bool
         Whether the images are masks.
-    max_bytes : int
-        What single images may keep in memory, together with `cache`; one HDF5 chunk
-        is always kept. As much as `cache_size` chunks by default, but not more than
-        256 MiB.
 
     Warns
     -----
@@ -85,27 +75,100 @@ class HDF5ImageCache(ReadAheadCache):
         super().__init__(source.shape, chunk_size, cache_size)
         self.h5ds = h5ds
         self.boolean = boolean
-        self._source: Reader = source
-        if boolean and source.dtype != bool:
-            self._source = BoolReader(source)
-        self._dtype = self._source.dtype
         self._handle = getattr(source, "handle", None)
-        self._chunk_bytes = math.prod(self.chunk_shape) * self._dtype.itemsize
-        self.max_bytes = min(self.cache_size * self._chunk_bytes, _MAX_BYTES)
-        self._blocks = BlockStore(source, self._allowance)
+        base, rows = source, None
+        if isinstance(source, MappedReader):
+            base, rows = source.base, source.indices
+        if boolean and source.dtype != bool:
+            source, base = BoolReader(source), BoolReader(base)
+        self._source: Reader = source
+        self._dtype = source.dtype
+        chunk_bytes = math.prod(self.chunk_shape) * source.dtype.itemsize
+        self._max_bytes = min(self.cache_size * chunk_bytes, _MAX_BYTES)
         # a subclass that makes its own chunks gets all images through them
-        self._direct = type(self)._get_chunk_data is HDF5ImageCache._get_chunk_data
-        self._reads_ahead = self._direct
-        if self._direct:
-            self.reader = self._source
-            self._rows = CachedRows(self, self._source)
+        self._store: ImageStore | None = None
+        if type(self)._get_chunk_data is HDF5ImageCache._get_chunk_data:
+            self._store = ImageStore(self._loaded, source, base, rows, self.chunk_size)
+            self._store.set_limit(self._max_bytes)
         if self._len == 0:
-            warnings.warn(
+            warn_caller(
                 f"Input image '{source.name}' in file {source.filename} has zero "
                 "length",
                 EmptyDatasetWarning,
-                stacklevel=2,
             )
+
+    @property
+    def max_bytes(self) -> int:
+        """Bytes of images that may be kept in memory; one HDF5 chunk always may.
+
+        By default as much as `cache_size` chunks take, but not more than 256 MiB.
+        """
+        return self._max_bytes
+
+    @max_bytes.setter
+    def max_bytes(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        if self._store is not None:
+            self._store.set_limit(max_bytes)
+
+    @property
+    def reads_ahead(self) -> bool:
+        """Whether chunks in order are read ahead: not if a subclass makes them."""
+        return self._store is not None
+
+    @property
+    def reader(self) -> Any:
+        """Rows for other views; see `dcread.engine.reader_for`."""
+        return super().reader if self._store is None else self._source
+
+    @property
+    def _selected(self) -> Any:
+        if self._store is None:
+            return self.reader
+        return SelectedImages(self._source, self._store, self._use_images)
+
+    def _use_images(self, start: int, stop: int) -> None:
+        """Note the use of the chunks of images."""
+        for index in range(start // self.chunk_size, -(-stop // self.chunk_size)):
+            self._order.use(index, self.cache_size)
+
+    def __getitem__(self, index: Any) -> Any:
+        image = self._glance(index) if type(index) is int else None
+        return super().__getitem__(index) if image is None else image.copy()
+
+    __getitem__.__doc__ = BaseImageChunkCache.__getitem__.__doc__
+
+    def _glance(self, index: int) -> NDArray[Any] | None:
+        """Return an image (a view) if that takes no lock and no loading."""
+        store = self._store
+        recent = None if store is None or self._closed else store.recent
+        if store is None or recent is None:
+            return None
+        start, stop, images = recent
+        if not start <= index < stop:
+            return None
+        if self._handle is not None and self._handle.closed:
+            return None
+        if not store.last <= index <= store.last + 1:
+            store.first = index
+        store.last = index
+        image: NDArray[Any] = images[index - start]
+        return image
+
+    def _image(self, index: int) -> NDArray[Any]:
+        if self._store is None:
+            return super()._image(index)
+        return self._store.image(index)
+
+    def _held(self, start: int, stop: int) -> NDArray[Any] | None:
+        if self._store is None:
+            return super()._held(start, stop)
+        return self._store.held(start, stop)
+
+    def _chunk(self, index: int) -> NDArray[Any]:
+        if self._store is None:
+            return super()._chunk(index)
+        return self._store.chunk(index)
 
     def _get_chunk_data(self, chunk_slice: slice) -> NDArray[Any]:
         """Return new images of a slice."""
@@ -114,145 +177,18 @@ class HDF5ImageCache(ReadAheadCache):
             return np.empty((0, *self.image_shape), self.dtype)
         return self._source.read(slice(rows[0], rows[-1] + 1, rows.step))
 
-    def _read_chunk(self, rows: slice, out: NDArray[Any]) -> None:
-        self._source.read(rows, out)
-
-    def _allowance(self) -> int:
-        """Return how many bytes may be held for single images."""
-        with self._turn:
-            return self.max_bytes - self._count() * self._chunk_bytes
-
-    def _make(self, index: int) -> NDArray[Any]:
-        data = super()._make(index)
-        self._blocks.trim()
-        return data
-
-    def _peek(self, index: int) -> NDArray[Any]:
-        if not self._direct:
-            return super()._peek(index)
-        chunk_index, sub_index = divmod(index, self.chunk_size)
-        chunk = self._touch(chunk_index)
-        if chunk is not None:
-            found: NDArray[Any] = chunk[sub_index]
-            return found
-        image = self._blocks.row(index)
-        # (not by the dtype: a single number has native byte order, whatever its array)
-        return image != 0 if self.boolean else image
-
-    def _glance(self, index: int) -> NDArray[Any] | None:
-        if not 0 <= index < self._len or index // self.chunk_size != self._last:
-            return None
-        if self._closed or (self._handle is not None and self._handle.closed):
-            return None
-        image = self._blocks.quick(index)
-        return image != 0 if image is not None and self.boolean else image
-
     def _raise_if_closed(self) -> None:
         super()._raise_if_closed()
         raise_if_closed(self._source)
 
     def close(self) -> None:
         """Drop all images and end what runs in the background; twice is fine."""
-        self._blocks.close()
         super().close()
+        if self._store is not None:
+            self._store.recent = None
 
     def __repr__(self) -> str:
         return (
             f"<{type(self).__name__} '{self._source.name}' of {self._source.filename}: "
             f"shape {self.shape}>"
         )
-
-
-class ImageCorrCache(ReadAheadCache):
-    """Images minus their background.
-
-    What `image` and `image_bg` hold in memory is used; what they do not hold is
-    decoded and subtracted block by block, without being kept.
-
-    Parameters
-    ----------
-    image, image_bg : BaseImageChunkCache
-        Of one shape.
-
-    Attributes
-    ----------
-    image, image_bg : BaseImageChunkCache
-        As given.
-    dtype : numpy.dtype
-        int16 for 8-bit images, wide enough for every difference of wider ones.
-
-    Raises
-    ------
-    ShapeMismatchError
-        If the shapes differ.
-    """
-
-    def __init__(
-        self, image: BaseImageChunkCache, image_bg: BaseImageChunkCache
-    ) -> None:
-        if image.shape != image_bg.shape:
-            raise ShapeMismatchError(
-                f"{image!r} and its background {image_bg!r} must have the same shape: "
-                f"found {image.shape} and {image_bg.shape}"
-            )
-        super().__init__(image.shape, max(1, image.chunk_size), image.cache_size)
-        self.image = image
-        self.image_bg = image_bg
-        self.reader = DifferenceReader(image.reader, image_bg.reader)
-        self._rows = CachedDifference(image, image_bg)
-        self._reads_ahead = all(
-            isinstance(one, ReadAheadCache) and one._reads_ahead
-            for one in (image, image_bg)
-        )
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """int16 for 8-bit images, wide enough for every difference of wider ones."""
-        dtype: np.dtype[Any] = self.reader.dtype
-        return dtype
-
-    def _get_chunk_data(self, chunk_slice: slice) -> NDArray[Any]:
-        """Return new images of a slice."""
-        start, stop, _ = chunk_slice.indices(self._len)
-        if start >= stop:
-            return np.empty((0, *self.image_shape), self.dtype)
-        out = np.empty((stop - start, *self.image_shape), self.dtype)
-        self._read_chunk(slice(start, stop, 1), out)
-        return out
-
-    def _read_chunk(self, rows: slice, out: NDArray[Any]) -> None:
-        image = self.image._held(rows.start, rows.stop)
-        background = self.image_bg._held(rows.start, rows.stop)
-        if image is None and background is None:
-            self.reader.read(rows, out)
-            return
-        if image is None:
-            image = self.image.reader.read(rows)
-        if background is None:
-            background = self.image_bg.reader.read(rows)
-        subtract_images(image, background, out)
-
-    def _peek(self, index: int) -> NDArray[Any]:
-        chunk_index, sub_index = divmod(index, self.chunk_size)
-        chunk = self._touch(chunk_index)
-        if chunk is not None:
-            found: NDArray[Any] = chunk[sub_index]
-            return found
-        return subtract_images(self.image._peek(index), self.image_bg._peek(index))
-
-    def _glance(self, index: int) -> NDArray[Any] | None:
-        if not 0 <= index < self._len or index // self.chunk_size != self._last:
-            return None
-        image = None if self._closed else self.image._glance(index)
-        background = None if image is None else self.image_bg._glance(index)
-        if image is None or background is None:
-            return None
-        return subtract_images(image, background)
-
-    def _raise_if_closed(self) -> None:
-        super()._raise_if_closed()
-        self.image._raise_if_closed()
-        self.image_bg._raise_if_closed()
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} of {self.image!r}>"

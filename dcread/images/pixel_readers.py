@@ -4,38 +4,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..engine import Reader
+from ..engine.buffer_pool import empty
+from ..engine.read_plan import Rows, Window, out_shape
 from .difference import difference_dtype, subtract_images
 
-if TYPE_CHECKING:
-    from .base_cache import BaseImageChunkCache
+__all__ = ["BoolReader", "DifferenceReader"]
 
-__all__ = ["BoolReader", "ChunkRows", "DifferenceReader", "result_shape"]
-
-_Rows: TypeAlias = "slice | NDArray[np.integer[Any]]"
-_Window: TypeAlias = "tuple[slice, ...] | None"
 _Func: TypeAlias = Callable[[int, NDArray[Any]], None]
 
 _BLOCK_BYTES = 4 << 20
 
 
-def result_shape(shape: tuple[int, ...], rows: _Rows, window: _Window) -> list[int]:
-    """Return the shape of what `rows` and `window` select."""
-    if isinstance(rows, slice):
-        count = len(range(rows.start, rows.stop, rows.step or 1))
-    else:
-        count = len(rows)
-    if window is None:
-        return [count, *shape[1:]]
-    return [count, *(part.stop - part.start for part in window)]
-
-
-def _parts(rows: _Rows, step: int) -> Iterator[tuple[int, int, _Rows]]:
+def _parts(rows: Rows, step: int) -> Iterator[tuple[int, int, Rows]]:
     """Cut rows into parts of at the most `step`; tell where each lies."""
     if isinstance(rows, slice):
         numbers = range(rows.start, rows.stop, rows.step or 1)
@@ -50,52 +36,6 @@ def _parts(rows: _Rows, step: int) -> Iterator[tuple[int, int, _Rows]]:
         for start in range(0, len(rows), step):
             part_rows = rows[start : start + step]
             yield start, start + len(part_rows), part_rows
-
-
-class ChunkRows:
-    """Rows of an image cache, taken out of its chunks."""
-
-    filename = "memory"
-
-    def __init__(self, cache: BaseImageChunkCache) -> None:
-        self._cache = cache
-        self.shape = cache.shape
-        self.name = type(cache).__name__
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Data type of the images."""
-        return self._cache.dtype
-
-    @property
-    def block_rows(self) -> int:
-        """How many rows are made together (a chunk)."""
-        return max(1, self._cache.chunk_size)
-
-    def read(
-        self, rows: _Rows, out: NDArray[Any] | None = None, window: _Window = None
-    ) -> NDArray[Any]:
-        """Return rows; each chunk is asked for once."""
-        if out is None:
-            out = np.empty(result_shape(self.shape, rows, window), self.dtype)
-        if isinstance(rows, slice):
-            rows = np.arange(rows.start, rows.stop, rows.step or 1)
-        chunks, places = np.divmod(rows.astype(np.intp), self.block_rows)
-        order = np.argsort(chunks, kind="stable")
-        wanted, starts = np.unique(chunks[order], return_index=True)
-        rest = window or ()
-        for chunk, mine in zip(wanted, np.split(order, starts[1:]), strict=False):
-            data = self._cache.get_chunk(int(chunk))
-            out[mine] = data[(slice(None), *rest)][places[mine]]
-        return out
-
-    def map_blocks(self, rows: slice, func: _Func, window: _Window = None) -> None:
-        """Call ``func(first_row, block)`` for blocks that cover `rows` (step 1)."""
-        start = rows.start
-        while start < rows.stop:
-            stop = min(rows.stop, (start // self.block_rows + 1) * self.block_rows)
-            func(start, self.read(slice(start, stop), window=window))
-            start = stop
 
 
 class BoolReader:
@@ -117,11 +57,11 @@ class BoolReader:
         return bool(getattr(self.parent, "stops_early", False))
 
     def read(
-        self, rows: _Rows, out: NDArray[Any] | None = None, window: _Window = None
+        self, rows: Rows, out: NDArray[Any] | None = None, window: Window = None
     ) -> NDArray[Any]:
         """Return rows as bool; bytes are converted where they lie."""
         if out is None:
-            out = np.empty(result_shape(self.shape, rows, window), bool)
+            out = empty(out_shape(self.shape, rows, window), self.dtype)
         if self.parent.dtype.itemsize == 1:
             raw = out.view(self.parent.dtype)
             self.parent.read(rows, raw, window)
@@ -134,7 +74,7 @@ class BoolReader:
             np.not_equal(raw, 0, out=out[start:stop])
         return out
 
-    def map_blocks(self, rows: slice, func: _Func, window: _Window = None) -> None:
+    def map_blocks(self, rows: slice, func: _Func, window: Window = None) -> None:
         """Call ``func(first_row, block)`` for blocks that cover `rows` (step 1)."""
         self.parent.map_blocks(
             rows, lambda first, block: func(first, block != 0), window
@@ -158,11 +98,11 @@ class DifferenceReader:
         return difference_dtype(self.image.dtype, self.background.dtype)
 
     def read(
-        self, rows: _Rows, out: NDArray[Any] | None = None, window: _Window = None
+        self, rows: Rows, out: NDArray[Any] | None = None, window: Window = None
     ) -> NDArray[Any]:
         """Return rows; a block is subtracted as soon as it is decoded."""
         if out is None:
-            out = np.empty(result_shape(self.shape, rows, window), self.dtype)
+            out = empty(out_shape(self.shape, rows, window), self.dtype)
         if out.size == 0:
             return out
         if isinstance(rows, slice) and (rows.step or 1) == 1:
@@ -176,7 +116,7 @@ class DifferenceReader:
             subtract_images(image, background, out[start:stop])
         return out
 
-    def _subtract(self, rows: slice, out: NDArray[Any], window: _Window) -> None:
+    def _subtract(self, rows: slice, out: NDArray[Any], window: Window) -> None:
         def subtract(first: int, block: NDArray[Any]) -> None:
             part = slice(first, first + len(block), 1)
             background = self.background.read(part, window=window)
@@ -185,7 +125,7 @@ class DifferenceReader:
 
         self.image.map_blocks(rows, subtract, window)
 
-    def map_blocks(self, rows: slice, func: _Func, window: _Window = None) -> None:
+    def map_blocks(self, rows: slice, func: _Func, window: Window = None) -> None:
         """Call ``func(first_row, block)`` for blocks that cover `rows` (step 1)."""
 
         def subtract(first: int, block: NDArray[Any]) -> None:

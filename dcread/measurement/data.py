@@ -23,7 +23,8 @@ from ..file.credentials import Credentials, checked_credentials
 from ..file.measurement_file import Referrer
 from ..file.policy import Policy
 from ..file.source_check import check_sources
-from ..images.image_cache import HDF5ImageCache, ImageCorrCache
+from ..images.corrected_cache import ImageCorrCache
+from ..images.image_cache import HDF5ImageCache
 from ..problems import Problem, as_format_error
 from ..sync.loading_cache import LoadingCache
 from ..sync.locks import PatientLock

@@ -25,7 +25,8 @@ from ..errors import (
     FormatError,
     ShapeMismatchError,
 )
-from ..images.image_cache import HDF5ImageCache, ImageCorrCache
+from ..images.corrected_cache import ImageCorrCache
+from ..images.image_cache import HDF5ImageCache
 from ..problems import as_format_error, as_name, warn_caller
 from ..sync.loading_cache import LoadingCache
 from ..sync.locks import h5_lock

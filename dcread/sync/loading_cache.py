@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import math
+import operator
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -28,6 +29,7 @@ __all__ = ["LoadingCache"]
 
 T = TypeVar("T")
 _MISSING: Any = object()
+_RESERVED = operator.attrgetter("reserved")
 
 
 class _Claim(PatientLock):
@@ -46,7 +48,7 @@ class _Claim(PatientLock):
     __slots__ = ("reserved", "values", "weight")
 
     def __init__(self, weight: int) -> None:
-        super().__init__()
+        self._renew()  # (a forked child drops it with the table that it is in)
         self.values: dict[Hashable, Any] = {}
         self.weight = weight
         self.reserved = 0
@@ -148,11 +150,9 @@ class LoadingCache:
         weight : int
             Weight of the value. One that is above the limit is returned, not held.
         """
-        found = self._values.get(key, _MISSING)
+        found = self.use(key, _MISSING)
         if found is _MISSING:
             found = self.get_many((key,), lambda _: (load(),), weight)[key]
-        elif self._limit is not None:
-            self._touch(key)
         value: T = found
         return value
 
@@ -215,7 +215,7 @@ class LoadingCache:
                 ]
                 if left:
                     if self._limit is not None:
-                        self._make_room(mine, weight * len(left))
+                        self._reserve(mine, weight * len(left))
                     mine.values = dict(zip(left, load(left), strict=True))
                     wanted.update(mine.values)
             finally:
@@ -236,10 +236,10 @@ class LoadingCache:
                         self._put(key, claim.values[key], claim.weight)
                     del self._loads.claims[key]
             claim.reserved = 0
-            if self._limit is not None:
-                self._evict(self._reserved())
+            if self._limit is not None and self._held() > self._limit:
+                self._evict(0)  # the limit was lowered meanwhile
 
-    def _make_room(self, claim: _Claim, weight: int) -> None:
+    def _reserve(self, claim: _Claim, weight: int) -> None:
         """Reserve weight, as soon as the loads of other threads leave room for it."""
         while True:
             with self._loads:
@@ -277,7 +277,7 @@ class LoadingCache:
 
     def _reserved(self) -> int:
         """Return the total weight of the values that are being loaded."""
-        return sum(claim.reserved for claim in {*self._loads.claims.values()})
+        return sum(map(_RESERVED, {*self._loads.claims.values()}))
 
     def _evict(self, weight: int) -> bool:
         """Drop the least recently used values for a weight; False: still no room."""
@@ -294,13 +294,19 @@ class LoadingCache:
         self._values.pop(key, None)
         self._total = total - self._weights.pop(key, 0)
 
-    def _touch(self, key: Hashable) -> None:
-        with self._loads, contextlib.suppress(KeyError):
-            self._weights.move_to_end(key)
-
     def peek(self, key: Hashable, default: Any = None) -> Any:
         """Return the value of a key if it is held; that is no use of it."""
         return self._values.get(key, default)
+
+    def use(self, key: Hashable, default: Any = None) -> Any:
+        """Return the value of a key if it is held; it is the last used one then."""
+        found = self._values.get(key, _MISSING)
+        if found is _MISSING:
+            return default
+        if self._limit is not None:
+            with self._loads, contextlib.suppress(KeyError):
+                self._weights.move_to_end(key)
+        return found
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._values

@@ -65,15 +65,11 @@ class BriefLock:
     def __enter__(self) -> None:
         taken: list[bool] = []
         try:
-            self._take(taken)
+            taken.extend(map(self._lock.acquire, _WAITING))
         except BaseException:
             if any(taken):
                 self._lock.release()
             raise
-
-    def _take(self, taken: list[bool]) -> None:
-        """Take the lock and note that."""
-        taken.extend(map(self._lock.acquire, _WAITING))
 
 
 class PatientLock(BriefLock):
@@ -84,11 +80,17 @@ class PatientLock(BriefLock):
 
     __slots__ = ()
 
-    def _take(self, taken: list[bool]) -> None:
-        taken.extend(map(self._lock.acquire, _AT_ONCE))
-        if not any(taken):
-            with letting_go():
-                taken.extend(map(self._lock.acquire, _WAITING))
+    def __enter__(self) -> None:
+        taken: list[bool] = []
+        try:
+            taken.extend(map(self._lock.acquire, _AT_ONCE))
+            if not any(taken):
+                with letting_go():
+                    taken.extend(map(self._lock.acquire, _WAITING))
+        except BaseException:
+            if any(taken):
+                self._lock.release()
+            raise
 
 
 _WAITING, _AT_ONCE = (True,), (False,)

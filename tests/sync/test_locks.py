@@ -149,7 +149,6 @@ def test_no_interrupt_keeps_h5py_lock_let_go_of() -> None:
 
 
 LOCKS = ["sync.locks.BriefLock", "sync.locks.PatientLock"]
-LOCKS += ["sync.turns.Turn"]
 
 
 @pytest.mark.parametrize("name", LOCKS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import subprocess
 import sys
 import threading
@@ -67,15 +66,13 @@ def test_only_closed_errors_while_threads_read(image_path, images):
     assert [type(outcome) for outcome in outcomes] == 6 * [ClosedError]
 
 
-def test_a_forgotten_cache_is_collected(image_path):
+def test_a_forgotten_cache_is_gone_at_once(image_path, no_collector):
     handle = open_file(image_path)
     cache = HDF5ImageCache(handle.dataset("events/image"), chunk_size=8)
     for chunk in cache.iter_chunks():
         cache.get_chunk(chunk)
-    cache._ahead_thread.join()
     forgotten = weakref.ref(cache)
     del cache
-    gc.collect()
     assert forgotten() is None
     handle.close()
 
@@ -83,15 +80,18 @@ def test_a_forgotten_cache_is_collected(image_path):
 @pytest.mark.parametrize("end", ["", "raise SystemExit(0)"])
 def test_the_interpreter_ends_while_a_chunk_is_made(end):
     code = (
-        "import numpy as np, time\n"
+        "import numpy as np, threading, time\n"
+        "reading = threading.Semaphore(0)\n"
         "from dcread.cache import HDF5ImageCache\n"
         "class Slow(np.ndarray):\n"
         "    def __getitem__(self, rows):\n"
+        "        reading.release()\n"
         "        time.sleep(0.2)\n"
         "        return np.ndarray.__getitem__(self.view(np.ndarray), rows)\n"
         "cache = HDF5ImageCache(np.zeros((40, 4, 4), 'u1').view(Slow), chunk_size=8)\n"
         "cache.get_chunk(0), cache.get_chunk(1)\n"
-        "assert cache._ahead_thread.is_alive()\n" + end
+        "for _ in range(3):\n"  # the third one is read ahead
+        "    assert reading.acquire(timeout=20)\n" + end
     )
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", code],

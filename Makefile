@@ -88,11 +88,18 @@ $(VENV)/venv.stamp:
 	$(pip) install --quiet --upgrade 'pip>=25.1'
 	touch $@
 
+# What a build tells line by line, of what pip tells of it; all of it is in a log.
+steps := awk '/\[ *[0-9]+(%|\/[0-9]+)\]|^ *(Collecting|Building|Installing|Successfully)/ \
+  { sub(/^ +/, ""); print "  " substr($$0, 1, 76); fflush() }'
+
 $(VENV)/base.stamp: $(VENV)/venv.stamp $(sources)
-	$(pip) install --quiet --editable .
+	@echo "compiling dcread and installing what it needs: a minute or two, once"
+	$(pip) install -v --editable . 2>&1 | tee $(VENV)/build.log | $(steps) || \
+	  { tail -n 40 $(VENV)/build.log; echo "all of it is in $(VENV)/build.log"; exit 1; }
 	touch $@
 
 $(VENV)/plot.stamp: $(VENV)/base.stamp
+	@echo "installing matplotlib, for the picture"
 	$(pip) install --quiet 'matplotlib>=3.8'
 	touch $@
 

@@ -66,7 +66,8 @@ def command(
 ) -> int:
     """Make a realistic measurement (or take FILE), read it, and draw a picture.
 
-    What it makes in FOLDER replaces what an earlier demo has left there.
+    What it makes in FOLDER replaces what an earlier demo has left there, unless that
+    was made in the same way: then it is used again.
     """
     from ..demo.job import run_job
 
@@ -107,8 +108,14 @@ def _make(
     number = frames + frames // 3
     with screen.progress("making images", number, "images", keep=True, log=True) as bar:
         made = make_measurement(
-            output, frames=frames, seed=seed, flicker=flicker, progress=bar
+            output,
+            frames=frames,
+            seed=seed,
+            flicker=flicker,
+            progress=bar,
+            reuse=True,
         )
+        bar.set(number)
     for written in (made.events, made.recording, made.continuation):
         size = written.stat().st_size / 1e6
         screen.wrap(f"made {written} ({size:.1f} MB)", "  ", "")

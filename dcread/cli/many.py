@@ -28,6 +28,8 @@ STYLES = {
     "unreadable": "red",
     "given up": "red",
 }
+CONNECT_SECONDS = 10.0
+"""How long to wait for a scheduler of dask."""
 MOST_NAMED = 20
 """Files that the summary names for one verdict, on a terminal."""
 
@@ -85,7 +87,6 @@ def run(
     table = None
     if not screen.as_json and not alone and inputs:
         table = Table(screen, names, view.columns)
-        table.head()
     records: list[tuple[str, Record]] = []
     try:
         with (
@@ -191,7 +192,7 @@ def _connected(address: str) -> Any:
             "--dask needs distributed (pip install distributed)"
         ) from error
     try:
-        return Client(address, timeout=10)
+        return Client(address, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise OSError(f"no dask scheduler at {address}: {reason}") from error

@@ -50,6 +50,7 @@ class Table:
         self._shown = [True] * len(columns)
         self._columns = list(columns)
         self._folder = ""
+        self._is_headed = False
         self._name_width = _widest(names)
         self._last_width: int | None = None
         if screen.is_terminal:
@@ -77,8 +78,9 @@ class Table:
         self._name_width = min(self._name_width, max(LEAST_NAME, room - LEAST_LAST))
         self._last_width = max(6, room - self._name_width)
 
-    def head(self) -> None:
-        """Print the titles."""
+    def _head(self) -> None:
+        """Print the titles, above the first row."""
+        self._is_headed = True
         if self._folder:
             self._screen.wrap(f"in {self._folder}", "  ", "")
         titles = [column.title for column in self._columns]
@@ -89,6 +91,8 @@ class Table:
         self, name: str, values: Sequence[str], state: str, style: str, reason: str = ""
     ) -> None:
         """Print one row."""
+        if not self._is_headed:
+            self._head()
         reason = one_line(reason)
         name = name.removeprefix(self._folder)
         if self._last_width is not None:

@@ -14,12 +14,16 @@ The layout is that of a measurement that went through a processing pipeline:
 
 from __future__ import annotations
 
+import json
 import pathlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import __version__
+from ..errors import DCReadError
+from ..measurement.data import HDF5Data
 from . import instrument, rtdc, scene
 from .features import trace_features
 from .recording import BATCH, Recording, Setup, record, windows_of
@@ -31,6 +35,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RUN = "dcread-demo-{seed:04d}-{index}"
+RECIPE = "dcread-demo-recipe"
+"""The log that tells how the files were made; the last one that is written has it."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ def make_measurement(
     seed: int = 1,
     flicker: bool = True,
     progress: Callable[[int], None] | None = None,
+    reuse: bool = False,
 ) -> DemoFiles:
     """Write a made-up but realistic measurement.
 
@@ -75,6 +82,9 @@ def make_measurement(
         Whether three of a hundred flashes are brighter or darker.
     progress : callable, optional
         Called with the number of frames done since the last call.
+    reuse : bool
+        Whether files that an earlier call with the same arguments has left in
+        `folder` are taken as they are.
 
     Returns
     -------
@@ -91,6 +101,9 @@ def make_measurement(
     folder = pathlib.Path(folder).expanduser().absolute()
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"demo{end}.rtdc" for end in ("", "_raw", "_raw_2")]
+    recipe = _recipe(frames, seed, flicker=flicker)
+    if reuse and (found := _made_before(files, recipe)) is not None:
+        return found
     rng = np.random.default_rng(seed)
     setup = Setup(
         rng=rng,
@@ -103,13 +116,33 @@ def make_measurement(
     first = record(setup, files[1], light, runs[0])
     after = scene.make_light(rng, frames // 3, flicker=flicker, start=frames)
     record(setup, files[2], after, runs[1])
-    _write_events(setup, files[0], first, runs[0], files[1])
-    return DemoFiles(
-        events=files[0],
-        recording=files[1],
-        continuation=files[2],
-        flickering=np.flatnonzero(light.flash != 1.0),
-    )
+    flickering = np.flatnonzero(light.flash != 1.0)
+    recipe["flickering"] = flickering.tolist()
+    _write_events(setup, files[0], first, runs[0], recording=files[1], recipe=recipe)
+    return DemoFiles(files[0], files[1], files[2], flickering)
+
+
+def _recipe(frames: int, seed: int, *, flicker: bool) -> dict[str, Any]:
+    """Return what the files depend on."""
+    versions = {"dcread": __version__, "numpy": np.__version__}
+    return {"frames": frames, "seed": seed, "flicker": flicker, **versions}
+
+
+def _made_before(files: list[pathlib.Path], recipe: dict[str, Any]) -> DemoFiles | None:
+    """Return the files of an earlier call if all are there and made in this way."""
+    try:
+        with HDF5Data(files[0]) as hd:
+            stored = json.loads("\n".join(hd.logs[RECIPE]))
+            flickering = stored.pop("flickering")
+            if stored != recipe or not all(map(pathlib.Path.is_file, files)):
+                return None
+            basins = [basin.available for basin in hd.basin_status()]
+    except (DCReadError, LookupError, ValueError):
+        return None
+    if basins != [True, True]:
+        return None
+    frames = np.array(flickering, dtype=np.int64)
+    return DemoFiles(files[0], files[1], files[2], frames)
 
 
 def _write_events(
@@ -117,7 +150,9 @@ def _write_events(
     path: pathlib.Path,
     source: Recording,
     run: str,
+    *,
     recording: pathlib.Path,
+    recipe: dict[str, Any],
 ) -> None:
     """Write the events file, which takes its images from basins."""
     cells = source.cells
@@ -155,7 +190,9 @@ def _write_events(
             for i, kind in enumerate(scene.KINDS)
         ]
         made_up = "This measurement was made up by 'dcread demo'; no cell is real."
-        rtdc.store_text(h5.require_group("logs"), "dcread-demo", [made_up, *kinds])
+        logs = h5.require_group("logs")
+        rtdc.store_text(logs, "dcread-demo", [made_up, *kinds])
+        rtdc.store_text(logs, RECIPE, json.dumps(recipe, indent=1).split("\n"))
 
 
 def _write_basins(h5: h5py.File, run: str, recording: pathlib.Path) -> None:

@@ -38,6 +38,8 @@ _STATE_OF_ERROR = {
     "TimeoutError": "given up",
     "ChildProcessError": "given up",
     "KilledWorker": "given up",
+    "CancelledError": "given up",
+    "FutureCancelledError": "given up",
 }
 
 
@@ -79,7 +81,7 @@ def row(record: Record) -> Row:
     }
     for name, value in record.items():
         if name in ("path", "error", "warnings", "summary"):
-            continue
+            continue  # (or is there already)
         if name == "metadata" and isinstance(value, dict):
             values.update(value)
         elif isinstance(value, (list, dict)):

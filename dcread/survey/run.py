@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Any
 
 from .child import Child, supervise
@@ -161,12 +161,12 @@ def _by_dask(
         for future in completed(list(futures)):
             index = futures.pop(future)
             path = inputs[index].path
-            error = future.exception()
-            if error is not None:  # its worker was killed again and again
+            try:
+                record = future.result()
+            except (Exception, CancelledError) as error:  # its workers were killed
                 text = " ".join(str(error).split()) or type(error).__name__
-                yield index, failed(path, type(error).__name__, f"given up: {text}")
-            else:
-                yield index, future.result()
+                record = failed(path, type(error).__name__, f"given up: {text}")
+            yield index, record
             future.release()
     finally:
         client.cancel(list(futures), force=True)

@@ -44,7 +44,7 @@ def test_what_is_whole(made: generate.DemoFiles, capsys: Capture) -> None:
     assert cli.main(["verify", str(made.events)]) == 0
     out = capsys.readouterr().out
     assert out.startswith(f"{made.events}: no problems in 36 features of ")
-    assert out.endswith("logs (1), tables (0)\n")
+    assert out.endswith("logs (2), tables (0)\n")
 
 
 def test_json_counts_what_was_read(made: generate.DemoFiles, capsys: Capture) -> None:

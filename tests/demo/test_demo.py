@@ -219,3 +219,30 @@ def test_trace_features_of_a_peak() -> None:
     assert found["fl2_pos"].tolist() == [44.0]  # the 22nd sample, 2 us apart
     assert found["fl2_width"].tolist() == [6.0]
     assert found["fl2_area"].tolist() == [480.0]
+
+
+def test_what_was_made_in_the_same_way_is_used_again(tmp_path: pathlib.Path) -> None:
+    made = generate.make_measurement(tmp_path, frames=60)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    again = generate.make_measurement(tmp_path, frames=60, reuse=True)
+    assert again.flickering.tolist() == made.flickering.tolist()
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+    assert (
+        generate.make_measurement(tmp_path, frames=61, reuse=True).events == made.events
+    )
+    assert all(path.stat().st_mtime_ns != t for path, t in before.items())
+    made.continuation.unlink()
+    generate.make_measurement(tmp_path, frames=61, reuse=True)
+    assert made.continuation.exists()
+    made.recording.write_bytes(b"")
+    generate.make_measurement(tmp_path, frames=61, reuse=True)
+    assert made.recording.stat().st_size > 100_000
+
+
+def test_an_interrupt_leaves_no_file(tmp_path: pathlib.Path) -> None:
+    def interrupt(number: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        generate.make_measurement(tmp_path, frames=60, progress=interrupt)
+    assert list(tmp_path.iterdir()) == []

@@ -19,6 +19,8 @@ import numpy as np
 from ..errors import ClosedError, ShapeMismatchError
 from .columns import Table
 from .convert import converted
+from .decode import execute
+from .decode_job import Work
 from .h5py_fallback import fill_value
 from .read_plan import Rows, count_rows
 from .vetting import literal, name_of, source_reader
@@ -26,7 +28,9 @@ from .virtual_boxes import Boxes
 
 if TYPE_CHECKING:
     from .dataset_reader import DatasetReader
-    from .decode_job import Work
+
+AT_ONCE = 32
+"""Sources that one read keeps open at once, besides those that the file keeps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +137,28 @@ class Virtual:
                 found += count
         if found < count_rows(rows):
             out[dest] = self._fill_value(rows, parts)
+        if len(parts) > AT_ONCE:
+            self._read_by_groups(work, parts)
+            return
         if isinstance(rows, slice) and high - low > 1:
             following = self.segments[high : 2 * high - low]
             work.ahead.append(functools.partial(self._open_ahead, following))
         for segment, local, where in parts:
             self._collect_from(segment, work, local, where)
+
+    def _read_by_groups(
+        self, work: Work, parts: list[tuple[Segment, Rows, slice | Table]]
+    ) -> None:
+        """Read from many sources, of which only some are open at once."""
+        for start in range(0, len(parts), AT_ONCE):
+            stop = start + AT_ONCE
+            with contextlib.ExitStack() as stack:
+                following = [segment for segment, *_ in parts[stop : stop + AT_ONCE]]
+                ahead = functools.partial(self._open_ahead, following)
+                group = Work(work.out, work.window, [], stack, [ahead])
+                for segment, local, where in parts[start:stop]:
+                    self._collect_from(segment, group, local, where)
+                execute(group)
 
     def _fill_value(
         self, rows: Rows, parts: list[tuple[Segment, Rows, slice | Table]]

@@ -125,9 +125,8 @@ class InputFile:
             if name == "trace" and feature.refusal is None:
                 optional.append(name)
             elif feature.refusal is None and feature.shape is not None:
-                required.append(name)
-            elif isinstance(feature.refusal, ShapeMismatchError):
                 feature.check()
+                required.append(name)
             else:
                 self._ignore(name, feature.refusal)
         of_basins = sorted(self._basins.names())

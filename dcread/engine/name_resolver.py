@@ -7,6 +7,7 @@ another file is opened once and read by the descriptor that was looked at.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Iterator
@@ -19,6 +20,9 @@ from .source import LocalSource
 
 MAX_LINKS = 16
 """Soft and external links on the way to one object, as many as HDF5 follows."""
+
+MAX_DEPTH = 8
+"""Virtual datasets that lead to one another."""
 
 MAX_COMPONENTS = 1000
 """Names on the way to one object, those in links included."""
@@ -162,6 +166,54 @@ class NameResolver:
             # HDF5 takes it from the working directory, and so it is looked at there.
             self.open_path(pathlib.Path(file).absolute()).close()
 
+    def check_growing(
+        self, handle: Any, plist: Any, where: str, depth: int = MAX_DEPTH
+    ) -> None:
+        """Look at the sources of a virtual dataset that ends where they end.
+
+        HDF5 opens them to tell its shape, so they are looked at before.
+
+        Parameters
+        ----------
+        handle : FileHandle or None
+            The file that it lies in.
+        plist, where
+            As of `check_storage`.
+        depth : int
+            How many virtual datasets may lead to it.
+
+        Raises
+        ------
+        PolicyError
+            If a source may not be opened, or files are confined.
+        FileMissingError, NotAFileError, FormatError
+            If a source cannot be opened.
+        """
+        for file, dataset in _growing_sources(plist):
+            shown = one_line(os.fsdecode(file))
+            elsewhere = file != b"."
+            if handle is None or (elsewhere and self.is_confined) or b"%" in file:
+                raise PolicyError(
+                    f"{where} ends where datasets in {shown} end, which cannot be "
+                    "looked at before HDF5 opens them; copy the data into one file"
+                )
+            if depth < 0:
+                raise FormatError(f"{where}: nested more than {MAX_DEPTH} times")
+            owner = handle
+            if elsewhere:
+                owner = handle.siblings.get(os.fsdecode(file), where)
+            with contextlib.suppress(KeyError):
+                place = _Walk(self).follow(Place(owner, owner.h5.id), b"/" + dataset)
+                self._check_found(place, where, depth - 1)
+
+    def _check_found(self, place: Place, where: str, depth: int) -> None:
+        from h5py import h5d
+
+        if isinstance(place.id, h5d.DatasetID):
+            plist = place.id.get_create_plist()
+            if plist.get_layout() == h5d.VIRTUAL:
+                self.check_growing(place.handle, plist, where, depth)
+
     def find(self, handle: Any, name: str | bytes, group: Any = None) -> Place:
         """Return the object that a name leads to.
 
@@ -192,7 +244,9 @@ class NameResolver:
         if b"\0" in raw:
             raise KeyError(f"'{one_line(name)}' is not the name of an object")
         with h5_lock:
-            return _Walk(self).follow(Place(handle, group), raw)
+            place = _Walk(self).follow(Place(handle, group), raw)
+            self._check_found(place, f"'{one_line(name, 200)}'", MAX_DEPTH)
+            return place
 
 
 class _Walk:
@@ -273,3 +327,23 @@ def _candidates(
         yield owner.parent / path
         yield owner.parent / name
         yield pathlib.Path(os.path.realpath(owner)).parent / name
+
+
+def _growing_sources(plist: Any) -> Iterator[tuple[bytes, bytes]]:
+    """Yield files and datasets that HDF5 opens to tell how large a dataset is."""
+    for number in range(plist.get_virtual_count()):
+        file = os.fsencode(plist.get_virtual_filename(number))
+        spaces = plist.get_virtual_vspace(number), plist.get_virtual_srcspace(number)
+        if any(map(_is_unlimited, spaces)):
+            yield file, os.fsencode(plist.get_virtual_dsetname(number))
+
+
+def _is_unlimited(space: Any) -> bool:
+    from h5py import h5s
+
+    if space.get_select_type() != h5s.SEL_HYPERSLABS:
+        return False
+    if not space.is_regular_hyperslab():
+        return False
+    _, _, count, block = space.get_regular_hyperslab()
+    return h5s.UNLIMITED in (*count, *block)

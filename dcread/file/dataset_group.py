@@ -41,7 +41,12 @@ class DatasetGroup(Mapping[str, DatasetReader]):
             If it cannot be used.
         """
         group = self._group
-        return reader_of(self.handle.fetching(lambda: usable_member(group, name)))
+        try:
+            return reader_of(self.handle.fetching(lambda: usable_member(group, name)))
+        except FormatError as exc:
+            if self.handle.label in str(exc):
+                raise
+            raise type(exc)(f"{group.label(name)}: {exc}") from exc
 
     def usable(self) -> dict[str, DatasetReader]:
         """Return the readers of all datasets that can be used, by name."""

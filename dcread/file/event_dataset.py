@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from h5py import Dataset, h5d, h5g, h5l, h5o, h5s
+from numpy.typing import NDArray
 
 from ..engine import DatasetReader, FileHandle, most_bytes
 from ..engine.name_resolver import NameResolver, Place
@@ -33,6 +34,8 @@ class EventDataset:
         Shape of the chunks of a dataset; None if it has none.
     refusal : Exception or None
         Why it cannot be used; raised when it is asked for.
+    odd_length : Exception or None
+        That it has not as many events as the others: those that it has can be used.
     absent : bool
         Whether there is only its name, a link that leads nowhere.
     plain : bool
@@ -46,6 +49,7 @@ class EventDataset:
     dtype: np.dtype[Any] | None = None
     chunks: tuple[int, ...] | None = None
     refusal: Exception | None = None
+    odd_length: Exception | None = None
     absent: bool = False
     plain: bool = False
     place: Place | None = field(default=None, repr=False)
@@ -55,10 +59,23 @@ class EventDataset:
         if self.shape and len(self.shape) == 1:
             self.place = None
 
-    def check(self) -> None:
-        """Raise an error like `refusal`, if there is one."""
-        if self.refusal is not None:
-            raise type(self.refusal)(*self.refusal.args)
+    def check(self, rows: NDArray[np.integer[Any]] | None = None) -> None:
+        """Raise an error like `refusal`, or like `odd_length`, if there is one.
+
+        Parameters
+        ----------
+        rows : ndarray of int, optional
+            The events that are wanted, all by default: an odd length does no harm if
+            it has them.
+        """
+        reason = self.refusal
+        if reason is None and self.odd_length is not None:
+            has_all = rows is not None and (
+                not len(rows) or int(rows.max()) < (self.shape or (0,))[0]
+            )
+            reason = None if has_all else self.odd_length
+        if reason is not None:
+            raise type(reason)(*reason.args)
 
 
 def look_at(group: Place, name: str, names: NameResolver | None = None) -> EventDataset:
@@ -161,7 +178,7 @@ def open_plain(group: Place, name: str) -> tuple[Place | None, Any]:
         return Place(group.handle, found), None
     plist = found.get_create_plist()
     if plist.get_layout() == h5d.VIRTUAL or plist.get_external_count():
-        return None, None
+        return None, None  # (looked at more closely by `member`)
     return Place(group.handle, found), plist
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import collections
 import itertools
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from h5py import h5l
+from numpy.typing import NDArray
 
 from ..errors import FormatError, ShapeMismatchError
 from ..problems import UNREADABLE, Problem, as_name, recorded_as_problem
@@ -98,8 +99,8 @@ class Events:
                 self._seen[name] = feature  # others read this without the lock
             return self._seen[name]
 
-    def open(self, name: str) -> Place:
-        """Return a member that can be used, open.
+    def open(self, name: str, rows: NDArray[np.integer[Any]] | None = None) -> Place:
+        """Return a member that can be used, open (`rows` as of `EventDataset.check`).
 
         Raises
         ------
@@ -108,7 +109,7 @@ class Events:
         """
         with self._handle.using(), h5_lock:
             feature = self._seen[name]
-            feature.check()
+            feature.check(rows)
             place = feature.place
             feature.let_go_of_scalars()  # read once, and kept as arrays
             if place is None:
@@ -150,14 +151,14 @@ class Events:
             and feature.refusal is None
             and feature.shape[0] != self.length
         ):
-            feature.refusal = ShapeMismatchError(
+            feature.odd_length = ShapeMismatchError(
                 f"{self._handle.label}: feature '{name}' has {feature.shape[0]} "
-                f"events, expected {self.length} as most features have; read it by "
-                f"hd.h5['events/{name}'] if it is wanted as it is"
+                f"events, expected {self.length} as most features have; an "
+                "index_mapping of events that it has works"
             )
-        if feature.refusal is not None:
-            reason = str(feature.refusal)
-            self._problems.append(Problem("feature", name, reason))
+        reason = feature.refusal or feature.odd_length
+        if reason is not None:
+            self._problems.append(Problem("feature", name, str(reason)))
 
     def _count(self) -> None:
         """Decide the number of events."""

@@ -115,12 +115,13 @@ class Referrer:
         feature = self.events.get(name)
         if feature is None or feature.absent:
             return None
-        feature.check()
+        rows = self.mapping_indices()
+        feature.check(rows)
         if feature.shape is None:
             raise FormatError(
                 f"{self.handle.label}: '{name}' is a group, expected one dataset"
             )
-        return reader_of(self.events.open(name))
+        return reader_of(self.events.open(name, rows))
 
     def own_group(self, name: str) -> DatasetGroup:
         """Return the datasets of a group in ``/events`` (``trace``, ``contour``).

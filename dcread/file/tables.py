@@ -59,8 +59,9 @@ def _read_table(handle: FileHandle, name: str, room: int) -> tuple[Table, int]:
     if dtype.names is None:
         return np.asarray(data), nbytes
     columns = np.asarray(data)
-    by_name = {
-        column: np.ascontiguousarray(columns[column]).reshape(-1)
-        for column in dtype.names
-    }
+    by_name = {}
+    for column in dtype.names:
+        values = np.ascontiguousarray(columns[column])
+        # A table of one column of records is one of records; several values stay so.
+        by_name[column] = values.reshape(-1, *dtype[column].shape)
     return by_name, nbytes

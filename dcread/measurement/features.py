@@ -180,8 +180,8 @@ class FeatureStore:
         feature = self._referrer.events.get(name)
         if feature is None or feature.absent:
             return self._basins.current.find(name)
-        feature.check()
         rows = self._referrer.mapping_indices()
+        feature.check(rows)
         if feature.shape is None:
             return self._referrer.own_group(name), rows
         length = self._referrer.raw_length
@@ -299,9 +299,13 @@ def _trace(
 ) -> FeatureView | MappedHDF5Dataset:
     with as_format_error(f"{label}: trace '{name}'"):
         reader = reader_for(_member(group, name, label))
-    if mapping is None and length is not None and reader.shape[0] != length:
+    rows, expected = reader.shape[0], length
+    if mapping is not None:
+        needed = int(np.max(mapping)) + 1 if len(mapping) else 0
+        expected = max(rows, needed)
+    if expected not in (None, rows):
         raise ShapeMismatchError(
-            f"{label}: trace '{name}' has {reader.shape[0]} events, expected {length}"
+            f"{label}: trace '{name}' has {rows} events, expected {expected}"
         )
     view: FeatureView | MappedHDF5Dataset
     try:
@@ -324,4 +328,9 @@ def _contour(group: Any, row: int, label: str) -> NDArray[Any]:
                 "read"
             ) from exc
         reader = reader_for(found)
+        if len(reader.shape) != 2 or reader.shape[1] != 2:
+            raise FormatError(
+                f"{label}: the contour for event {row} of the file has shape "
+                f"{reader.shape}, expected (points, 2); the rest can be read"
+            )
         return reader.read(slice(0, reader.shape[0], 1))

@@ -258,3 +258,22 @@ def test_files_equal_dcnum(real_file: pathlib.Path) -> None:
         for column, values in columns.items():
             np.testing.assert_array_equal(found[name][column], values)
             assert found[name][column].dtype == values.dtype
+
+
+def test_a_column_of_several_values_for_each_row(path: pathlib.Path) -> None:
+    record = np.dtype([("pos", "f8", (3,)), ("grid", "i2", (2, 4)), ("t", ">f4")])
+    table = np.zeros(5, record)
+    table["pos"] = np.arange(15).reshape(5, 3)
+    with h5py.File(path, "a") as h5:
+        h5["tables/flat"] = table
+        h5["tables/upright"] = table.reshape(5, 1)
+        h5["tables/empty"] = table[:0]
+    found, _ = read_tables(path)
+    for name in ("flat", "upright"):
+        columns = found[name]
+        assert isinstance(columns, dict)
+        for column in record.names or ():
+            assert columns[column].tolist() == table[column].tolist()
+    empty = found["empty"]
+    assert isinstance(empty, dict)
+    assert empty["grid"].shape == (0, 2, 4)

@@ -59,6 +59,18 @@ def virtual(
     group.create_virtual_dataset(name, layout)
 
 
+def growing(group: h5py.Group, name: str, file: str, source: str) -> None:
+    """Write a virtual dataset that ends where its source ends."""
+    unlimited = h5py.h5s.UNLIMITED
+    rows = h5py.h5s.create_simple((5,), (unlimited,))
+    rows.select_hyperslab((0,), (unlimited,))
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_virtual(rows, file.encode(), source.encode(), rows)
+    space = h5py.h5s.create_simple((5,), (unlimited,))
+    kind = h5py.h5t.NATIVE_DOUBLE
+    h5py.h5d.create(group.id, name.encode(), kind, space, dcpl=plist)
+
+
 def over_the_leaf(h5: h5py.File, foreign: pathlib.Path) -> None:
     h5["leaf"] = h5py.ExternalLink(str(foreign), "/x")
     virtual(h5["events"], "bright_avg", "leaf")
@@ -206,6 +218,11 @@ def test_a_fifo_is_not_waited_for(
         virtual(h5["events"], "bright_avg", "over/x")
         virtual(h5["events"], "bright_sd", "over/x", step=2)
         virtual(h5["events"], "area_um", "x", file=str(fifo))
+        growing(h5["events"], "bright_max", str(fifo), "x")
+        growing(h5["events"], "bright_min", ".", "over/x")
+        growing(h5.require_group("tables"), "growing", ".", "over/x")
+        growing(h5, "circle", ".", "circle")
+        h5["events/size_x"] = h5py.SoftLink("/circle")
         h5["events/pos_x"] = h5py.ExternalLink(str(fifo), "/x")
         h5["events/trace/fl1_raw"] = h5py.ExternalLink(str(fifo), "/x")
         h5["logs"] = h5py.ExternalLink(str(fifo), "/x")

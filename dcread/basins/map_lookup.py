@@ -12,7 +12,14 @@ from ..errors import BasinError, FormatError, PolicyError
 from ..file.event_dataset import reader_of, usable_member
 from ..file.links import STRICT, member, subgroup
 from ..sync.locks import h5_lock
-from .index_map import IndexMap, as_map, check_map_shape, compose, read_map
+from .index_map import (
+    IndexMap,
+    IntArray,
+    as_map,
+    check_map_shape,
+    compose,
+    read_map,
+)
 from .open_basin import FeatureQuery, Found
 from .referrer import Referrer
 
@@ -118,14 +125,30 @@ class MapLookup:
         BasinError
             If lengths do not fit.
         """
-        if index_map is not None:
-            index_map.check_rows(found.rows)
-            mapping = compose(index_map.values, found.mapping)
-            return Found(found.obj, mapping, len(index_map.values))
+        values = None if index_map is None else index_map.values
         events = self._referrer.raw_length
-        if events is not None and found.rows != events:
-            raise BasinError(
-                f"an unmapped basin should have the {events} events of the file, "
-                f"found {found.rows}"
-            )
-        return found
+        try:
+            if index_map is not None:
+                index_map.check_rows(found.rows)
+            elif events is not None and found.rows != events:
+                raise BasinError(
+                    f"an unmapped basin should have the {events} events of the file, "
+                    f"found {found.rows}"
+                )
+        except BasinError:
+            if not self._has_all_chosen(found.rows, values):
+                raise
+        if values is None:
+            return found
+        return Found(found.obj, compose(values, found.mapping), len(values))
+
+    def _has_all_chosen(self, rows: int, values: IntArray | None) -> bool:
+        """Tell whether a feature has all events that the caller chose, if any.
+
+        Then it does no harm if it has not as many as others.
+        """
+        chosen = self._referrer.mapping_indices()
+        if chosen is None:
+            return False
+        wanted = chosen if values is None else values[chosen]
+        return not len(wanted) or 0 <= int(wanted.min()) <= int(wanted.max()) < rows

@@ -22,7 +22,7 @@ from dcread import (
 Write = Callable[[Callable[[h5py.Group], None]], pathlib.Path]
 
 
-@pytest.fixture(params=["own"])
+@pytest.fixture(params=["own", "basin"])
 def write(request: pytest.FixtureRequest, tmp_path: pathlib.Path) -> Write:
     """Write 20 events; return the file itself, or one that has it as its basin."""
 

@@ -80,6 +80,7 @@ class DatasetReader:
         self.dtype: np.dtype[Any] = dtype
         self.attrs = h5ds.attrs
         self.depth = 0  # virtual datasets that led here
+        self._as_stored = False
         self._layout: Layout | Virtual | Boxes | LeftToH5py | None = None
 
     @property
@@ -129,13 +130,30 @@ class DatasetReader:
                 if self._is_array_type:
                     raise LeftToH5py("elements that are arrays")
                 layout = describe(
-                    self.h5ds, self._plist, self.shape, self.dtype, self._where
+                    self.h5ds,
+                    self._plist,
+                    self.shape,
+                    self.dtype,
+                    self._where,
+                    as_stored=self._as_stored,
                 )
                 if layout.index is not None:
                     layout.index.fetches_few = not self.handle.source.is_far
                 return layout
         except LeftToH5py as reason:
             return reason
+
+    def elements(self, nbytes: int) -> NDArray[Any] | None:
+        """Return all elements as they are in the file, each of some bytes.
+
+        For values of variable length, whose elements are a length and a place. None
+        if the engine does not read the dataset itself.
+        """
+        self._as_stored = True
+        self.dtype = np.dtype((np.void, nbytes))
+        if not isinstance(self.layout, Layout):
+            return None
+        return self.read(slice(0, self.shape[0], 1))
 
     def stored_bytes(self, enough: float) -> int:
         """Return how many bytes the files have that hold the data.

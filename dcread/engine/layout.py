@@ -90,6 +90,8 @@ def describe(
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     where: str,
+    *,
+    as_stored: bool = False,
 ) -> Layout:
     """Describe a dataset; the caller holds the h5py lock.
 
@@ -103,6 +105,9 @@ def describe(
         What the caller takes the dataset for.
     where : str
         What error messages call the dataset.
+    as_stored : bool
+        Whether the caller wants the elements as they are in the file, whatever they
+        mean; `dtype` says how long each is.
 
     Raises
     ------
@@ -115,7 +120,8 @@ def describe(
 
     if not shape:
         raise LeftToH5py("a single value, not rows")
-    _require_plain_type(h5ds, dtype)
+    if not as_stored:
+        _require_plain_type(h5ds, dtype)
     kind = plist.get_layout()
     if kind == h5py.h5d.CONTIGUOUS:
         return _contiguous(h5ds, where, plist, shape, dtype)

@@ -7,15 +7,18 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..engine import open_file
 from ..errors import BasinError
 from ..problems import UNREADABLE, as_name, one_line
 from ..sync.locks import h5_lock
 from .links import has_member, subgroup
 from .text_lines import read_lines
+from .variable_length import VariableLengths
 
 if TYPE_CHECKING:
     import h5py
 
+    from ..engine.name_resolver import Place
     from .policy import Policy
 
 MAX_TEXT_BYTES = 16 << 20
@@ -84,12 +87,25 @@ def read_basin_records(
             "left out (Policy(max_definitions=...))"
         )
         found.append(everything.because(reason))
+    handle = open_file(h5.file)  # the same file, for its bytes
+    try:
+        with handle.using(), VariableLengths(handle) as lengths:
+            return found + _read_all(group, keys[:limit], policy, lengths)
+    finally:
+        handle.close()
+
+
+def _read_all(
+    group: Place, keys: list[str], policy: Policy, lengths: VariableLengths
+) -> list[BasinRecord]:
+    found = []
+    everything = BasinRecord("basins", None)
     left = MAX_TEXT_BYTES
-    for key in keys[:limit]:
+    for key in keys:
         record = BasinRecord(key, None)
         try:
             size = min(policy.max_definition_bytes, left)
-            lines = read_lines(group, key, size, "the definition")
+            lines = read_lines(group, key, size, "the definition", lengths)
             left -= sum(map(len, lines))
             found.append(BasinRecord(key, _as_object(lines)))
         except UNREADABLE as exc:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from h5py import Dataset, h5d, h5s
 
 from ..errors import FormatError
 from ..problems import Problem, as_name, recorded_as_problem
 from ..sync.locks import h5_lock
 from .attributes import clean_text
-from .event_dataset import reader_of
+from .event_dataset import open_plain, reader_of
 from .links import has_member, member, subgroup
+from .variable_length import VariableLengths
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from ..engine import FileHandle
     from ..engine.name_resolver import Place
 
@@ -38,21 +38,40 @@ def read_logs(handle: FileHandle, problems: list[Problem]) -> dict[str, list[str
     """
     logs: dict[str, list[str]] = {}
     room = _Room()
-    for name in member_names(handle, "logs", "log", problems):
-        with recorded_as_problem(problems, "log", name):
-            lines = _read_lines(handle, name, room)
-            cleaned = [clean_text(line) for line in lines]
-            if cleaned:
-                logs[name] = [line for line, _ in cleaned]
-            damaged = [row for row, (_, intact) in enumerate(cleaned) if not intact]
-            if damaged:
-                reason = (
-                    f"expected text in UTF-8, found other bytes in {len(damaged)} "
-                    f"lines (the first is line {damaged[0]}); they were replaced by "
-                    "'\N{REPLACEMENT CHARACTER}'"
-                )
-                problems.append(Problem("log", name, reason))
+    names = member_names(handle, "logs", "log", problems)
+    if not names:
+        return logs
+    with handle.using(), VariableLengths(handle) as lengths:
+        group = subgroup(handle, "logs")
+        for name in names:
+            with recorded_as_problem(problems, "log", name):
+                lines = _read_lines(group, name, room, lengths)
+                _keep(logs, name, lines, problems)
     return logs
+
+
+def _keep(
+    logs: dict[str, list[str]],
+    name: str,
+    lines: list[bytes | str],
+    problems: list[Problem],
+) -> None:
+    damaged = []
+    texts = []
+    for row, line in enumerate(lines):
+        text, intact = clean_text(line)
+        texts.append(text)
+        if not intact:
+            damaged.append(row)
+    if texts:
+        logs[name] = texts
+    if damaged:
+        reason = (
+            f"expected text in UTF-8, found other bytes in {len(damaged)} lines (the "
+            f"first is line {damaged[0]}); they were replaced by "
+            "'\N{REPLACEMENT CHARACTER}'"
+        )
+        problems.append(Problem("log", name, reason))
 
 
 def member_names(
@@ -77,13 +96,19 @@ def open_member(handle: FileHandle, group: str, name: str) -> Place:
         If it lies in another file and the policy does not allow that.
     """
     with handle.using(), h5_lock:
-        parent = subgroup(handle, group)
-        place = member(parent.handle, name, parent.id)
-        if not isinstance(place.id, h5d.DatasetID):
-            raise FormatError("expected a dataset, found a group")
-        if place.id.get_space().get_simple_extent_type() == h5s.NULL:
-            raise FormatError("expected an array, found an empty dataspace")
-    return place
+        return _open(subgroup(handle, group), name)[0]
+
+
+def _open(group: Place, name: str) -> tuple[Place, Any]:
+    """Return a dataset, and how it was created; the caller holds the h5py lock."""
+    place, plist = open_plain(group, name)
+    if place is None:
+        place = member(group.handle, name, group.id)
+    if not isinstance(place.id, h5d.DatasetID):
+        raise FormatError("expected a dataset, found a group")
+    if place.id.get_space().get_simple_extent_type() == h5s.NULL:
+        raise FormatError("expected an array, found an empty dataspace")
+    return place, plist or place.id.get_create_plist()
 
 
 class _Room:
@@ -112,32 +137,55 @@ class _Room:
         self.nbytes -= nbytes
 
 
-def _read_lines(handle: FileHandle, name: str, room: _Room) -> list[bytes | str]:
-    place = open_member(handle, "logs", name)
-    with handle.using(), h5_lock:
-        h5ds = Dataset(place.id)
-        shape, dtype = h5ds.shape, h5ds.dtype
+def _read_lines(
+    group: Place, name: str, room: _Room, lengths: VariableLengths
+) -> list[bytes | str]:
+    with h5_lock:
+        place, plist = _open(group, name)
+        shape, dtype = place.id.shape, place.id.dtype
         count, variable = math.prod(shape), dtype.kind == "O"
         if not count:
             return []
         if dtype.kind not in "SUO" or (variable and not _is_text(dtype)):
             raise FormatError(f"expected lines of text, found values of type {dtype}")
         room.check(count, 0 if variable else count * dtype.itemsize)
-        text = h5ds[()] if shape == () else None
+        layout = plist.get_layout()
+        values = None
+        if not variable and (layout == h5d.CONTIGUOUS or not shape):
+            values = np.empty(shape, dtype)
+            place.id.read(h5s.ALL, h5s.ALL, values)
+    lines: list[bytes | str]
+    if values is not None:
+        lines = values.reshape(-1).tolist()
+    else:
+        found = None
+        if variable and layout != h5d.VIRTUAL:
+            found = lengths.of_dataset(place, room.nbytes)
+        if found is not None:
+            lines = [text.split(b"\0", 1)[0] for text in found]
+        else:
+            lines = _by_rows(place, shape, room)
+    if not shape:
+        lines = [line for text in lines for line in text.splitlines()]
+    nbytes = sum(map(len, lines))
+    room.check(len(lines), nbytes)
+    room.take(len(lines), nbytes)
+    return lines
+
+
+def _by_rows(place: Place, shape: tuple[int, ...], room: _Room) -> list[bytes | str]:
+    if not shape:
+        text = Dataset(place.id)[()]
+        return [text]
+    reader = reader_of(place)
     lines: list[bytes | str] = []
     nbytes = 0
-    if text is not None:
-        lines, nbytes = list(text.splitlines()), len(text)
-        room.check(len(lines), nbytes)
-    else:
-        reader = reader_of(place)
-        for start in range(0, shape[0], _LINES_AT_ONCE):
-            part = slice(start, min(start + _LINES_AT_ONCE, shape[0]), 1)
-            items = reader.read(part).reshape(-1).tolist()
-            nbytes += sum(map(len, items))
-            room.check(0, nbytes)
-            lines += items
-    room.take(len(lines), nbytes)
+    for start in range(0, shape[0], _LINES_AT_ONCE):
+        part = slice(start, min(start + _LINES_AT_ONCE, shape[0]), 1)
+        items = reader.read(part).reshape(-1).tolist()
+        nbytes += sum(map(len, items))
+        room.check(0, nbytes)
+        lines += items
     return lines
 
 

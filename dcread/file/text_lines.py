@@ -15,11 +15,18 @@ from ..engine.name_resolver import Place
 from ..errors import BasinError, PolicyError
 from ..sync.locks import h5_lock
 from .links import STRICT, member
+from .variable_length import VariableLengths
 
 _ROWS_AT_ONCE = 256
 
 
-def read_lines(group: Place, name: str, limit: int, what: str) -> list[str]:
+def read_lines(
+    group: Place,
+    name: str,
+    limit: int,
+    what: str,
+    lengths: VariableLengths | None = None,
+) -> list[str]:
     """Return the items of a dataset of text.
 
     Parameters
@@ -32,6 +39,8 @@ def read_lines(group: Place, name: str, limit: int, what: str) -> list[str]:
         How many bytes there may be.
     what : str
         What messages call the text, such as ``"the definition"``.
+    lengths : VariableLengths, optional
+        Reads text of variable length, in place of HDF5.
 
     Raises
     ------
@@ -43,7 +52,8 @@ def read_lines(group: Place, name: str, limit: int, what: str) -> list[str]:
         If it is no text, or too long.
     """
     with h5_lock:
-        rows = _rows_of(_text_dataset(group, name, what), limit, what)
+        found = _text_dataset(group, name, what)
+        rows = _rows_of(found, limit, what, lengths)
     try:
         return [row.decode("utf-8") if isinstance(row, bytes) else row for row in rows]
     except UnicodeDecodeError as exc:
@@ -68,7 +78,9 @@ def _text_dataset(group: Place, name: str, what: str) -> Any:
     return found
 
 
-def _rows_of(found: Any, limit: int, what: str) -> list[Any]:
+def _rows_of(
+    found: Any, limit: int, what: str, lengths: VariableLengths | None
+) -> list[Any]:
     too_long = f"{what} should have at most {limit} bytes"
     space = found.get_space()
     if space.get_simple_extent_type() == h5s.NULL:
@@ -86,6 +98,10 @@ def _rows_of(found: Any, limit: int, what: str) -> list[Any]:
     room = max(math.prod(shape), math.prod(chunks)) * dtype.itemsize
     if room > 16 * limit:
         raise BasinError(f"{too_long}, it has room for {room}")
+    if lengths is not None and dtype.kind == "O":
+        texts = lengths.of_dataset(Place(lengths.handle, found), limit)
+        if texts is not None:
+            return [text.split(b"\0", 1)[0] for text in texts]
     count = math.prod(shape)
     rows: list[Any] = []
     used = 0

@@ -8,13 +8,15 @@ of an attribute are in what HDF5 reads to open it, which is listened to.
 
 from __future__ import annotations
 
+import math
 import struct
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import h5py
-from h5py import h5a, h5f, h5fd, h5g, h5i, h5p
+from h5py import h5a, h5d, h5f, h5fd, h5g, h5i, h5p
 
+from ..engine import DatasetReader
 from ..engine.file_object import FileObjectSource
 from ..engine.source import ByteSource, LocalSource, SourceStream
 from ..errors import FormatError
@@ -23,6 +25,7 @@ from .links import STRICT
 
 if TYPE_CHECKING:
     from ..engine import FileHandle
+    from ..engine.name_resolver import Place
 
 MOST_RECORDED = 1 << 24
 """Bytes that opening an attribute may read."""
@@ -47,7 +50,7 @@ class VariableLengths:
     """
 
     def __init__(self, handle: FileHandle) -> None:
-        self._handle = handle
+        self.handle = handle
         self._h5: h5py.File | None = None
         self._stream: _Recorder | None = None
         self._group: tuple[bytes, h5g.GroupID] | None = None
@@ -111,6 +114,46 @@ class VariableLengths:
         # An attribute that was written again may have left its old value behind.
         return values[0] if len(found) == 1 else None
 
+    def of_dataset(self, place: Place, limit: int) -> list[bytes] | None:
+        """Return the texts in a dataset, in rows; None: HDF5 may read them.
+
+        Parameters
+        ----------
+        place : Place
+            The open dataset, not virtual.
+        limit : int
+            How many bytes there may be.
+
+        Raises
+        ------
+        FormatError
+            As `of_attribute`.
+        """
+        if self._source is None or place.handle is not self.handle:
+            return None
+        with h5_lock:
+            plist, shape = place.id.get_create_plist(), place.id.shape
+            nbytes = math.prod(shape) * self.element_bytes
+            _require_at_most(nbytes, 16 * limit)
+            if plist.get_layout() == h5d.CONTIGUOUS:
+                address = place.id.get_offset()
+                if address is None:  # never written
+                    return [b""] * math.prod(shape)
+                if self.handle.shifts_addresses:
+                    address += self._base
+                raw = self._source.read(address, nbytes)
+                return self.of_elements(raw, 1, limit)
+        elements = None
+        if shape:
+            reader = DatasetReader(self.handle, h5py.Dataset(place.id))
+            elements = reader.elements(self.element_bytes)
+        if elements is None:
+            raise FormatError(
+                "its text is stored in a way that tells no lengths beforehand; read it "
+                "with h5py if it is wanted"
+            )
+        return self.of_elements(elements.tobytes(), 1, limit)
+
     def of_elements(self, raw: bytes, item: int, limit: int) -> list[bytes]:
         """Return values, given their elements as they are in the file.
 
@@ -122,11 +165,7 @@ class VariableLengths:
         assert self._source is not None
         elements = list(struct.iter_unpack(f"<I{self._address_bytes}sI", raw))
         total = sum(length * item for length, _, _ in elements)
-        if total > limit:
-            raise FormatError(
-                f"it has {total} bytes, expected at most {limit}; read it with h5py if "
-                "it is wanted"
-            )
+        _require_at_most(total, limit)
         values = []
         for length, place, index in elements:
             if not length:
@@ -216,6 +255,14 @@ class VariableLengths:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _require_at_most(nbytes: int, limit: int) -> None:
+    if nbytes > limit:
+        raise FormatError(
+            f"it has {nbytes} bytes, expected at most {limit}; read it with h5py if it "
+            "is wanted"
+        )
 
 
 def _values_of(data: bytes, name: bytes) -> list[int]:

@@ -1,0 +1,84 @@
+"""Text of variable length in logs and definitions: no more is read than is allowed."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+
+from dcread import HDF5Data
+
+TEXT = h5py.string_dtype()
+LAYOUTS = [
+    {},
+    {"chunks": (7,)},
+    {"chunks": (7,), "compression": "gzip", "shuffle": True},
+    {"chunks": (50,), "maxshape": (None,)},
+]
+
+
+@pytest.mark.parametrize("options", LAYOUTS, ids=repr)
+@pytest.mark.parametrize("libver", ["earliest", "latest"])
+def test_lines_are_read_wherever_hdf5_keeps_them(
+    options: dict[str, object], libver: str, tmp_path: pathlib.Path
+) -> None:
+    path = tmp_path / "m.rtdc"
+    lines = [f"line {number} " * (number % 7) for number in range(40)]
+    basin = {"type": "file", "format": "hdf5", "name": "b", "paths": ["gone.rtdc"]}
+    text = json.dumps(basin, indent=1).split("\n")
+    with h5py.File(path, "w", libver=libver) as h5:
+        h5["events/deform"] = np.zeros(5)
+        h5.create_dataset("logs/lines", data=lines, dtype=TEXT, **options)
+        h5.create_dataset("basins/b", data=text, dtype=TEXT, **options)
+        h5["logs/single"] = "one\ntwo"
+        h5["logs/link"] = h5py.SoftLink("lines")
+    with HDF5Data(path) as hd:
+        assert hd.logs == {"lines": lines, "link": lines, "single": ["one", "two"]}
+        assert hd.basins == [basin]
+        assert hd.problems == []
+
+
+def amplified(path: pathlib.Path, options: dict[str, object]) -> None:
+    """Write 20,000 lines that all are the same long text."""
+    with h5py.File(path, "w") as h5:
+        h5["events/deform"] = np.zeros(5)
+        h5["logs/fine"] = ["fine"]
+        for name in ("logs/many", "basins/many"):
+            lines = np.array(["x" * 60_000, *["y"] * 20_000], object)
+            h5.create_dataset(name, data=lines, dtype=TEXT, **options)
+        places = [h5[name].id.get_offset() for name in ("logs/many", "basins/many")]
+    data = bytearray(path.read_bytes())
+    for place in places:
+        data[place : place + 16 * 20_001] = data[place : place + 16] * 20_001
+    path.write_bytes(data)
+
+
+CHILD = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+import dcread
+with dcread.HDF5Data(sys.argv[1]) as hd:
+    print(sorted(hd.logs), hd.basins)
+    print(*hd.problems, sep="\\n")
+"""
+
+
+def test_one_long_text_for_many_lines(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "m.rtdc"
+    amplified(path, {})
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, path],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("['fine'] []")
+    assert "log 'many'" in done.stdout
+    assert "basin 'many'" in done.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import operator
 import weakref
@@ -13,6 +14,7 @@ from ..arrays.dataset_view import FeatureView
 from ..arrays.mapped_dataset import get_mapped_object
 from ..errors import BasinError, BasinIdentifierMismatchError, ClosedError
 from ..file.basin_records import BasinRecord
+from ..file.credentials import Credentials
 from ..file.policy import Policy
 from ..problems import Problem, one_line, placed
 from ..sync.loading_cache import LoadingCache
@@ -52,6 +54,8 @@ class BasinSet:
         Where to record what turns out not to be usable.
     dropped : sequence of BasinRecord
         Definitions that `load_definitions` left out, for the status.
+    credentials : sequence of Credentials
+        The caller's, each for one origin.
     scope, chain
         Of the set that this one is nested in.
 
@@ -77,6 +81,7 @@ class BasinSet:
         problems: list[Problem] | None = None,
         *,
         dropped: Sequence[BasinRecord] = (),
+        credentials: Sequence[Credentials] = (),
         scope: Scope | None = None,
         chain: tuple[Hashable, ...] = (),
     ) -> None:
@@ -88,7 +93,7 @@ class BasinSet:
             policy or Policy.default(),
             handle,
             ProblemLog([] if problems is None else problems),
-            remote=bool(getattr(referrer, "remote", False)),
+            credentials=credentials,
         )
         if not chain and handle is not None and handle.identity is not None:
             chain = (handle.identity[:2],)
@@ -97,7 +102,11 @@ class BasinSet:
         # By a weak reference: a forgotten set closes its files at once.
         this = weakref.ref(self)
         self._context = BasinContext(
-            self._scope, handle, lambda name, token: alive(this)._feature(name, token)
+            self._scope,
+            handle,
+            lambda name, token: alive(this)._feature(name, token),
+            lambda definition: alive(this)._renewed(definition),
+            far=referrer.is_far,
         )
         self.maps = MapLookup(referrer, lambda query: alive(this).search(query))
         self.triples: dict[Entry, tuple[Any, list[str], Any]] = {}
@@ -307,6 +316,21 @@ class BasinSet:
             raise BasinError(f"there is no '{name}' in the file or in another basin")
         view: Array = get_mapped_object(FeatureView(found.obj), found.mapping)
         return view
+
+    def _renewed(self, definition: BasinDefinition) -> BasinDefinition | None:
+        """Return a definition as a basin with basins tells it now."""
+        if not isinstance(self.referrer, OpenBasin):
+            return None
+        for raw in self.referrer.definitions(self._scope.policy.max_definitions):
+            with contextlib.suppress(BasinError):
+                found = BasinDefinition.parse(raw)
+                same_name = (found.name, found.format) == (
+                    definition.name,
+                    definition.format,
+                )
+                if found.key == definition.key and (definition.key or same_name):
+                    return found
+        return None
 
     def mismatch(self, feature: str) -> BasinIdentifierMismatchError | None:
         """Return the refusal that keeps a feature away, if there is one."""

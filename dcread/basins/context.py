@@ -17,6 +17,7 @@ from ..file.attributes import decode_value, read_attribute
 from ..file.event_dataset import reader_of, usable_member
 from ..file.links import has_member
 from ..sync.locks import h5_lock
+from .definition import BasinDefinition
 from .opened import Array, Opened
 from .paths import candidate_paths, folders_of
 from .scope import Scope, group_at
@@ -37,6 +38,8 @@ class BasinContext:
     deadline : float or None
         The `time.monotonic` from which on nobody waits for `Basin.open` any more;
         None for no limit.
+    is_far : bool
+        Whether the referrer lies on a server: it never leads to local files.
     """
 
     def __init__(
@@ -44,10 +47,15 @@ class BasinContext:
         scope: Scope,
         handle: FileHandle | None,
         find: Callable[[str, object], Array],
+        renew: Callable[[BasinDefinition], BasinDefinition | None],
+        *,
+        far: bool = False,
     ) -> None:
         self._scope = scope
         self._handle = handle
-        self._find = find  # by a weak reference to the basins of the referrer
+        self._find = find  # by weak references to the basins of the referrer
+        self._renew = renew
+        self.is_far = far
         self._given_up: threading.Event | None = None
         self._token: object = None
         self._folders: list[pathlib.Path] | None = None
@@ -72,7 +80,9 @@ class BasinContext:
         given_up : threading.Event, optional
             Set when nobody waits any more.
         """
-        made = BasinContext(self._scope, self._handle, self._find)
+        made = BasinContext(
+            self._scope, self._handle, self._find, self._renew, far=self.is_far
+        )
         made._folders, made._token = self._folders, token
         made.deadline, made._given_up = deadline, given_up
         return made
@@ -102,7 +112,11 @@ class BasinContext:
         PolicyError
             If the policy does not allow the path.
         """
-        return self._scope.check_path(path)
+        return self._scope.check_path(path, far=self.is_far)
+
+    def check_location(self, reach: str, location: str) -> None:
+        """Hold a location against the policy by its text, before an instance exists."""
+        self._scope.check_location(reach, location, far=self.is_far)
 
     def check_url(self, url: str) -> None:
         """Make sure that a URL may be contacted, each one that a redirect gives too.
@@ -127,7 +141,7 @@ class BasinContext:
             If there is a directory, a FIFO, a device or a socket.
         """
         try:
-            status = os.stat(self._scope.check_path(path))
+            status = os.stat(self._scope.check_path(path, far=self.is_far))
         except PermissionError:
             # (PolicyError is one, too)
             raise
@@ -166,7 +180,58 @@ class BasinContext:
         FileChangedError
             If a source of a concatenated file changed.
         """
-        return self._scope.open_measurement(path, group)
+        handle = self._scope.open_file(path, far=self.is_far)
+        return self._scope.as_opened(handle, group)
+
+    def open_url(
+        self,
+        url: str,
+        group: str = "events",
+        renew: Callable[[], str] | None = None,
+    ) -> Opened:
+        """Open an HDF5 file behind a URL; it is closed together with the referrer.
+
+        Parameters
+        ----------
+        url : str
+            An http, https or s3 URL.
+        group : str
+            The group that holds the features.
+        renew : callable, optional
+            Returns the URL with a new signature, if that expires.
+
+        Returns
+        -------
+        Opened
+            As of `open_file`.
+
+        Raises
+        ------
+        PolicyError
+            If the policy does not allow to contact it, or no further basin.
+        FileMissingError, RemoteError, FormatError
+            If there is no file, no answer, or no HDF5 in it.
+        """
+        return self._scope.as_opened(self._scope.open_url(url, renew), group)
+
+    def get_json(self, url: str) -> Any:
+        """Return a small JSON document behind an http or https URL, decoded.
+
+        Raises
+        ------
+        PolicyError
+            If the policy does not allow to contact it.
+        RemoteError
+            If there is no answer, or one of another status than 200.
+        """
+        return self._scope.get_json(url)
+
+    def renewed(self, definition: BasinDefinition) -> BasinDefinition | None:
+        """Return a definition as the referrer tells it now, None if it does not.
+
+        For addresses that expire. It is found by its key, else by name and format.
+        """
+        return self._renew(definition)
 
     def has_group(self, name: str) -> bool:
         """Tell whether the referrer itself has a member of that name, not looked at."""

@@ -243,7 +243,7 @@ class Entry:
             return basin.available()
 
         try:
-            self._scope.check_location(registered.reach, location)
+            self._context.check_location(registered.reach, location)
             found = self._ask(registered, look, "'available'", OPEN_SECONDS)
             return found is not False and not self._leads_back(location)
         except BaseException as exc:
@@ -360,7 +360,7 @@ class Entry:
     ) -> OpenBasin | None:
         basin: Basin | None = None
         try:
-            self._scope.check_location(registered.reach, location)
+            self._context.check_location(registered.reach, location)
             answer = self._open(registered, location)
             if answer is not None:
                 basin, opened = answer
@@ -426,7 +426,14 @@ class Entry:
         if not inside:
             self._scope.count(object() if identity is None else identity)
         cyclic = identity is not None and identity in self._chain
-        found = OpenBasin(basin, opened, registered, self._scope, cyclic=cyclic)
+        found = OpenBasin(
+            basin,
+            opened,
+            registered,
+            self._scope,
+            cyclic=cyclic,
+            far=self._context.is_far,
+        )
         if not inside:
             try:
                 note = check_identifier(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +17,6 @@ from ..errors import BasinError, ClosedError, DCReadError
 from ..file.dataset_group import DatasetGroup
 from ..file.event_dataset import reader_of, usable_member
 from ..file.events import Events
-from ..sync.locks import h5_lock
 from .base import Basin
 from .in_time import call_in_time
 from .index_map import IntArray
@@ -94,9 +93,13 @@ class OpenBasin:
     cyclic : bool
         Whether it is one of the files that lead to it. Then it has nothing to
         offer that was not looked for already.
+    far : bool
+        Whether it is named by a file on a server.
 
     Attributes
     ----------
+    is_far : bool
+        Whether it lies on a server, or is named by a file that does.
     location : str
         Where it lies.
     features : mapping or h5py.Group
@@ -115,9 +118,11 @@ class OpenBasin:
         scope: Scope,
         *,
         cyclic: bool,
+        far: bool = False,
     ) -> None:
         self.basin = basin
         self.cyclic = cyclic
+        self.is_far = far or registered.reach == "remote"
         self.location = basin.location
         self.features = opened.features
         self.identity = opened.identity
@@ -129,36 +134,30 @@ class OpenBasin:
         self._place = _place_of(opened.features, scope, self.origin)
         self.handle = None if self._place is None else self._place.handle
 
-    @contextlib.contextmanager
-    def _using(self, name: str = "") -> Iterator[None]:
-        """Keep the features open while they are asked for something."""
-        if self.handle is None:
-            with self.origin.asking(name, by_name=True):
-                yield
-            return
-        with self.handle.using(), h5_lock:
-            yield
-
     def names(self) -> list[str]:
         """Return the names of the features that the basin stores itself."""
-        with self._using():
-            found = list(itertools.islice(self.features.keys(), MAX_NAMES + 1))
+        if self._place is None:
+            with self.origin.asking():
+                found = list(itertools.islice(self.features.keys(), MAX_NAMES + 1))
+        else:
+            found = list(DatasetGroup(self._place))
         if len(found) > MAX_NAMES:
             raise BasinError(
                 f"{self.origin.location} names more than {MAX_NAMES} features"
             )
-        return sorted(str(name) for name in found)
+        return sorted(map(str, found))
 
     def own(self, name: str) -> Found | None:
         """Return a feature that the basin stores itself."""
         obj: Any
         try:
             if self._place is None:
-                with self._using(name):
+                with self.origin.asking(name, by_name=True):
                     obj = self.features[name]
                 obj = as_reader(obj, name, self.origin)
             else:
-                place = usable_member(self._place, name)
+                group = self._place
+                place = group.handle.fetching(lambda: usable_member(group, name))
                 is_group = isinstance(place.id, h5py.h5g.GroupID)
                 obj = DatasetGroup(place) if is_group else reader_of(place)
         except KeyError:

@@ -13,7 +13,7 @@ import pluggy
 
 from ..problems import Problem
 from ..sync.locks import PatientLock
-from . import cropped, file, hookspecs, internal
+from . import cropped, dcor, file, hookspecs, http, internal, s3
 from .base import API, Basin
 from .definition import BasinDefinition
 from .entry_points import EntryPoints, Loaded, is_importing, origin_of
@@ -112,7 +112,7 @@ class BasinManager:
 
     def register_built_ins(self) -> None:
         """Register the formats that come with dcread."""
-        for module in (internal, cropped, file):
+        for module in (internal, cropped, file, http, s3, dcor):
             self._register(module, None, "dcread", built_in=True)
 
     def register(

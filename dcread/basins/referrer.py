@@ -26,6 +26,10 @@ class Referrer(Protocol):
     def raw_length(self) -> int | None:
         """Number of events in the file before the index mapping."""
 
+    @property
+    def is_far(self) -> bool:
+        """Whether it lies on a server: then it never leads to local files."""
+
     def mapping_indices(self) -> IntArray | None:
         """Return the index mapping as row numbers; None for all events."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import weakref
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, overload
 
 import h5py
@@ -16,8 +16,10 @@ from ..engine.source import LocalSource
 from ..errors import ClosedError, PolicyError
 from ..file.addresses import looks_like_url
 from ..file.basin_records import read_basin_records
+from ..file.credentials import Credentials
 from ..file.identifier import identifier_of
-from ..file.links import PolicyResolver, subgroup
+from ..file.links import PolicyResolver, RemoteResolver, subgroup
+from ..file.open_url import get_json, open_url
 from ..file.policy import Policy
 from ..file.source_check import check_sources
 from ..problems import one_line
@@ -41,8 +43,8 @@ class Scope:
         The measurement that the caller opened.
     log : ProblemLog
         Where to record what cannot be used.
-    remote : bool
-        Whether that is remote: then no basin may lead to local files.
+    credentials : sequence of Credentials
+        The caller's, each for one origin.
 
     Attributes
     ----------
@@ -60,11 +62,11 @@ class Scope:
         root: FileHandle | None,
         log: ProblemLog,
         *,
-        remote: bool = False,
+        credentials: Sequence[Credentials] = (),
     ) -> None:
         self.policy = policy
         self.log = log
-        self.remote = remote
+        self._credentials = credentials
         self.closed = False
         self.version = 0
         self.folder = root.path.parent if root is not None and root.path else None
@@ -80,8 +82,17 @@ class Scope:
         if root is not None and root.identity is not None:
             self._files[root.identity[:2]] = root
 
-    def check_location(self, reach: str, location: str) -> None:
+    def check_location(self, reach: str, location: str, *, far: bool) -> None:
         """Hold a location of any basin class against the policy, by its text.
+
+        Parameters
+        ----------
+        reach : str
+            What the class says of its locations.
+        location : str
+            One of them.
+        far : bool
+            Whether a remote file names it, which never leads to local ones.
 
         Raises
         ------
@@ -91,7 +102,7 @@ class Scope:
         if looks_like_url(location):
             self.check_url(location)
         elif reach == "local":
-            self.check_path(location)
+            self.check_path(location, far=far)
         elif reach == "remote" and self.policy.remote is not True:
             raise PolicyError(
                 f"Policy(remote={self.policy.remote!r}) does not allow remote basins "
@@ -102,18 +113,18 @@ class Scope:
         """Raise PolicyError unless a URL may be contacted."""
         self.policy.check_url(url)
 
-    def check_path(self, path: str | os.PathLike[str]) -> pathlib.Path:
+    def check_path(
+        self, path: str | os.PathLike[str], *, far: bool = False
+    ) -> pathlib.Path:
         """Return the path to open, or raise PolicyError."""
-        self._require_local(path)
+        _require_local(path, far=far)
         return self.policy.check_path(path, self.folder)
 
-    def _require_local(self, path: str | os.PathLike[str]) -> None:
-        if self.remote:
-            raise PolicyError(f"{path}: a remote file never leads to local ones")
-
-    def open_file(self, path: str | os.PathLike[str]) -> FileHandle:
+    def open_file(
+        self, path: str | os.PathLike[str], *, far: bool = False
+    ) -> FileHandle:
         """Open a file, or share it if it is open already."""
-        self._require_local(path)
+        _require_local(path, far=far)
         source = self._names.open_path(pathlib.Path(path))
         try:
             with self._lock:
@@ -130,6 +141,31 @@ class Scope:
             raise
         return handle
 
+    def open_url(self, url: str, renew: Callable[[], str] | None) -> FileHandle:
+        """Open a file behind a URL, or share it if it is open already."""
+        with self._lock:
+            self._raise_if_closed()
+            self._raise_if_full()
+        handle = open_url(url, self.policy, credentials=self._credentials, renew=renew)
+        handle.names = RemoteResolver(self.policy, None)
+        assert handle.identity is not None
+        key = handle.identity[:2]
+        with self._lock:
+            known = self._files.get(key)
+            if known is None or known.closed:
+                known = handle
+                if not self.closed:
+                    self._files[key] = handle
+        if known is not handle or self.closed:
+            handle.close()
+        self._raise_if_closed()
+        return known
+
+    def get_json(self, url: str) -> Any:
+        """Return a JSON document behind a URL."""
+        self._raise_if_closed()
+        return get_json(url, self.policy, credentials=self._credentials)
+
     def _open_checked(self, source: LocalSource) -> FileHandle:
         handle = open_file(source, self._names)
         try:
@@ -144,15 +180,18 @@ class Scope:
         """Have the policy apply to the other files that an open one names."""
         handle.names = self._names
 
-    def open_measurement(self, path: str, group: str) -> Opened:
-        """Open a file as a basin; shared if it is open already."""
-        handle = self.open_file(path)
+    def as_opened(self, handle: FileHandle, group: str) -> Opened:
+        """Return what an open file gives as a basin."""
         key = (handle, group)
         known = self._measurements.get(key)
         if known is None:
-            with handle.using(), h5_lock:
-                place = group_at(handle, group)
-                identifier = identifier_of(handle)
+
+            def look() -> tuple[Place, str | None]:
+                with h5_lock:
+                    return group_at(handle, group), identifier_of(handle)
+
+            with handle.using():
+                place, identifier = handle.fetching(look)
             identity = None if handle.identity is None else handle.identity[:2]
             known = Opened(
                 h5py.Group(place.id),
@@ -189,9 +228,10 @@ class Scope:
     def read_definitions(self, handle: FileHandle) -> list[dict[str, Any]]:
         """Read the definitions of an open file, but no more than the policy allows."""
         with self._lock:
+            left = self._definitions_left
             with handle.using():
-                records = read_basin_records(
-                    handle.h5, self.policy, self._definitions_left
+                records = handle.fetching(
+                    lambda: read_basin_records(handle.h5, self.policy, left)
                 )
             found = [record.raw for record in records if record.raw is not None]
             self._definitions_left -= len(found)
@@ -264,6 +304,11 @@ def group_at(handle: FileHandle, path: str) -> Place:
     for part in path.strip("/").split("/"):
         place = subgroup(place.handle, part, place.id)
     return place
+
+
+def _require_local(path: str | os.PathLike[str], *, far: bool) -> None:
+    if far:
+        raise PolicyError(f"{path}: a remote file never leads to local ones")
 
 
 class StoredDefinitions(Sequence[dict[str, Any]]):

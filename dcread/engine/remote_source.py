@@ -103,6 +103,7 @@ class RemoteSource(ByteSource):
         self._renew = renew
         self._expected = expected
         self._renewing = BriefLock()
+        self._denied: set[str] = set()
 
     # -- the first round
 
@@ -283,7 +284,8 @@ class RemoteSource(ByteSource):
             if self._url != denied:
                 return self._url  # another thread was quicker
             moved = self.client.forget_redirects()
-            if self._renew is not None:
+            if self._renew is not None and denied not in self._denied:
+                self._denied.add(denied)  # the same one again is final
                 self._url = self._renew()
             return self._url if moved or self._url != denied else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -66,7 +67,11 @@ def get_measurement_identifier(h5: h5py.Group | HasFile) -> str | None:
 
 def identifier_of(handle: FileHandle, group: h5py.Group | None = None) -> str | None:
     """Return the identifier of the measurement in an open file, or a group of it."""
-    values = read_attributes(handle, (RUN_IDENTIFIER, *PARTS), group)
+    return identifier_from(read_attributes(handle, (RUN_IDENTIFIER, *PARTS), group))
+
+
+def identifier_from(values: Mapping[str, Any]) -> str | None:
+    """Return the identifier that metadata tell (see `get_measurement_identifier`)."""
     identifier = _text(values.get(RUN_IDENTIFIER))
     if identifier:
         return identifier

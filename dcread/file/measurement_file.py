@@ -73,6 +73,11 @@ class Referrer:
         return self._once.get("events", lambda: Events(self.handle, self.problems))
 
     @property
+    def is_far(self) -> bool:
+        """Whether the file lies on a server: then it never leads to local files."""
+        return self.handle.metadata is not None
+
+    @property
     def raw_length(self) -> int | None:
         """Number of events in the file, before index mapping; None if unknown."""
         return self.events.length

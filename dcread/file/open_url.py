@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import urllib.request
 from collections.abc import Callable, Collection, Iterable
+from typing import Any
 from urllib.parse import urlsplit
 
 from ..engine import FileHandle
-from ..engine.http_client import HTTPClient
+from ..engine.http_client import Answer, DeniedError, HTTPClient
 from ..engine.open_remote import open_remote
 from ..engine.remote_source import RemoteIdentity
 from ..engine.urls import shown
-from ..errors import PolicyError, RemoteError
-from .addresses import AddressRule, looks_like_url, origin_of, why_not_public
+from ..errors import RemoteError
+from ..problems import one_line
+from .addresses import AddressRule, looks_like_url, origin_of
 from .credentials import Credentials, Keyring
 from .policy import Policy
 
-__all__ = ["is_url", "open_url"]
+__all__ = ["get_json", "is_url", "open_url"]
+
+MAX_JSON_BYTES = 16 << 20
 
 _KNOWN = re.compile(r"(https?|s3):/+", re.IGNORECASE)
 
@@ -65,16 +70,87 @@ def open_url(
     FileMissingError, RemoteError, FormatError, FileChangedError
         If there is no file, no answer, no HDF5 in it, or another state of it.
     """
+    place, client = _connection(url, policy, credentials, by_caller=by_caller)
+    return open_remote(place, client, renew=renew, expected=expected)
+
+
+def get_json(
+    url: str, policy: Policy, *, credentials: Iterable[Credentials] = ()
+) -> Any:
+    """Return a JSON document of a server, decoded.
+
+    Parameters
+    ----------
+    url : str
+        An http or https URL.
+    policy : Policy
+        What may be contacted, and within which limits.
+    credentials : iterable of Credentials
+        Those of its origin are used.
+
+    Raises
+    ------
+    PolicyError
+        If the policy forbids it.
+    RemoteError
+        If there is no answer, or one of another status than 200; its message holds
+        what the server says about that.
+    """
+    place, client = _connection(url, policy, credentials)
+    where = shown(place)
+
+    def receive(answer: Answer) -> tuple[int, bytes]:
+        return answer.status, answer.read_some(MAX_JSON_BYTES + 1)
+
+    try:
+        status, body = client.get(place, {"Accept": "application/json"}, receive)
+    except DeniedError as exc:
+        raise RemoteError(
+            f"{where}: {exc}; it needs Credentials for this server"
+        ) from exc
+    finally:
+        client.close()
+    if len(body) > MAX_JSON_BYTES:
+        raise RemoteError(f"{where}: the answer has more than {MAX_JSON_BYTES} bytes")
+    try:
+        found = json.loads(body)
+    except ValueError as exc:
+        raise RemoteError(
+            f"{where}: expected JSON, found something else (status {status})"
+        ) from exc
+    if status != 200:
+        raise RemoteError(f"{where}: status {status}: {_complaint(found)}")
+    return found
+
+
+def _complaint(found: Any) -> str:
+    """Return what an answer says about an error (as CKAN puts it)."""
+    error = found.get("error", found) if isinstance(found, dict) else found
+    if isinstance(error, dict):
+        error = error.get("message") or {
+            name: text for name, text in error.items() if name != "__type"
+        }
+    return one_line(error, 200)
+
+
+def _connection(
+    url: str,
+    policy: Policy,
+    credentials: Iterable[Credentials],
+    *,
+    by_caller: bool = False,
+) -> tuple[str, HTTPClient]:
+    """Return the http URL and a client that may contact it."""
     keyring = Keyring(credentials)
     try:
         place = keyring.url_of(url) if url[:3].lower() == "s3:" else url
         origin = origin_of(place)
     except ValueError as exc:
         raise RemoteError(f"{shown(url)}: cannot be opened: {exc}") from None
-    named = frozenset({origin} if by_caller else ())
+    named = policy.origins | frozenset({origin} if by_caller else ())
 
     def check_url(text: str) -> None:
-        check_contact(policy, text, named)
+        policy.check_url(text, named)
 
     check_url(place)
     client = HTTPClient(
@@ -83,48 +159,7 @@ def open_url(
         sign=keyring.headers if keyring else None,
         proxy=_proxy_for(policy, named),
     )
-    return open_remote(place, client, renew=renew, expected=expected)
-
-
-def check_contact(policy: Policy, url: str, named: Collection[str] = ()) -> None:
-    """Raise `PolicyError` if a URL must not be contacted.
-
-    Parameters
-    ----------
-    policy : Policy
-        Of the measurement.
-    url : str
-        Any URL, of a redirect too.
-    named : collection of str
-        Origins that the caller named.
-    """
-    where = shown(url)
-    if os.environ.get("DCREAD_OFFLINE", "") not in {"", "0"}:
-        raise PolicyError(f"{where}: not contacted, since DCREAD_OFFLINE is set")
-    if policy.remote is False:
-        raise PolicyError(f"{where}: not contacted, since Policy(remote=False) says so")
-    try:
-        origin = origin_of(url)
-    except ValueError as exc:
-        raise PolicyError(f"{where}: not contacted: {exc}") from None
-    if origin in named:
-        return
-    if policy.remote == "hosts":
-        allowed = {
-            origin_of(host if "://" in host else f"https://{host}")
-            for host in policy.hosts
-        }
-        if origin not in allowed:
-            raise PolicyError(
-                f"{where}: not contacted, since {origin} is not among the hosts of the "
-                "policy"
-            )
-    reason = why_not_public(urlsplit(origin).hostname or "")
-    if reason:
-        raise PolicyError(
-            f"{where}: not contacted, since {reason}; only the caller may name hosts "
-            "of the own network"
-        )
+    return place, client
 
 
 def _proxy_for(

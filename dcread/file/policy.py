@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from ..engine.network_limits import NetworkLimits
 from ..engine.source import LocalSource
+from ..engine.urls import shown
 from ..errors import PolicyError
 from ..problems import one_line
 from .addresses import origin_of, why_not_public
@@ -233,39 +234,39 @@ class Policy:
         PolicyError
             If this policy does not allow to contact it.
         """
-        shown = one_line(url)
-        if os.environ.get("DCREAD_OFFLINE") == "1":
-            raise PolicyError(f"{shown}: nothing is contacted with DCREAD_OFFLINE=1")
+        where = shown(url)
+        if os.environ.get("DCREAD_OFFLINE", "") not in {"", "0"}:
+            raise PolicyError(f"{where}: not contacted, since DCREAD_OFFLINE is set")
         if self.remote is False:
             raise PolicyError(
-                f"{shown}: Policy(remote=False) does not allow to contact it; pass "
-                "another Policy to allow it"
+                f"{where}: not contacted, since Policy(remote=False) says so"
             )
         try:
             origin = _origin(url)
         except ValueError as exc:
-            raise PolicyError(f"{shown}: {exc}") from exc
-        if origin in named or origin in self._origins():
+            raise PolicyError(f"{where}: not contacted: {exc}") from None
+        if origin in named or origin in self.origins:
             return
         if self.remote == "hosts":
             raise PolicyError(
-                f'{shown}: Policy(remote="hosts") allows {", ".join(self.hosts)} only; '
-                "pass another Policy to allow it"
+                f"{where}: not contacted, since {origin} is not among the hosts of the "
+                "policy"
             )
         host = urlsplit(origin).hostname or ""
         reason = "" if origin.startswith("s3:") else why_not_public(host)
         if reason:
             raise PolicyError(
-                f"{shown}: {reason}; only the caller may name such hosts "
-                "(Policy(hosts=...))"
+                f"{where}: not contacted, since {reason}; only the caller may name "
+                "hosts of the own network"
             )
 
-    def _origins(self) -> set[str]:
-        """Return the origins that the caller named; a bare host means https."""
-        return {
+    @property
+    def origins(self) -> frozenset[str]:
+        """The origins in `hosts`, where a bare host means https."""
+        return frozenset(
             origin_of(host if "://" in host else f"https://{host}")
             for host in self.hosts
-        }
+        )
 
 
 def _origin(url: str) -> str:

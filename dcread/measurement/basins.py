@@ -9,6 +9,7 @@ from typing import Any
 from ..basins import BasinSet
 from ..basins.reports import features_of
 from ..errors import DCReadError
+from ..file.credentials import Credentials
 from ..file.measurement_file import Referrer
 from ..sync.loading_cache import LoadingCache
 from .contents import Contents
@@ -23,9 +24,17 @@ class MeasurementBasins:
         The open file.
     contents : Contents
         Holds the definitions.
+    credentials : sequence of Credentials
+        For remote basins, each for one origin.
     """
 
-    def __init__(self, referrer: Referrer, contents: Contents) -> None:
+    def __init__(
+        self,
+        referrer: Referrer,
+        contents: Contents,
+        credentials: Sequence[Credentials] = (),
+    ) -> None:
+        self._credentials = credentials
         self._referrer = referrer
         self._contents = contents
         self._once = LoadingCache()
@@ -46,7 +55,12 @@ class MeasurementBasins:
         """Return a set for other definitions; it is closed together with the rest."""
         referrer = self._referrer
         basins = BasinSet(
-            referrer, definitions, referrer.policy, referrer.problems, dropped=dropped
+            referrer,
+            definitions,
+            referrer.policy,
+            referrer.problems,
+            dropped=dropped,
+            credentials=self._credentials,
         )
         self._made.append(basins)
         return basins

@@ -772,7 +772,9 @@ class HDF5Data:
             check_sources(handle, policy, self._problems)
         self._referrer = Referrer(handle, self.index_mapping, policy, self._problems)
         self._contents = Contents(self._referrer, state)
-        self._basins = MeasurementBasins(self._referrer, self._contents)
+        self._basins = MeasurementBasins(
+            self._referrer, self._contents, getattr(self, "_credentials", [])
+        )
         self._store = FeatureStore(
             self._referrer,
             self._basins,

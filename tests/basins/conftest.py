@@ -33,6 +33,8 @@ from dcread.problems import Problem
 class PlainReferrer:
     """The least that basins need to know of a file."""
 
+    is_far = False
+
     def __init__(self, path: pathlib.Path, length: int, index_mapping: Any) -> None:
         self.handle: FileHandle = open_file(path)
         self.raw_length = length
@@ -89,6 +91,12 @@ def store_definition(h5: h5py.File, key: str, raw: object) -> None:
     lines = json.dumps(raw, indent=2).split("\n")
     size = max(map(len, lines))
     h5.require_group("basins").create_dataset(key, data=np.array(lines, f"S{size}"))
+
+
+@pytest.fixture(autouse=True)
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have nothing contacted, whatever a test names."""
+    monkeypatch.setenv("DCREAD_OFFLINE", "1")
 
 
 @pytest.fixture

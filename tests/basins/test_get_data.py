@@ -83,11 +83,11 @@ def test_index_out_of_range(index: int, both: Callable[..., tuple[Any, Any]]) ->
 
 def test_unknown_type_is_the_peers_error(write_file: Write, open_basins: Open) -> None:
     path = write_file("ref.rtdc")
-    raw = {"type": "remote", "name": "n", "urls": []}
+    raw = {"type": "tape", "name": "n", "urls": []}
     opened = open_basins(path, definitions=[raw])
     with dcnum.read.HDF5Data(path, meta={}, logs={}, tables={}, basins=[raw]) as hd:
         for ask in (opened.get_data, hd.get_basin_data):
-            with pytest.raises(ValueError, match="Invalid basin type 'remote'"):
+            with pytest.raises(ValueError, match="Invalid basin type 'tape'"):
                 ask(0)
     assert opened.features() == set()
 

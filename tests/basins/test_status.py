@@ -30,8 +30,8 @@ def test_one_record_a_basin_in_look_up_order(
             file_basin(source, name="c refused", identifier="B"),
             internal_basin("temp", name="inner"),
             {
-                "type": "remote",
-                "format": "http",
+                "type": "tape",
+                "format": "lto",
                 "name": "web",
                 "urls": ["https://h/x"],
             },
@@ -66,7 +66,7 @@ def test_one_record_a_basin_in_look_up_order(
         "b gone": "no file at",
         "c refused": "does not match",
         "d zarr": "format 'zarr' (type 'file') is unknown: install",
-        "web": "format 'http' (type 'remote') is unknown: install",
+        "web": "format 'lto' (type 'tape') is unknown: install",
         "broken": "'features' should be a list",
         "key7": "should be a JSON object",
     }.items():
@@ -123,7 +123,10 @@ def test_signatures_in_urls_are_shown_nowhere(
 def test_policy_without_remote_is_told(write_file: Write, open_basins: Open) -> None:
     basin = {"type": "remote", "format": "http", "name": "web", "urls": ["https://h"]}
     opened = open_basins(write_file("ref.rtdc", basins=[basin]), Policy(remote=False))
+    assert opened.status("web").available is None
+    assert opened.basins.find("image") is None
     assert opened.status("web").available is False
+    assert opened.reasons("image") != []
 
 
 def test_definitions_of_the_caller_are_treated_alike(

@@ -171,7 +171,7 @@ def test_without_check_everything_that_is_json_is_returned_verbatim(
     tmp_path: pathlib.Path,
 ) -> None:
     stored = [
-        {"type": "remote", "format": "http", "urls": ["https://h/x"], "new": {"a": 1}},
+        {"type": "tape", "format": "lto", "urls": ["https://h/x"], "new": {"a": 1}},
         {"type": "file", "mapping": "basinmap0"},
         {"nothing": "useful"},
     ]

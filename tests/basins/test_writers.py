@@ -181,7 +181,7 @@ def test_internal_basin_by_dclab(
     assert opened.values("userdef1").tolist() == (rows + 5.0).tolist()
 
 
-def test_remote_basin_by_dclab_waits_for_its_format(
+def test_remote_basin_by_dclab_is_not_contacted_unasked(
     store_with_dclab: Callable[..., pathlib.Path], open_basins: Open
 ) -> None:
     path = store_with_dclab(
@@ -193,6 +193,8 @@ def test_remote_basin_by_dclab_waits_for_its_format(
         verify=False,
     )
     opened = open_basins(path, length=LENGTH)
+    assert opened.features() == set()
+    assert opened.status("n").available is None
     assert opened.basins.find("image") is None
     assert opened.status("n").available is False
-    assert "install" in opened.reasons("image")[0]
+    assert "DCREAD_OFFLINE" in opened.reasons("image")[0]

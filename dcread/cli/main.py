@@ -19,6 +19,7 @@ from . import (
     export,
     flicker,
     info,
+    plugins,
     preview,
     salvage,
     screen,
@@ -39,6 +40,7 @@ COMMANDS = (
     salvage.command,
     concat.command,
     demo.command,
+    plugins.command,
     completion.command,
 )
 """The sub-commands, in the order of the help text.

@@ -72,10 +72,10 @@ class Events:
             h5_lock,
         ):
             self.growing = bool(handle.h5.swmr_mode)
-            group = _events_group(handle)
-            kinds = _link_kinds(group.id)
-            self._all = tuple(sorted(kinds))
-            self._group = group
+            self._group = _events_group(handle)
+            if self._group is not None:
+                kinds = _link_kinds(self._group.id)
+                self._all = tuple(sorted(kinds))
         for name, kind in kinds.items():
             if kind != h5l.TYPE_HARD:
                 self._look_at(name)
@@ -211,9 +211,12 @@ class Events:
         return [reader.shape[0] for reader in traces.usable().values()]
 
 
-def _events_group(handle: FileHandle) -> Place:
+def _events_group(handle: FileHandle) -> Place | None:
+    """Return the group of features; None in a file that has basins only."""
     root = handle.h5.id
     if not has_member(root, "events"):
+        if has_member(root, "basins"):
+            return None
         names = sorted(map(as_name, itertools.islice(root, 10)))
         raise FormatError(
             f"{handle.label}: expected a group '/events' with the features, found "

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ClosedError, DCReadError, FileChangedError
 from ..problems import Problem
 from .every_chunk import Findings, list_datasets, read_dataset
+from .facts import stored_features
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,7 +51,11 @@ def verify(hd: HDF5Data, *, progress: Progress | None = None) -> dict[str, Any]:
     for feature in features:
         _read_feature(hd, feature, found)
     contents = {"metadata": hd.meta, "logs": hd.logs, "tables": hd.tables}
-    found.problems += [p for p in hd.problems if not _is_told(p, found)]
+    found.problems += [
+        problem
+        for problem in hd.problems
+        if not _is_told(problem, found) and not _is_told_by_basins(problem, hd)
+    ]
     return {
         "ok": not found.problems,
         "events": len(hd),
@@ -68,6 +73,11 @@ def _is_told(problem: Problem, found: Findings) -> bool:
     told = {(one.kind, one.name) for one in found.problems}
     path = f"/{_GROUPS.get(problem.kind)}/{problem.name}"
     return path in found.damaged or (problem.kind, problem.name) in told
+
+
+def _is_told_by_basins(problem: Problem, hd: HDF5Data) -> bool:
+    """Tell whether it is just that a file with basins only has no number of events."""
+    return problem.kind == "length" and not stored_features(hd) and len(hd) > 0
 
 
 def _counter(progress: Progress, total: int) -> Tick:

@@ -53,18 +53,23 @@ def stored(hd: HDF5Data, path: str) -> Any:
         See `UNREADABLE`: if it cannot be opened.
     """
     with hd.handle.using(), h5_lock:
-        link = hd.h5.get(path, getlink=True)
-        if link is None:
-            raise LookupError("it is not stored in this file")
-        if not isinstance(link, h5py.HardLink):
-            raise LookupError("it is a link to another place")
-        return hd.h5[path]
+        item: Any = hd.h5
+        for name in filter(None, path.split("/")):
+            if not isinstance(item, h5py.Group):
+                raise LookupError("it is not stored in this file")
+            link = item.get(name, getlink=True)
+            if link is None:
+                raise LookupError("it is not stored in this file")
+            if not isinstance(link, h5py.HardLink):
+                raise LookupError("it is a link to another place")
+            item = item[name]
+        return item
 
 
 def member_names(hd: HDF5Data, path: str) -> list[str]:
     """Return the names in a group, sorted; none if there is no such group."""
     try:
-        group = hd.h5 if path == "/" else stored(hd, path)
+        group = stored(hd, path)
         with hd.handle.using(), h5_lock:
             return sorted(group) if isinstance(group, h5py.Group) else []
     except (ClosedError, FileChangedError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import json
 import os
 import pathlib
@@ -303,7 +304,5 @@ def _ranges(chosen: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def _as_json(found: Salvage) -> dict[str, Any]:
-    from .. import __version__
-
     facts = {name: value for name, value in vars(found).items() if name != "path"}
-    return {"software": f"dcread {__version__}", **facts}
+    return {"software": f"dcread {importlib.metadata.version('dcread')}", **facts}

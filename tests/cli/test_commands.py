@@ -329,3 +329,11 @@ def test_reader_of_our_output_may_go_away(made: generate.DemoFiles) -> None:
     assert process.stderr.read() == b""
     process.stderr.close()
     assert process.wait(60) == 1
+
+
+def test_plugins(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["plugins"]) == 0
+    assert "hdf5 (file): dcread.basins.file." in capsys.readouterr().out
+    assert cli.main(["plugins", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {"h5dataset", "hdf5"} <= {row["format"] for row in rows}

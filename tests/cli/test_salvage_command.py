@@ -327,3 +327,17 @@ def test_a_salvage_of_a_salvage_keeps_both_logs(
     salvage(tmp_path / "one.rtdc", tmp_path / "two.rtdc")
     with dcread.HDF5Data(tmp_path / "two.rtdc") as hd:
         assert {"dcread-salvage", "dcread-salvage-1"} <= set(hd.logs)
+
+
+def test_no_link_is_followed(made: generate.DemoFiles, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "linked.rtdc"
+    with h5py.File(path, "w") as h5:
+        h5["events/deform"] = np.arange(120.0)
+        h5["events/trace"] = h5py.ExternalLink(str(made.recording), "/events")
+        h5["logs"] = h5py.ExternalLink(str(made.recording), "/logs")
+        h5["tables"] = h5py.SoftLink("/events")
+    found = salvage(path, tmp_path / "saved.rtdc")
+    assert set(found.lost) == {"events/trace"}
+    with h5py.File(tmp_path / "saved.rtdc") as h5:
+        assert list(h5["logs"]) == ["dcread-salvage"]
+        assert "tables" not in h5

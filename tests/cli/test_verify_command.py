@@ -207,3 +207,50 @@ def test_damaged_groups_give_no_traceback(
         assert cli.main(["info", str(path)]) in (0, 1)
         said = capsys.readouterr()
         assert str(path) in said.out + said.err
+
+
+@pytest.mark.parametrize("count", [True, False])
+@pytest.mark.parametrize("group", [True, False])
+def test_a_good_file_with_basins_only_has_no_problem(
+    *,
+    count: bool,
+    group: bool,
+    made: generate.DemoFiles,
+    tmp_path: pathlib.Path,
+    capsys: Capture,
+) -> None:
+    path = tmp_path / "basins.rtdc"
+    text = {"type": "file", "format": "hdf5", "name": "raw", "mapping": "same"}
+    text |= {"paths": [str(made.recording)], "features": None}
+    with h5py.File(made.recording) as h5, h5py.File(path, "w") as new:
+        new.attrs.update(h5.attrs)
+        if not count:
+            del new.attrs["experiment:event count"]
+        if group:
+            new.create_group("events")
+        new["basins/x"] = np.array([json.dumps(text).encode()])
+    facts = verify_json(capsys, str(path))
+    assert facts["problems"] == []
+    assert facts["events"] == 120
+    assert "image" in facts["features"]
+    made_away = made.recording.with_suffix(".away")
+    made.recording.rename(made_away)
+    try:
+        facts = verify_json(capsys, str(path))
+        kinds = [problem["kind"] for problem in facts["problems"]]
+        assert kinds.count("basin") == 1
+    finally:
+        made_away.rename(made.recording)
+
+
+def test_a_feature_of_a_wrong_length_is_told_once(
+    tmp_path: pathlib.Path, capsys: Capture
+) -> None:
+    path = tmp_path / "x.rtdc"
+    with h5py.File(path, "w") as h5:
+        h5.attrs["experiment:event count"] = 5
+        h5["events/deform"] = np.arange(5.0)
+        h5["events/image"] = np.zeros((5, 4, 4), "u1")
+        h5["events/area_um"] = np.arange(4.0)
+    (problem,) = verify_json(capsys, str(path))["problems"]
+    assert problem["name"] == "area_um"

@@ -20,15 +20,24 @@ PEER_TESTS_ARGS ?=
 
 python := $(VENV)/bin/python
 pip := $(python) -m pip --disable-pip-version-check
+short := $(addprefix tests/,kernels sync test_public_api.py demo/test_demo.py \
+  arrays/test_mapped.py images/test_image_cache.py basins/test_file_basin.py \
+  engine/test_layouts.py engine/test_threads.py engine/test_interrupts.py \
+  engine/test_virtual.py file/test_links.py measurement/test_hdf5_data.py \
+  measurement/test_close.py measurement/test_pickle.py concat/test_concat_texts.py)
 sources := $(wildcard dcread_ext/*.pyx dcread_ext/*.h dcread_ext/*.c) CMakeLists.txt pyproject.toml
 
-.PHONY: demo test peer-tests lint types plugins docs bench bench-ci fuzz sanitize dist clean help
+.PHONY: demo test short-test peer-tests lint types plugins docs bench bench-ci fuzz sanitize dist clean help
 
 demo: $(VENV)/plot.stamp ## make a measurement (or take FILE=...), read it, draw a picture
 	$(VENV)/bin/dcread demo $(if $(FILE),"$(FILE)")
 
 test: $(VENV)/test.stamp ## run the whole suite
 	$(python) -m pytest $(PYTEST_ARGS)
+
+short-test: $(VENV)/plot.stamp ## the tests that tell most of a Python, about a minute
+	$(pip) install --quiet --group test
+	$(python) -m pytest -q -m "not slow" $(short)
 
 peer-tests: $(VENV)/test.stamp ## fetch dcnum's own tests and run them with dcread as its reader
 	$(python) tests/peers/upstream/run.py $(VENV)/peer-tests $(PEER_TESTS_ARGS)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import pathlib
+import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -70,7 +71,8 @@ def gzip_decoder() -> Decoder:
     """Return the same of the libdeflate that the package ``deflate`` brings along."""
     import deflate
 
-    library = ctypes.CDLL(deflate._deflate.__file__)
+    module = sys.modules[deflate.zlib_decompress.__module__]
+    library = ctypes.CDLL(str(module.__file__))
     library.libdeflate_alloc_decompressor.restype = ctypes.c_void_p
     call = library.libdeflate_zlib_decompress
     call.restype = ctypes.c_int

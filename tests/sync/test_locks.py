@@ -244,3 +244,22 @@ def test_a_forked_child_finds_locks_free(name: str) -> None:
         check=False,
     )
     assert (result.stdout, result.stderr) == ("0\n", "")
+
+
+WITHOUT_PHIL = """
+import sys, h5py
+del h5py.h5.phil
+import dcread
+with dcread.HDF5Data(sys.argv[1]) as data:
+    print(data["deform"][5], data.image[5].shape)
+"""
+
+
+def test_a_library_without_its_lock_is_read(files: list[pathlib.Path]) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", WITHOUT_PHIL, str(files[0])],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.stdout, run.stderr) == ("5.0 (80, 120)\n", "")

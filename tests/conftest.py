@@ -21,7 +21,7 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from dcread.engine import ArrayReader
+from dcread.engine import ArrayReader, RowReader, Rows
 from dcread.errors import FormatError
 
 # How long an example takes says nothing on a busy machine.
@@ -230,7 +230,7 @@ def h5(image_path: pathlib.Path) -> Iterator[h5py.File]:
 _BLOCK = 8
 
 
-class Slow:
+class Slow(RowReader):
     """A reader that keeps book of what is read and held; it may fail or be slow.
 
     Attributes
@@ -254,24 +254,24 @@ class Slow:
         self.reading = self.most = self.held = self.most_held = 0
         self._lock = threading.RLock()
 
-    def read(self, rows, out=None, window=None):
-        numbers = np.arange(self.shape[0])[rows]
+    def new_array(self, rows, window=None):
+        out = np.empty(Rows.of(rows).shape(self.shape, window), self.dtype)
+        self._note(out.nbytes)
+        weakref.finalize(out, self._note, -out.nbytes)
+        return out
+
+    def read_into(self, rows, out, window):
+        numbers = rows.numbers
         with self._lock:
             self.asked.append(numbers)
             self.threads.add(threading.get_ident())
             self.reading += len(numbers)
             self.most = max(self.most, self.reading)
-            if out is None:
-                shape = (len(numbers), *self.shape[1:])
-                out = np.empty(shape, self.dtype) if window is None else None
-            if out is not None and out.base is None:
-                self._note(out.nbytes)
-                weakref.finalize(out, self._note, -out.nbytes)
         time.sleep(self.delay)
         try:
             if self.bad is not None and self.bad in numbers:
                 raise FormatError(f"row {self.bad} is damaged")
-            return self.inner.read(rows, out, window)
+            self.inner.read_into(rows, out, window)
         finally:
             with self._lock:
                 self.reading -= len(numbers)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from ..engine import DatasetReader, Reader, reader_for
+from ..engine import RowReader, reader_for
 from ..errors import ClosedError, ShapeMismatchError
 from ..sync.locks import h5_lock
 from .index_expression import select
@@ -27,12 +27,12 @@ class RowView:
 
     Parameters
     ----------
-    reader : Reader
+    reader : RowReader
         Where the rows come from.
 
     Attributes
     ----------
-    reader : Reader
+    reader : RowReader
         Where the rows come from.
     shape : tuple of int
         The events come first.
@@ -40,7 +40,7 @@ class RowView:
         Type of the values.
     """
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: RowReader) -> None:
         if not reader.shape:
             raise ShapeMismatchError(
                 f"'{reader.name}' in {reader.filename} is a single value, expected "
@@ -77,7 +77,7 @@ class RowView:
     @property
     def _source(self) -> Any:
         """The object that knows attributes and file."""
-        return self.reader
+        return self.reader.source
 
     @property
     def file(self) -> Any:
@@ -152,7 +152,7 @@ class FeatureView(RowView):
 
     Parameters
     ----------
-    h5ds : h5py.Dataset, Reader, ndarray or array-like
+    h5ds : h5py.Dataset, RowReader, ndarray or array-like
         What to view; see `dcread.engine.reader_for`.
 
     Attributes
@@ -162,13 +162,8 @@ class FeatureView(RowView):
     """
 
     def __init__(self, h5ds: Any) -> None:
-        # (it takes a while to tell a Reader by its methods)
-        known = isinstance(h5ds, DatasetReader)
-        super().__init__(h5ds if known else reader_for(h5ds))
-        inner = getattr(self.reader, "h5ds", None)
-        if inner is None:
-            inner = getattr(self.reader, "array", h5ds)
-        self.h5ds = inner
+        super().__init__(reader_for(h5ds))
+        self.h5ds = h5ds if self.reader.source is None else self.reader.source
 
     @property
     def _source(self) -> Any:
@@ -177,13 +172,12 @@ class FeatureView(RowView):
     @property
     def chunks(self) -> tuple[int, ...] | None:
         """Shape of an HDF5 chunk; None where there are no chunks."""
-        return getattr(self.reader, "chunks", None)
+        return self.reader.chunks
 
 
-def raise_if_closed(reader: Reader) -> None:
+def raise_if_closed(reader: RowReader) -> None:
     """Raise `ClosedError` if the file that a reader reads from is closed."""
-    handle = getattr(reader, "handle", None)
-    if handle is not None and handle.closed:
+    if reader.closed:
         raise ClosedError(
             f"{reader.filename} is closed; open it again to read '{reader.name}'"
         )

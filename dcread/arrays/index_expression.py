@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import Reader
+from ..engine import RowReader
 from .index_items import AskNumpyError, as_items, normal_slice, trailing, wrap
 
 __all__ = ["select"]
@@ -28,12 +28,12 @@ BLOCK_BYTES = 16 << 20
 _IntArray: TypeAlias = NDArray[np.intp]
 
 
-def select(reader: Reader, expr: Any) -> Any:
+def select(reader: RowReader, expr: Any) -> Any:
     """Return what ``array[expr]`` would be for the array that `reader` reads.
 
     Parameters
     ----------
-    reader : Reader
+    reader : RowReader
         Source of rows.
     expr : object
         Whatever NumPy takes between brackets.
@@ -80,7 +80,7 @@ def _blank(shape: tuple[int, ...]) -> NDArray[Any]:
     return np.broadcast_to(np.zeros((), "V0"), shape)
 
 
-def _ask_numpy(reader: Reader, expr: Any) -> Any:
+def _ask_numpy(reader: RowReader, expr: Any) -> Any:
     fields = expr if isinstance(expr, list) else [expr]
     if reader.dtype.names and fields and all(isinstance(f, str) for f in fields):
         return np.copy(reader.read(slice(0, reader.shape[0], 1))[expr])
@@ -173,7 +173,7 @@ class _Plan:
             self.post[place] = inverse.reshape(item.shape)
             self.together = True
 
-    def run(self, reader: Reader) -> Any:
+    def run(self, reader: RowReader) -> Any:
         if self.together:
             return reader.read(self.rows, window=self.window)[tuple(self.post)]
         rest = [item for place, item in enumerate(self.post) if place != self.place]
@@ -209,7 +209,7 @@ class _Plan:
         axis = next(k for k, (a, b) in enumerate(zip(one, two, strict=True)) if a != b)
         return axis, (*one[:axis], self.shape[0], *one[axis + 1 :])
 
-    def _run_blocks(self, reader: Reader, target: NDArray[Any], axis: int) -> None:
+    def _run_blocks(self, reader: RowReader, target: NDArray[Any], axis: int) -> None:
         if self.turned:
             target = target[::-1]
         row_bytes = math.prod(self.shape[1:]) * reader.dtype.itemsize

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import Reader, reader_for
+from ..engine import RowReader, Rows, Window, reader_for
 from ..errors import ShapeMismatchError
 from .dataset_view import RowView
 from .index_mapping import IndexMapping, check_rows, get_mapping_indices
@@ -20,101 +20,81 @@ __all__ = [
     "get_mapping_indices",
 ]
 
-_IntArray: TypeAlias = "NDArray[np.integer[Any]]"
 _Rows: TypeAlias = "NDArray[np.int64]"
 
-_GATHER_BYTES = 8 << 20
 
-
-class MappedReader:
+class MappedReader(RowReader):
     """Rows of another reader, in the order of an index mapping.
+
+    Parameters
+    ----------
+    parent : RowReader
+        Where the rows come from.
+    indices : Rows or ndarray of int
+        Row of `parent` for each row.
 
     Attributes
     ----------
-    base : Reader
+    base : RowReader
         Where the rows come from; never a `MappedReader`.
-    indices : ndarray of int64
+    rows : Rows
         Row of `base` for each row.
-    steady : range or None
-        The same as a range with a step of at least 1, if there is such a range.
     """
 
-    indices: _Rows
-
-    def __init__(self, parent: Reader, indices: _Rows) -> None:
-        base = parent
+    def __init__(self, parent: RowReader, indices: NDArray[Any]) -> None:
+        base, rows = parent, Rows.of(indices)
         if isinstance(parent, MappedReader):
-            base, indices = parent.base, parent.indices[indices]
-        self.base: Reader = base
-        self.indices = indices
-        self.steady = _as_range(indices)
-        self.shape: tuple[int, ...] = (len(indices), *parent.shape[1:])
-        self.dtype: np.dtype[Any] = parent.dtype
+            base, rows = parent.base, parent.rows_of(rows)
+        self.base: RowReader = base
+        self.rows = rows
+        self.shape = (len(rows), *parent.shape[1:])
+        self.dtype = parent.dtype
         self.name = parent.name
         self.filename = parent.filename
-        self.handle = getattr(parent, "handle", None)
+        self.handle = parent.handle
+        if isinstance(rows.index, range):
+            self.block_rows = max(1, base.block_rows // rows.index.step)
 
     @property
-    def block_rows(self) -> int:
-        """How many rows are decoded together at the least."""
-        if self.steady is None:
-            return 1
-        return max(1, self.base.block_rows // self.steady.step)
+    def indices(self) -> NDArray[np.int64]:
+        """Row of `base` for each row."""
+        return self.rows.numbers
 
-    def rows_of(self, rows: slice | _IntArray) -> slice | _IntArray:
+    def rows_of(self, rows: Rows) -> Rows:
         """Return the rows of `base` that belong to `rows`."""
-        if self.steady is None or not isinstance(rows, slice):
-            return self.indices[rows]
-        part = self.steady[rows]
-        if not part:
-            return slice(0, 0, 1)
-        return slice(part[0], part[-1] + 1, part.step)
+        mapping, index = self.rows.index, rows.index
+        if not isinstance(mapping, range):
+            return Rows.of(mapping[rows.plain])
+        if isinstance(index, range):
+            return Rows(mapping[index.start : index.stop : index.step])
+        return Rows.of(mapping.start + index * mapping.step)
 
-    def read(
-        self,
-        rows: slice | _IntArray,
-        out: NDArray[Any] | None = None,
-        window: tuple[slice, ...] | None = None,
-    ) -> NDArray[Any]:
-        """Return rows (see `dcread.engine.DatasetReader.read`)."""
-        return self.base.read(self.rows_of(rows), out, window)
+    def check_room(self, size: int) -> None:
+        """Ask the reader of what is mapped."""
+        self.base.check_room(size)
+
+    def read_into(self, rows: Rows, out: NDArray[Any], window: Window) -> None:
+        """Read rows: see `RowReader.read_into`."""
+        self.base.read_into(self.rows_of(rows), out, window)
 
     def map_blocks(
         self,
         rows: slice,
         func: Callable[[int, NDArray[Any]], None],
-        window: tuple[slice, ...] | None = None,
+        window: Window = None,
     ) -> None:
         """Call ``func(first_row, block)`` for blocks that cover `rows` (step 1)."""
         if rows.stop <= rows.start:
             return
-        if self.steady is not None and self.steady.step == 1:
-            offset = self.steady.start
-            self.base.map_blocks(
-                slice(rows.start + offset, rows.stop + offset, 1),
-                lambda first, block: func(first - offset, block),
-                window,
-            )
+        if not self.rows.straight:
+            super().map_blocks(rows, func, window)
             return
-        row = self.read(slice(rows.start, rows.start), window=window)
-        row_bytes = row.dtype.itemsize * int(np.prod(row.shape[1:], dtype=np.int64))
-        step = max(1, _GATHER_BYTES // max(1, row_bytes))
-        for start in range(rows.start, rows.stop, step):
-            part = slice(start, min(start + step, rows.stop), 1)
-            func(start, self.read(part, window=window))
-
-
-def _as_range(indices: _Rows) -> range | None:
-    count = len(indices)
-    if count == 0:
-        return range(0)
-    first, last = int(indices[0]), int(indices[-1])
-    step = (last - first) // (count - 1) if count > 1 else 1
-    steady = range(first, first + step * count, step) if step > 0 else range(0)
-    if len(steady) != count or steady[-1] != last:
-        return None
-    same = np.array_equal(indices, np.arange(first, last + 1, step))
-    return steady if same else None
+        offset = self.rows.bounds[0]
+        self.base.map_blocks(
+            slice(rows.start + offset, rows.stop + offset, 1),
+            lambda first, block: func(first - offset, block),
+            window,
+        )
 
 
 class MappedHDF5Dataset(RowView):

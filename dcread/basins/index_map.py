@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import Reader
+from ..engine import RowReader
 from ..errors import BasinError
 
 IntArray = NDArray[np.integer[Any]]
@@ -56,7 +56,7 @@ def check_map_shape(
         )
 
 
-def read_map(name: str, reader: Reader, events: int | None) -> IndexMap:
+def read_map(name: str, reader: RowReader, events: int | None) -> IndexMap:
     """Read and check a map.
 
     Raises

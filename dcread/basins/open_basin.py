@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import h5py
 
 from ..const import IMAGE_FEATURES
-from ..engine import Reader, open_file
+from ..engine import RowReader, open_file
 from ..engine.name_resolver import Place
 from ..errors import BasinError, ClosedError, DCReadError
 from ..file.dataset_group import DatasetGroup
@@ -64,7 +64,7 @@ class Found(NamedTuple):
 
     Attributes
     ----------
-    obj : Reader, or mapping of them
+    obj : RowReader, or mapping of them
         Where the feature lies.
     mapping : ndarray of int or None
         The row of `obj` for each event; None for event number n in row n.
@@ -222,7 +222,7 @@ def rows_of(name: str, obj: Any, expected: int | None = None) -> int:
     ----------
     name : str
         Name of the feature.
-    obj : Reader or mapping of them
+    obj : RowReader or mapping of them
         The feature.
     expected : int, optional
         How many events the basin has.
@@ -259,7 +259,7 @@ def rows_of(name: str, obj: Any, expected: int | None = None) -> int:
 
 
 def _array_rows(name: str, obj: Any) -> int:
-    if not isinstance(obj, Reader):
+    if not isinstance(obj, RowReader):
         raise BasinError(f"'{name}' should be a dataset, found {type(obj).__name__}")
     if not obj.shape:
         raise BasinError(f"'{name}' should have a first axis of events, found none")

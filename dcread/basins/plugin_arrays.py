@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import FileHandle, Reader, open_file
+from ..engine import FileHandle, RowReader, Rows, Window, open_dataset, open_file
 from ..engine.kernels import scatter_rows
 from ..errors import BasinError, ClosedError, DCReadError
 from ..problems import one_line, placed
@@ -138,7 +138,7 @@ class Origin:
             self._close()
 
 
-class PluginArray:
+class PluginArray(RowReader):
     """Rows of an array-like that a plugin gave, checked as they come.
 
     Rows that lie scattered are asked for together: by ``read_rows`` where the array
@@ -157,19 +157,19 @@ class PluginArray:
     Attributes
     ----------
     shape, dtype, name, filename, block_rows
-        See `dcread.engine.Reader`.
+        See `dcread.engine.RowReader`.
     chunks : tuple of int or None
         Shape of what is stored together.
     """
 
     def __init__(self, array: Any, name: str, origin: Origin) -> None:
-        self.array = array
+        self.source = array
         self._origin = origin
         self.name = name
         self.filename = origin.location
         with origin.asking(name):
-            self.shape: tuple[int, ...] = tuple(int(size) for size in array.shape)
-            self.dtype: np.dtype[Any] = np.dtype(array.dtype)
+            self.shape = tuple(int(size) for size in array.shape)
+            self.dtype = np.dtype(array.dtype)
             self.chunks = _chunks(array, self.shape)
             self._read_rows = getattr(array, "read_rows", None)
         self._row_bytes = max(1, math.prod(self.shape[1:]) * self.dtype.itemsize)
@@ -196,7 +196,7 @@ class PluginArray:
 
     def _slice(self, start: int, stop: int) -> NDArray[Any]:
         with self._origin.asking(self.name):
-            answer = self.array[start:stop]
+            answer = self.source[start:stop]
             return self._checked(answer, stop - start, f"rows {start} to {stop}")
 
     def _picked(self, rows: NDArray[np.int64]) -> NDArray[Any]:
@@ -205,13 +205,8 @@ class PluginArray:
             answer = self._read_rows(rows)
             return self._checked(answer, len(rows), f"{len(rows)} rows by number")
 
-    def read(
-        self,
-        rows: slice | NDArray[np.integer[Any]],
-        out: NDArray[Any] | None = None,
-        window: tuple[slice, ...] | None = None,
-    ) -> NDArray[Any]:
-        """Return rows (see `DatasetReader.read`).
+    def read_into(self, rows: Rows, out: NDArray[Any], window: Window) -> None:
+        """Read rows: see `RowReader.read_into`.
 
         Raises
         ------
@@ -220,24 +215,13 @@ class PluginArray:
             it tells.
         """
         rest = window or tuple(slice(0, size) for size in self.shape[1:])
-        count = (
-            len(range(rows.start, rows.stop, rows.step or 1))
-            if isinstance(rows, slice)
-            else len(rows)
-        )
-        if out is None:
-            sizes = (part.stop - part.start for part in rest)
-            out = np.empty((count, *sizes), self.dtype)
-        if isinstance(rows, slice) and rows.step in (None, 1):
-            for first in range(0, count, self.block_rows):
-                last = min(first + self.block_rows, count)
-                block = self._slice(rows.start + first, rows.start + last)
-                out[first:last] = block[(slice(None), *rest)]
-            return out
-        if isinstance(rows, slice):
-            rows = np.arange(rows.start, rows.stop, rows.step)
-        self._scattered(rows.astype(np.int64, copy=False), out, rest)
-        return out
+        if not rows.straight:
+            self._scattered(rows.numbers, out, rest)
+            return
+        first = rows.bounds[0]
+        for start, stop, _ in rows.split(self.block_rows):
+            block = self._slice(first + start, first + stop)
+            out[start:stop] = block[(slice(None), *rest)]
 
     def _scattered(
         self, rows: NDArray[np.int64], out: NDArray[Any], rest: tuple[slice, ...]
@@ -281,17 +265,6 @@ class PluginArray:
         """Return how many rows a slice may have so that a chunk is read once."""
         rows = self.chunks[0] if self.chunks else 1
         return rows if rows * self._row_bytes <= 4 * _BLOCK_BYTES else 1
-
-    def map_blocks(
-        self,
-        rows: slice,
-        func: Callable[[int, NDArray[Any]], None],
-        window: tuple[slice, ...] | None = None,
-    ) -> None:
-        """Call ``func(first_row, block)`` (see `DatasetReader.map_blocks`)."""
-        for start in range(rows.start, rows.stop, self.block_rows):
-            stop = min(start + self.block_rows, rows.stop)
-            func(start, self.read(slice(start, stop, 1), window=window))
 
 
 def _chunks(array: Any, shape: tuple[int, ...]) -> tuple[int, ...] | None:
@@ -352,8 +325,8 @@ def as_reader(obj: Any, name: str, origin: Origin) -> Any:
     if isinstance(obj, h5py.Dataset):
         handle = open_file(obj.file)
         origin.adopt(handle)
-        return handle.dataset(obj)
-    if isinstance(obj, Reader):
+        return open_dataset(handle, obj)
+    if isinstance(obj, RowReader):
         return obj
     if is_mapping(obj):
         return PluginGroup(obj, name, origin)

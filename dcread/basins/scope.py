@@ -223,7 +223,7 @@ class Scope:
         for handle in [self._root, *self._files.values()]:
             if handle is not None:
                 yield handle
-                yield from handle.siblings.open_handles()
+                yield from handle.linked_files.open_handles()
 
     def read_definitions(self, handle: FileHandle) -> list[dict[str, Any]]:
         """Read the definitions of an open file, but no more than the policy allows."""

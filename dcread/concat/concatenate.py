@@ -129,7 +129,7 @@ def concatenated_hdf5_data(
             _write(plan, target, report, overwrite, temporary=path_out is True)
             data = _open_written(target, temporary=path_out is True)
         # What was opened to look at it is about to be read.
-        data.handle.siblings.adopt(opened)
+        data.handle.linked_files.adopt(opened)
     finally:
         for one in opened.values():
             one.handle.close()

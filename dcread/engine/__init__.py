@@ -7,12 +7,13 @@ into a reader of rows, `set_num_threads` bounds the decoding threads.
 from __future__ import annotations
 
 from ..sync.locks import h5_lock
-from .array_reader import ArrayReader
 from .dataset_reader import DatasetReader, most_bytes
-from .datasets import Reader, reader_for
+from .datasets import open_dataset, reader_for
 from .file_handle import FileHandle
 from .linked_files import MAX_OPEN, Opened
 from .open_file import open_file
+from .row_reader import ArrayReader, RowReader
+from .rows import Rows, Window
 from .source import FileIdentity
 from .thread_pool import get_num_threads, set_num_threads
 
@@ -23,10 +24,13 @@ __all__ = [
     "FileHandle",
     "FileIdentity",
     "Opened",
-    "Reader",
+    "RowReader",
+    "Rows",
+    "Window",
     "get_num_threads",
     "h5_lock",
     "most_bytes",
+    "open_dataset",
     "open_file",
     "reader_for",
     "set_num_threads",

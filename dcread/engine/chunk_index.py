@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from itertools import chain
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import ClosedError, FormatError
 from ..sync.locks import h5_lock
 from .h5py_errors import telling_of
-
-Table: TypeAlias = "NDArray[np.int64]"
+from .rows import Table
 
 SHARE = 16
 """The index of a dataset is listed once this share of its chunks was asked for.

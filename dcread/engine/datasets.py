@@ -1,69 +1,80 @@
-"""What can be read by rows, and how to get it of whatever a caller has."""
+"""Which reader reads what: by the layout of a dataset, and by what a caller has."""
 
 from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..errors import ClosedError
-from .array_reader import ArrayReader
+from ..errors import ClosedError, FormatError
+from ..sync.locks import h5_lock
 from .dataset_reader import DatasetReader
+from .file_handle import FileHandle
 from .open_file import open_file
-from .read_plan import Rows, Window
+from .row_reader import ArrayReader, RowReader, SlicingReader
+from .virtual_reader import VirtualReader
 
 
-@runtime_checkable
-class Reader(Protocol):
-    """What views need of a source of rows."""
+def open_dataset(handle: FileHandle, name: Any) -> DatasetReader:
+    """Return the reader of a dataset in an open file.
 
-    @property
-    def shape(self) -> tuple[int, ...]: ...  # noqa: D102
-    @property
-    def dtype(self) -> np.dtype[Any]: ...  # noqa: D102
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def filename(self) -> str: ...  # noqa: D102
-    @property
-    def block_rows(self) -> int: ...  # noqa: D102
+    Parameters
+    ----------
+    handle : FileHandle
+        The open file.
+    name : str or h5py.Dataset
+        Its path in the file, which links may lead out of as far as they are followed;
+        or the dataset as h5py sees it.
 
-    def read(  # noqa: D102
-        self, rows: Rows, out: NDArray[Any] | None = None, window: Window = None
-    ) -> NDArray[Any]: ...
+    Raises
+    ------
+    KeyError
+        If there is no such object.
+    FormatError
+        If it is not a dataset.
+    """
+    import h5py
 
-    def map_blocks(  # noqa: D102
-        self,
-        rows: slice,
-        func: Callable[[int, NDArray[Any]], None],
-        window: Window = None,
-    ) -> None: ...
+    owner, h5ds = handle, name
+    if isinstance(name, str):
+        with handle.using(), h5_lock:
+            place = handle.fetching(handle.names.find, handle, name)
+            if not isinstance(place.id, h5py.h5d.DatasetID):
+                raise FormatError(f"{handle.label}: expected '{name}' to be a dataset")
+            owner, h5ds = place.handle or handle, h5py.Dataset(place.id)
+    return owner.fetching(_reader_of, owner, h5ds)
 
 
-def reader_for(obj: Any) -> Reader:
+def _reader_of(handle: FileHandle, h5ds: Any) -> DatasetReader:
+    """Return the reader for the layout of a dataset."""
+    with handle.using(), h5_lock:
+        if h5ds.id.valid and h5ds.is_virtual:
+            return VirtualReader(handle, h5ds, open_dataset)
+        return DatasetReader(handle, h5ds)
+
+
+def reader_for(obj: Any) -> RowReader:
     """Return a reader of rows for a dataset-like object.
 
     Parameters
     ----------
-    obj : Reader, h5py.Dataset, ndarray, or array-like
+    obj : RowReader, h5py.Dataset, ndarray, or array-like
         An array-like has ``shape``, ``dtype`` and slices along its first axis.
         Objects with a ``reader`` attribute (views of dcread) give that.
     """
     import h5py
 
+    if isinstance(obj, RowReader):
+        return obj
     if isinstance(obj, h5py.Dataset):
         if not obj.id.valid:
             raise ClosedError("the h5py.Dataset that was given is closed")
-        return DatasetReader(open_file(obj.file), obj)
+        return open_dataset(open_file(obj.file), obj)
     inner = getattr(obj, "reader", None)
-    for one in (inner, obj):
-        # (telling a Reader by its methods has it look for its chunks)
-        if isinstance(one, (DatasetReader, Reader)):
-            return one
+    if isinstance(inner, RowReader):
+        return inner
     if isinstance(obj, np.ndarray):
         return ArrayReader(obj)
     if hasattr(obj, "shape") and hasattr(obj, "dtype") and hasattr(obj, "__getitem__"):
@@ -71,7 +82,7 @@ def reader_for(obj: Any) -> Reader:
         source = getattr(getattr(obj, "file", None), "filename", "memory")
         if isinstance(source, pathlib.Path):
             source = os.fspath(source)
-        return ArrayReader(obj, name=name, filename=str(source))
+        return SlicingReader(obj, name, str(source))
     raise ValueError(
         f"No recipe to convert object of type {type(obj)} ({obj}) to rows: expected "
         "a dataset, an array, or an object with shape, dtype and slicing"

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .layout import Layout
-from .read_plan import Plan, Window
+from .read_plan import Plan
+from .rows import Window
 from .source import ByteSource
 
 Errand: TypeAlias = Callable[[], None]

@@ -12,11 +12,10 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import ClosedError, FileChangedError, FormatError
+from ..errors import ClosedError, FileChangedError
 from ..problems import UNREADABLE
 from ..sync.locks import h5_lock
 from .file_object import FileObjectSource
-from .linked_files import Siblings
 from .metadata_blocks import MetadataFile
 from .name_resolver import NameResolver
 from .remote_source import RemoteIdentity
@@ -24,8 +23,6 @@ from .source import ByteSource, FileIdentity, identity_of
 
 if TYPE_CHECKING:
     import h5py
-
-    from .dataset_reader import DatasetReader
 
 T = TypeVar("T")
 
@@ -53,8 +50,8 @@ class FileHandle:
         What h5py reads from, if the file is remote.
     names : NameResolver
         What the names in the file lead to: links, the sources of virtual datasets.
-    siblings : Siblings
-        The other files that it names.
+    linked_files : LinkedFiles
+        The other files that it names; given by who opens it.
     """
 
     def __init__(
@@ -85,7 +82,7 @@ class FileHandle:
         self._users: dict[int, None] = {}
         self._owed = [None]  # taken by the one who releases the file
         self._closed = False
-        self.siblings = Siblings(self)
+        self.linked_files: Any = None
         _handles.add(self)
 
     @property
@@ -137,16 +134,20 @@ class FileHandle:
                 return
             self._release()
 
-    def fetching(self, func: Callable[[], T]) -> T:
-        """Return ``func()``; of a remote file, fetch what it lacks and call it again.
+    def fetching(self, func: Callable[..., T], *arguments: Any) -> T:
+        """Call a function; of a remote file, fetch what it lacks and call it again.
 
         Parameters
         ----------
         func : callable
             Asks h5py something, and changes nothing, since it may be called several
             times. Without this, h5py's lock is held while the network is waited for.
+        *arguments : object
+            What it is called with.
         """
-        return func() if self.metadata is None else self.metadata.fetching(func)
+        if self.metadata is None:
+            return func(*arguments)
+        return self.metadata.fetching(lambda: func(*arguments))
 
     def preload(self, func: Callable[[], object]) -> None:
         """Fetch what ``func()`` asks h5py for, if the file is remote.
@@ -160,30 +161,6 @@ class FileHandle:
         if self.metadata is not None:
             with contextlib.suppress(*UNREADABLE):
                 self.metadata.fetching(func)
-
-    def dataset(self, name: str | h5py.Dataset) -> DatasetReader:
-        """Return the reader of a dataset, by its name or the h5py object.
-
-        Raises
-        ------
-        KeyError
-            If there is no such object.
-        FormatError
-            If it is not a dataset.
-        """
-        import h5py
-
-        from .dataset_reader import DatasetReader
-
-        if not isinstance(name, str):
-            return self.fetching(lambda: DatasetReader(self, name))
-        with self.using(), h5_lock:
-            handle, found = self.fetching(lambda: self.names.find(self, name))
-            if not isinstance(found, h5py.h5d.DatasetID):
-                raise FormatError(f"{self.label}: expected '{name}' to be a dataset")
-            assert handle is not None
-            owner: FileHandle = handle
-        return owner.fetching(lambda: DatasetReader(owner, h5py.Dataset(found)))
 
     def require_internal(self, h5ds: Any, plist: Any) -> None:
         """Refuse a dataset whose bytes lie in other files ("external storage").
@@ -260,7 +237,8 @@ class FileHandle:
         self._release_if_last()
 
     def _release(self) -> None:
-        self.siblings.close()
+        if self.linked_files is not None:
+            self.linked_files.close()
         source, self.source = self.source, None
         if source is not None:
             source.close()
@@ -272,7 +250,8 @@ class FileHandle:
     def _renew(self) -> None:
         """Forget, in a forked child, the threads that were reading."""
         self._users = {}
-        self.siblings.renew()
+        if self.linked_files is not None:
+            self.linked_files.renew()
 
 
 class _Use:

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from ..errors import ClosedError
 from ..sync.locks import h5_lock
-from .columns import Table
 from .h5py_errors import telling_of
-from .read_plan import Rows, Window
+from .rows import Rows, Table, Window
 
 BLOCK = 2**24
 """Bytes that are read while the lock is held."""
@@ -30,8 +29,10 @@ def read_by_h5py(
         Any dataset with at least one axis.
     where : str
         What error messages call it.
-    rows, window
-        As of `simplify`, within the dataset.
+    rows : Rows
+        Within the dataset.
+    window : tuple of slice or None
+        Part of each row.
     out : ndarray
         Of the result's shape.
 
@@ -77,17 +78,17 @@ def _groups(
     Others can use HDF5 between two blocks.
     """
     height = h5ds.chunks[0] if h5ds.chunks else 1
-    if isinstance(rows, slice):
+    if rows.straight:
+        first, last = rows.bounds
         row_bytes = max(1, out.nbytes // max(1, len(out)))
         step = max(height, BLOCK // row_bytes // height * height)
-        start, cut = rows.start, rows.start - rows.start % step + step
-        while start < rows.stop:
-            stop = min(cut, rows.stop)
-            yield slice(start - rows.start, stop - rows.start), slice(start, stop), None
+        start, cut = first, first - first % step + step
+        while start <= last:
+            stop = min(cut, last + 1)
+            yield slice(start - first, stop - first), slice(start, stop), None
             start, cut = stop, cut + step
         return
-    order: Table = np.argsort(rows, kind="stable").astype(np.int64)
-    ordered: Table = rows[order].astype(np.int64)
+    order, ordered = rows.in_order()
     cuts = [0, *(np.flatnonzero(np.diff(ordered // height)) + 1).tolist(), len(rows)]
     for first, last in pairwise(cuts):
         start, stop = int(ordered[first]), int(ordered[last - 1]) + 1

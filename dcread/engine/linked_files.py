@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import weakref
 from collections import OrderedDict
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 from ..errors import ClosedError, DCReadError
 from ..sync.locks import PatientLock
-from .name_resolver import SOURCE_PREFIX
-
-if TYPE_CHECKING:
-    from .dataset_reader import DatasetReader
-    from .file_handle import FileHandle
+from .dataset_reader import DatasetReader
+from .file_handle import FileHandle
+from .name_resolver import SOURCE_PREFIX, NameResolver
+from .source import LocalSource
 
 MAX_OPEN = 128
 """Source files that one file keeps open; the one used longest ago is closed."""
@@ -25,10 +25,23 @@ class Opened(NamedTuple):
     readers: dict[str, DatasetReader]
 
 
-class Siblings:
-    """Files that the virtual datasets of `owner` name."""
+class LinkedFiles:
+    """Files that the virtual datasets and links of `owner` name.
 
-    def __init__(self, owner: FileHandle) -> None:
+    Parameters
+    ----------
+    owner : FileHandle
+        The file that names them.
+    open_file : callable
+        Opens a file, given its open descriptor and what it may name itself.
+    """
+
+    def __init__(
+        self,
+        owner: FileHandle,
+        open_file: Callable[[LocalSource, NameResolver], FileHandle],
+    ) -> None:
+        self._open_file = open_file
         # By a weak reference: a forgotten handle closes at once.
         self._owner_reference = weakref.ref(owner)
         self._lock = PatientLock()
@@ -61,8 +74,6 @@ class Siblings:
         FileMissingError, NotAFileError, FormatError, PolicyError
             If it is not there, not readable, or not allowed.
         """
-        from .open_file import open_file
-
         owner = self._owner
         if name == ".":
             return owner
@@ -74,7 +85,7 @@ class Siblings:
                 return found
         try:
             source = owner.names.open_named(owner, name, where, prefix)
-            handle = open_file(source, owner.names)
+            handle = self._open_file(source, owner.names)
         except DCReadError as exc:
             raise type(exc)(f"{where}: its source cannot be read: {exc}") from exc
         surplus = None
@@ -91,27 +102,12 @@ class Siblings:
             surplus.close()
         return handle
 
-    def reader(self, name: str, dataset: str, where: str) -> DatasetReader:
-        """Return a reader of a dataset in a source file.
-
-        Parameters
-        ----------
-        name, where : str
-            As of `get`.
-        dataset : str
-            Its path in the file.
-
-        Raises
-        ------
-        KeyError
-            If there is no such dataset.
-        FileMissingError, NotAFileError, FormatError, PolicyError
-            As `get` does.
-        """
+    def adopted(self, name: str, dataset: str) -> DatasetReader | None:
+        """Return the reader that came with an adopted file, the first time."""
         reader = self._readers.get((name, SOURCE_PREFIX), {}).pop(dataset, None)
-        if reader is not None and not reader.handle.closed:
-            return reader
-        return self.get(name, where).dataset(dataset)
+        if reader is None or reader.closed:
+            return None
+        return reader
 
     def adopt(self, opened: dict[str, Opened]) -> None:
         """Take over files that are open already, by the paths that name them.

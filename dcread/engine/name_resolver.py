@@ -304,7 +304,9 @@ class _Walk:
                 f"{place.label(name)} is an external link to {shown}; "
                 "pass Policy(links=True) to follow it"
             )
-        linked = handle.siblings.get(os.fsdecode(file), place.label(name), LINK_PREFIX)
+        linked = handle.linked_files.get(
+            os.fsdecode(file), place.label(name), LINK_PREFIX
+        )
         return self.follow(Place(linked, linked.h5.id), path)
 
 

@@ -13,6 +13,7 @@ from ..errors import ClosedError, DCReadError, FileChangedError, FormatError
 from ..sync.locks import h5_lock
 from .file_handle import FileHandle, count_opened_here, opened_before_change
 from .file_object import FileObjectSource
+from .linked_files import LinkedFiles
 from .source import (
     ByteSource,
     FileIdentity,
@@ -65,6 +66,7 @@ def open_file(
         handle = _open_file_object(target)
     if names is not None:
         handle.names = names
+    handle.linked_files = LinkedFiles(handle, open_file)
     return handle
 
 

@@ -6,23 +6,23 @@ Only the index of chunks is asked where they lie. A plan is what
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .chunk_index import MISSING
-from .columns import Table, plan_columns, whole_lines
 from .layout import CONTIGUOUS_BAND, Layout
-
-Rows: TypeAlias = "slice | NDArray[np.integer]"
-Window: TypeAlias = "tuple[slice, ...] | None"
+from .rows import NO_TABLE, Rows, Table, Window
 
 ADDRESS, STORED, MASK, RAW, SOURCE_ROW, OUT_ROW, ROWS, LINE_FIRST, LINE_LAST = range(9)
 
-_NO_TABLE: Table = np.empty((0, 2), np.int64)
+Bounds: TypeAlias = tuple[tuple[int, int], ...]
+
 _GATHER_BAND = 2**16
 """Bytes of contiguous data that one row costs at the most when rows are picked."""
 
@@ -85,34 +85,6 @@ class Plan:
         return replace(self, table=table)
 
 
-def count_rows(rows: Rows) -> int:
-    """Return how many rows are asked for."""
-    if isinstance(rows, slice):
-        return len(range(rows.start, rows.stop, rows.step or 1))
-    return len(rows)
-
-
-def out_shape(shape: tuple[int, ...], rows: Rows, window: Window) -> tuple[int, ...]:
-    """Return the shape of what `rows` and `window` select of `shape`."""
-    if window is None:
-        return (count_rows(rows), *shape[1:])
-    return (count_rows(rows), *(part.stop - part.start for part in window))
-
-
-def simplify(rows: Rows) -> Rows:
-    """Return a slice of step 1 where the rows are one, else an index array."""
-    if isinstance(rows, slice):
-        if (rows.step or 1) == 1:
-            return slice(rows.start, rows.stop, 1)
-        rows = np.arange(rows.start, rows.stop, rows.step)
-    if len(rows) == 0:
-        return slice(0, 0, 1)
-    first, last = int(rows[0]), int(rows[-1])
-    if last - first == len(rows) - 1 and (rows[1:] > rows[:-1]).all():
-        return slice(first, last + 1, 1)
-    return rows
-
-
 def make_plan(layout: Layout, rows: Rows, window: Window = None) -> Plan:
     """Plan a read.
 
@@ -120,8 +92,8 @@ def make_plan(layout: Layout, rows: Rows, window: Window = None) -> Plan:
     ----------
     layout : Layout
         Of the dataset.
-    rows : slice or ndarray of int
-        As of `simplify`, not empty, within the dataset.
+    rows : Rows
+        Not empty, within the dataset.
     window : tuple of slice, optional
         Part of each row, not empty.
 
@@ -131,15 +103,12 @@ def make_plan(layout: Layout, rows: Rows, window: Window = None) -> Plan:
         If a chunk that is needed turns out to be h5py's.
     """
     if window is None:
-        if isinstance(rows, slice) and layout.index is not None and layout.whole_rows:
-            return plan_whole(layout, rows)
+        if rows.straight and layout.index is not None and layout.whole_rows:
+            return plan_whole(layout, *rows.bounds)
         window = tuple(slice(0, length) for length in layout.shape[1:])
     if layout.contiguous:
-        layout = _cut(layout, rows)
-    if isinstance(rows, slice):
-        bands, table = _plan_slice(layout, rows.start, rows.stop), _NO_TABLE
-    else:
-        bands, table = _plan_index(layout, rows)
+        layout, rows = _cut(layout, rows)
+    bands, table = rows.by_chunk(layout.chunk[0])
     bounds = tuple((part.start, part.stop) for part in window)
     lines, columns = plan_columns(
         layout.chunk[1:], layout.grid[1:], bounds, layout.dtype.itemsize
@@ -162,7 +131,7 @@ def make_plan(layout: Layout, rows: Rows, window: Window = None) -> Plan:
     return _present(Plan(tasks, lines, table, cells, row_bytes, size, blob=blob))
 
 
-def plan_whole(layout: Layout, rows: slice) -> Plan:
+def plan_whole(layout: Layout, first: int, last: int) -> Plan:
     """Plan whole rows that follow each other, of chunks that hold whole rows.
 
     What is mostly asked for: quicker than the general way, since a single image, or
@@ -171,22 +140,22 @@ def plan_whole(layout: Layout, rows: slice) -> Plan:
     if layout.index is None:
         raise ValueError("contiguous data have no chunks")
     height, itemsize = layout.chunk[0], layout.dtype.itemsize
-    low, high = rows.start // height, -(-rows.stop // height)
+    low, high = first // height, last // height + 1
     cells = np.arange(low, high)
     lines, row_bytes = whole_lines(layout.chunk[1:], layout.shape[1:], itemsize)
     tasks = np.zeros((high - low, 9), np.int64)
     tasks[:, ADDRESS : MASK + 1], blob = layout.index.locate(cells)
     tasks[:, RAW] = height * row_bytes
-    tasks[:, OUT_ROW] = cells * height - rows.start
+    tasks[:, OUT_ROW] = cells * height - first
     tasks[:, ROWS] = height
     tasks[:, LINE_LAST] = len(lines)
-    before = rows.start - low * height
+    before = first - low * height
     tasks[0, SOURCE_ROW] = before
     tasks[0, OUT_ROW] = 0
     tasks[0, ROWS] -= before
-    tasks[-1, ROWS] -= high * height - rows.stop
+    tasks[-1, ROWS] -= high * height - last - 1
     size = math.prod(layout.shape[1:]) * itemsize
-    plan = Plan(tasks, lines, _NO_TABLE, cells, row_bytes, size, blob=blob)
+    plan = Plan(tasks, lines, NO_TABLE, cells, row_bytes, size, blob=blob)
     return _present(plan)
 
 
@@ -200,24 +169,27 @@ def _present(plan: Plan) -> Plan:
     return replace(plan, tasks=tasks, cells=plan.cells[present], missing=missing)
 
 
-def _cut(layout: Layout, rows: Rows) -> Layout:
+def _cut(layout: Layout, rows: Rows) -> tuple[Layout, Rows]:
     """Cut contiguous data into bands: many rows for a slice, few for single rows.
 
     The grid keeps one band for each `chunk` rows *from the first wanted row on*, so
     that each but the last goes straight into the output.
     """
     row_bytes = max(layout.row_bytes, 1)
-    step = CONTIGUOUS_BAND if isinstance(rows, slice) else _GATHER_BAND
-    first = rows.start if isinstance(rows, slice) else 0
-    length = (rows.stop if isinstance(rows, slice) else layout.shape[0]) - first
+    first, length = 0, layout.shape[0]
+    step = _GATHER_BAND
+    if rows.straight:
+        first, length = rows.bounds[0], len(rows)
+        step, rows = CONTIGUOUS_BAND, Rows(range(length))
     chunk = min(max(1, step // row_bytes), length)
-    return replace(
+    cut = replace(
         layout,
         shape=(length, *layout.shape[1:]),
         chunk=(chunk, *layout.shape[1:]),
         grid=(-(-length // chunk), *layout.grid[1:]),
         address=layout.address + first * row_bytes,
     )
+    return cut, rows
 
 
 def _address_bands(layout: Layout, cells: Table, tasks: Table) -> None:
@@ -228,40 +200,79 @@ def _address_bands(layout: Layout, cells: Table, tasks: Table) -> None:
     tasks[:, MASK] = 0
 
 
-def _plan_slice(layout: Layout, start: int, stop: int) -> Table:
-    """Return for each band of chunks: band, source row, output row, rows."""
-    height = layout.chunk[0]
-    if layout.contiguous:
-        start, stop = 0, stop - start
-    low, high = start // height, -(-stop // height)
-    bands = np.arange(low, high, dtype=np.int64)
-    first = np.maximum(bands * height, start)
-    last = np.minimum((bands + 1) * height, stop)
-    plan = np.empty((len(bands), 4), np.int64)
-    plan[:, 0] = bands
-    plan[:, 1] = first - bands * height
-    plan[:, 2] = first - start
-    plan[:, 3] = last - first
-    return plan
+@functools.lru_cache(maxsize=128)
+def whole_lines(
+    inner: tuple[int, ...], shape: tuple[int, ...], itemsize: int
+) -> tuple[Table, int]:
+    """Return the lines of whole rows in one column of chunks, and bytes of a row."""
+    bounds = tuple((0, length) for length in shape)
+    lines, _ = plan_columns(inner, (1,) * len(inner), bounds, itemsize)
+    return lines, math.prod(inner) * itemsize
 
 
-def _plan_index(layout: Layout, rows: NDArray[np.integer]) -> tuple[Table, Table]:
-    """Return bands as `_plan_slice` does, and the table of single rows.
+@functools.lru_cache(maxsize=128)
+def plan_columns(
+    inner: tuple[int, ...], grid: tuple[int, ...], window: Bounds, itemsize: int
+) -> tuple[Table, Table]:
+    """Return the lines to copy, and for each column of chunks its lines.
 
-    A stable sort of the narrowest type brings the rows of a chunk together (two
-    bytes are sorted by radix, far quicker than eight); ascending rows need none.
+    Parameters
+    ----------
+    inner, grid : tuple of int
+        Shape of a chunk and number of chunks, the first axis left out.
+    window : tuple of (int, int)
+        Start and stop along each of these axes.
+    itemsize : int
+        Bytes of an element.
+
+    Returns
+    -------
+    lines : ndarray
+        See ``decode.pyi``.
+    columns : ndarray, shape (N, 3)
+        Position within a band, first and one past the last of the lines.
     """
-    height = layout.chunk[0]
-    bands = np.asarray(rows) // height
-    table = np.empty((len(rows), 2), np.int64)
-    if (bands[1:] >= bands[:-1]).all():
-        table[:, 1] = np.arange(len(rows))
-    else:
-        narrow = np.min_scalar_type(int(bands.max()))
-        table[:, 1] = np.argsort(bands.astype(narrow), kind="stable")
-        rows, bands = rows[table[:, 1]], bands[table[:, 1]]
-    bands = bands.astype(np.int64)
-    table[:, 0] = rows - bands * height
-    first = np.concatenate([[0], np.flatnonzero(bands[1:] != bands[:-1]) + 1])
-    count = np.diff(first, append=len(rows))
-    return np.stack([bands[first], first, np.zeros_like(first), count], 1), table
+    ranges = [
+        range(start // size, -(-stop // size))
+        for (start, stop), size in zip(window, inner, strict=True)
+    ]
+    parts, columns, total = [], [], 0
+    for cell in product(*ranges):
+        flat = int(np.ravel_multi_index(cell, grid)) if cell else 0
+        part = _lines_of(cell, inner, window, itemsize)
+        parts.append(part)
+        columns.append((flat, total, total + len(part)))
+        total += len(part)
+    lines, table = np.concatenate(parts), np.array(columns, np.int64)
+    lines.flags.writeable = table.flags.writeable = False
+    return lines, table
+
+
+def _lines_of(
+    cell: Iterable[int],
+    inner: tuple[int, ...],
+    window: Bounds,
+    itemsize: int,
+) -> Table:
+    """Return the lines of one column of chunks."""
+    source = dest = np.zeros(1, np.int64)
+    source_step = dest_step = size = itemsize
+    whole = True  # all faster axes are complete on both sides: one line
+    axes = list(zip(cell, inner, window, strict=True))
+    for index, length, (start, stop) in reversed(axes):
+        low = max(index * length, start)
+        high = min((index + 1) * length, stop)
+        count, wanted = high - low, stop - start
+        if whole:
+            size = count * source_step
+            repeat = np.zeros(1, np.int64)
+        else:
+            repeat = np.arange(count, dtype=np.int64)
+        from_chunk = (low - index * length + repeat) * source_step
+        to_window = (low - start + repeat) * dest_step
+        source = (from_chunk[:, None] + source).ravel()
+        dest = (to_window[:, None] + dest).ravel()
+        whole = whole and count == length == wanted
+        source_step *= length
+        dest_step *= wanted
+    return np.stack([source, dest, np.full_like(source, size)], 1)

@@ -129,7 +129,7 @@ class Pieces:
 
     def __init__(self, count: int, on_stop: Callable[[], None] | None = None) -> None:
         self._left = deque(range(count))  # its methods are atomic
-        self._on_stop = on_stop
+        self.on_stop = on_stop
 
     def __iter__(self) -> Iterator[int]:
         while True:
@@ -142,8 +142,9 @@ class Pieces:
     def stop(self) -> None:
         """Hand out nothing more."""
         self._left.clear()
-        if self._on_stop is not None:
-            self._on_stop()
+        on_stop = self.on_stop
+        if on_stop is not None:
+            on_stop()
 
 
 class _Ticket:
@@ -251,6 +252,7 @@ def _settle(tickets: list[_Ticket], pieces: Pieces) -> None:
             except BaseException as exc:
                 pieces.stop()
                 interrupt = exc
+    pieces.on_stop = None  # what still queues keeps nothing of the caller alive
     if interrupt is not None:
         raise interrupt
 

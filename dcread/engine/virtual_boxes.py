@@ -7,22 +7,19 @@ for writing where the virtual dataset is: so they are read here, by our own read
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FormatError, ShapeMismatchError
-from .columns import Table
+from ..errors import FormatError, PolicyError, ShapeMismatchError
 from .convert import converted
+from .dataset_reader import DatasetReader, Dest
+from .decode_job import Work
 from .h5py_fallback import fill_value
-from .read_plan import Rows, Window, count_rows
-from .vetting import literal, name_of, source_reader
-
-if TYPE_CHECKING:
-    from .dataset_reader import DatasetReader
-    from .decode_job import Work
+from .rows import Rows, Table, Window
 
 BLOCK = 2**22
 """Bytes that are put together at once."""
@@ -87,95 +84,84 @@ class Picked:
         return inside, numbers[inside]
 
 
-Axes = tuple[Axis | Picked, ...]
+Axes: TypeAlias = tuple[Axis | Picked, ...]
+Opener: TypeAlias = Callable[[str, str], DatasetReader]
 
 
 class Boxes:
-    """A virtual dataset as a list of boxes, each a box of a source."""
+    """A virtual dataset as a list of boxes, each a box of a source.
 
-    block_rows = 1
-    stops_early = False
+    Parameters
+    ----------
+    owner : DatasetReader
+        The virtual dataset.
+    sources : list of h5py.VDSmap
+        What it takes of which dataset of which file.
+    """
 
-    def __init__(self, owner: DatasetReader) -> None:
-        self.owner = owner
-        self._boxes: list[_Box] | None = None
+    def __init__(self, owner: DatasetReader, sources: list[Any]) -> None:
+        self._h5ds = owner.h5ds
+        self._shape, self._dtype = owner.shape, owner.dtype
+        self._where = where = owner.where
+        # A later box covers an earlier one.
+        self._boxes = [_Box(one, self._shape, where) for one in sources]
 
     @property
-    def boxes(self) -> list[_Box]:
-        """The boxes in the order of the file: a later one covers an earlier one."""
-        if self._boxes is None:
-            sources = self.owner.h5ds.virtual_sources()
-            self._boxes = [_Box(self.owner, source) for source in sources]
-        return self._boxes
+    def names(self) -> list[tuple[str, str]]:
+        """File and dataset of each source."""
+        return [box.names for box in self._boxes]
 
-    def stored_bytes(self, enough: float) -> int:
-        """Return how many bytes the source files have, or at least `enough`."""
-        total = 0
-        for box in self.boxes:
-            total += box.reader.stored_bytes(enough)
-            if total >= enough:
-                break
-        return total
+    def read(self, work: Work, rows: Rows, dest: Dest, open_source: Opener) -> None:
+        """Read rows into the output.
 
-    def collect(self, work: Work, rows: Rows, dest: slice | Table) -> None:
-        """Read rows into the output (see `DatasetReader.collect`)."""
+        Parameters
+        ----------
+        work, rows, dest
+            See `DatasetReader.collect`.
+        open_source : callable
+            Returns the reader of a source, by file and dataset.
+        """
         window: Window = work.window
         if window is None:
-            window = tuple(slice(0, length) for length in self.owner.shape[1:])
+            window = tuple(slice(0, length) for length in self._shape[1:])
         columns = [np.arange(part.start, part.stop) for part in window]
         row = math.prod(len(column) for column in columns) * work.out.itemsize
-        step = max(1, BLOCK // max(1, row))
-        for start in range(0, count_rows(rows), step):
-            if isinstance(rows, slice):
-                first = rows.start + start
-                part = np.arange(first, min(first + step, rows.stop))
-            else:
-                part = rows[start : start + step]
-            where: Any = slice(start, start + len(part))
+        for start, stop, part in rows.split(max(1, BLOCK // max(1, row))):
             if isinstance(dest, slice):
-                where = slice(start + dest.start, start + dest.start + len(part))
+                where: Dest = slice(start + dest.start, stop + dest.start)
             else:
-                where = dest[where]
-            work.out[where] = self._block([part.astype(np.int64), *columns])
+                where = dest[start:stop]
+            work.out[where] = self._block([part.numbers, *columns], open_source)
 
-    def _block(self, positions: list[Table]) -> NDArray[Any]:
+    def _block(self, positions: list[Table], open_source: Opener) -> NDArray[Any]:
         shape = tuple(map(len, positions))
-        out = np.zeros(shape, self.owner.dtype)
+        out = np.zeros(shape, self._dtype)
         known = np.zeros(shape, bool)
-        for box in self.boxes:
-            box.fill(positions, out, known)
+        for box in self._boxes:
+            box.fill(positions, out, known, open_source)
         if not known.all():
             place = np.unravel_index(int(known.argmin()), shape)
             element = tuple(int(p[i]) for p, i in zip(positions, place, strict=True))
-            out[~known] = fill_value(self.owner.h5ds, name_of(self.owner), element)
+            out[~known] = fill_value(self._h5ds, self._where, element)
         return out
 
 
 class _Box:
     """One mapping of a virtual dataset."""
 
-    def __init__(self, owner: DatasetReader, source: Any) -> None:
-        self._owner = owner
-        self._where = name_of(owner)
-        self._names = (
-            literal(source.file_name, self._where),
-            literal(source.dset_name, self._where),
-        )
-        self._known: DatasetReader | None = None
-        self._virtual = axes_of(source.vspace, owner.shape, self._where)
+    def __init__(self, source: Any, shape: tuple[int, ...], where: str) -> None:
+        self._where = where
+        self.names = literal(source.file_name, where), literal(source.dset_name, where)
+        self._virtual = axes_of(source.vspace, shape, where)
         self._space = source.src_space
         self._source: Axes | None = None
 
-    @property
-    def reader(self) -> DatasetReader:
-        """The reader of the source, opened if need be."""
-        reader = self._known
-        if reader is None or reader.handle.closed:
-            reader = self._known = source_reader(self._owner, *self._names)
-        return reader
-
     def fill(
-        self, positions: list[Table], out: NDArray[Any], known: NDArray[np.bool_]
+        self,
+        positions: list[Table],
+        out: NDArray[Any],
+        known: NDArray[np.bool_],
+        open_source: Opener,
     ) -> None:
         """Put what this box holds of these positions into a block."""
         found = [
@@ -185,7 +171,7 @@ class _Box:
         if not all(map(len, numbers)):
             return
         places = np.ix_(*(np.flatnonzero(inside) for inside, _ in found))
-        reader = self.reader
+        reader = open_source(*self.names)
         with reader.handle.using():
             values = self._values(reader, numbers)
         where = f"{self._where} from {reader.filename}"
@@ -240,7 +226,7 @@ class _Box:
 def _read(reader: DatasetReader, picks: list[Table]) -> NDArray[Any]:
     """Return the elements at these positions along each axis."""
     window = tuple(slice(int(p.min()), int(p.max()) + 1) for p in picks[1:])
-    found = reader.read(picks[0], window=window if window else None)
+    found = reader.read(picks[0], window=window or None)
     inner = [pick - part.start for pick, part in zip(picks[1:], window, strict=True)]
     return found[np.ix_(np.arange(len(picks[0])), *inner)]
 
@@ -292,3 +278,19 @@ def _axis(start: int, stride: int, count: int, block: int, length: int) -> Axis:
     if count == 1:
         stride = block
     return Axis(start, max(1, stride), count, block)
+
+
+def literal(name: str, where: str) -> str:
+    """Return the name of a source, where a doubled percent sign stands for one.
+
+    Raises
+    ------
+    PolicyError
+        If names follow a pattern.
+    """
+    if "%" in name.replace("%%", ""):
+        raise PolicyError(
+            f"{where}: its sources follow the pattern '{name}', which is not followed, "
+            "since what it stands for cannot be checked beforehand"
+        )
+    return name.replace("%%", "%")

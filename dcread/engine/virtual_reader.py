@@ -10,24 +10,27 @@ from __future__ import annotations
 import bisect
 import contextlib
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from ..errors import ClosedError, ShapeMismatchError
-from .columns import Table
+from ..errors import ClosedError, DCReadError, FormatError, ShapeMismatchError
+from ..sync.locks import h5_lock
 from .convert import converted
+from .dataset_reader import DatasetReader, Dest
 from .decode import execute
 from .decode_job import Work
+from .file_handle import FileHandle
+from .h5py_errors import telling_of
 from .h5py_fallback import fill_value
-from .read_plan import Rows, count_rows
-from .vetting import literal, name_of, source_reader
-from .virtual_boxes import Boxes
+from .rows import Rows
+from .virtual_boxes import Boxes, literal
 
-if TYPE_CHECKING:
-    from .dataset_reader import DatasetReader
+MAX_DEPTH = 8
+"""Virtual datasets of virtual datasets that are followed."""
 
 AT_ONCE = 32
 """Sources that one read keeps open at once, besides those that the file keeps."""
@@ -54,100 +57,155 @@ class Segment:
     first: int
 
 
-class Virtual:
-    """A virtual dataset as a list of segments."""
+class VirtualReader(DatasetReader):
+    """Rows of a virtual dataset.
 
-    def __init__(self, owner: DatasetReader, segments: list[Segment]) -> None:
-        self.owner = owner
-        self.segments = segments
-        self._starts = [segment.start for segment in segments]
-        self._stops = [segment.stop for segment in segments]
+    Parameters
+    ----------
+    handle : FileHandle
+        The open file.
+    h5ds : h5py.Dataset
+        The dataset as h5py sees it.
+    open_dataset : callable
+        Returns the reader of a dataset in an open file, by its name.
+    """
+
+    def __init__(
+        self,
+        handle: FileHandle,
+        h5ds: Any,
+        open_dataset: Callable[[FileHandle, str], DatasetReader],
+    ) -> None:
+        super().__init__(handle, h5ds)
+        self.where = f"{self.filename}: virtual dataset '{self.name}'"
+        self._open_dataset = open_dataset
         self._readers: dict[tuple[str, str], DatasetReader] = {}
+        self._mapping: list[Segment] | Boxes | None = None
 
     @property
-    def block_rows(self) -> int:
+    def mapping(self) -> list[Segment] | Boxes:
+        """Where the rows lie: segments in order, or else boxes."""
+        if self._mapping is None:
+            with self.handle.using(), h5_lock:
+                if self._mapping is None:
+                    self._mapping = self._describe_mapping()
+        return self._mapping
+
+    def _describe_mapping(self) -> list[Segment] | Boxes:
+        with telling_of(self.where, self.h5ds):
+            sources = self.h5ds.virtual_sources()
+            segments = _segments(sources, self.shape, self.where)
+            if segments is not None:
+                return segments
+            return Boxes(self, sources)
+
+    @property
+    def block_rows(self) -> int:  # type: ignore[override]
         """How many rows are decoded together in the first source."""
-        return self.reader(self.segments[0]).block_rows if self.segments else 1
+        with contextlib.suppress(DCReadError):
+            if isinstance(self.mapping, list) and self.mapping:
+                return self.reader(self.mapping[0]).block_rows
+        return 1
 
     @property
-    def stops_early(self) -> bool:
+    def stops_early(self) -> bool:  # type: ignore[override]
         """Whether the first rows of a chunk of the first source cost less than all."""
         with contextlib.suppress(ClosedError):  # by who opened many sources meanwhile
-            return bool(self.segments) and self.reader(self.segments[0]).stops_early
+            if isinstance(self.mapping, list) and self.mapping:
+                return self.reader(self.mapping[0]).stops_early
         return False
 
+    def prepare(self) -> None:
+        """Find out where the rows lie."""
+        self.mapping  # noqa: B018
+
+    def source_of(self, file: str, dataset: str) -> DatasetReader:
+        """Return the reader of a source.
+
+        Raises
+        ------
+        PolicyError, FileMissingError, NotAFileError, FormatError
+            If it is not allowed, not there, or nested too deep.
+        """
+        reader = self._readers.get((file, dataset))
+        if reader is not None and not reader.closed:
+            return reader
+        linked = self.handle.linked_files
+        found: DatasetReader | None = linked.adopted(file, dataset)
+        if found is None:
+            handle = linked.get(file, self.where)
+            try:
+                found = self._open_dataset(handle, dataset)
+            except KeyError as exc:
+                raise FormatError(
+                    f"{self.where}: expected a dataset '{dataset}' in {handle.label}, "
+                    "found none; restore the source file"
+                ) from exc
+        found.depth = self.depth + 1
+        if found.depth > MAX_DEPTH:
+            raise FormatError(f"{self.where}: nested more than {MAX_DEPTH} times")
+        self._readers[file, dataset] = found
+        return found
+
     def reader(self, segment: Segment) -> DatasetReader:
-        """Return the reader of a segment's source, opening it if need be.
+        """Return the reader of a segment's source.
 
         Raises
         ------
         FormatError, FileMissingError, ShapeMismatchError
             If the source is not there, or is not what was concatenated.
         """
-        key = segment.file, segment.dataset
-        owner = self.owner
+        reader = self.source_of(segment.file, segment.dataset)
         length = segment.first + segment.stop - segment.start
-        reader = self._readers.get(key)
-        if (
-            reader is not None
-            and not reader.handle.closed
-            and reader.shape[0] >= length
-        ):
-            return reader
-        reader = source_reader(owner, *key)
-        where, label = name_of(owner), reader.handle.label
-        if reader.shape[1:] != owner.shape[1:] or len(reader.shape) < 1:
+        if reader.shape[1:] != self.shape[1:] or not reader.shape:
             raise ShapeMismatchError(
-                f"{where}: expected rows of shape {owner.shape[1:]} in {label}, "
-                f"found {reader.shape[1:]}; restore the source file"
+                f"{self.where}: expected rows of shape {self.shape[1:]} in "
+                f"{reader.filename}, found {reader.shape[1:]}; restore the source file"
             )
         if reader.shape[0] < length:
             raise ShapeMismatchError(
-                f"{where}: expected at least {length} rows in {label}, found "
-                f"{reader.shape[0]}; restore the source file"
+                f"{self.where}: expected at least {length} rows in {reader.filename}, "
+                f"found {reader.shape[0]}; restore the source file"
             )
-        self._readers[key] = reader
         return reader
 
     def stored_bytes(self, enough: float) -> int:
         """Return how many bytes the source files have, or at least `enough`."""
-        total = 0
-        for segment in self.segments:
-            total += self.reader(segment).stored_bytes(enough)
+        total, mapping = 0, self.mapping
+        if isinstance(mapping, Boxes):
+            names = mapping.names
+        else:
+            names = [(one.file, one.dataset) for one in mapping]
+        for name in names:
+            total += self.source_of(*name).stored_bytes(enough)
             if total >= enough:
                 break
         return total
 
-    def collect(self, work: Work, rows: Rows, dest: slice | Table) -> None:
+    def collect(self, work: Work, rows: Rows, dest: Dest) -> None:
         """Collect the jobs of all segments (see `DatasetReader.collect`)."""
-        out = work.out
-        if isinstance(rows, slice):
-            first, last = rows.start, rows.stop - 1
-        else:
-            first, last = int(rows.min()), int(rows.max())
-        low = bisect.bisect_right(self._stops, first)
-        high = bisect.bisect_right(self._starts, last)
-        found = 0
-        parts = []
-        for segment in self.segments[low:high]:
-            local, where = _select(segment, rows, dest)
-            count = len(where) if not isinstance(where, slice) else _length(where)
-            if count:
-                parts.append((segment, local, where))
-                found += count
-        if found < count_rows(rows):
-            out[dest] = self._fill_value(rows, parts)
+        if isinstance(self.mapping, Boxes):
+            self.mapping.read(work, rows, dest, self.source_of)
+            return
+        segments = self.mapping
+        first, last = rows.bounds
+        low = bisect.bisect_right(segments, first, key=lambda one: one.stop)
+        high = bisect.bisect_right(segments, last, key=lambda one: one.start)
+        found = [(one, *_select(one, rows, dest)) for one in segments[low:high]]
+        parts = [part for part in found if len(part[1])]
+        if sum(len(local) for _, local, _ in parts) < len(rows):
+            work.out[dest] = self._fill_value(rows, [one for one, _, _ in parts])
         if len(parts) > AT_ONCE:
             self._read_by_groups(work, parts)
             return
-        if isinstance(rows, slice) and high - low > 1:
-            following = self.segments[high : 2 * high - low]
+        if rows.straight and high - low > 1:
+            following = segments[high : 2 * high - low]
             work.ahead.append(functools.partial(self._open_ahead, following))
-        for segment, local, where in parts:
-            self._collect_from(segment, work, local, where)
+        for part in parts:
+            self._collect_from(*part, work)
 
     def _read_by_groups(
-        self, work: Work, parts: list[tuple[Segment, Rows, slice | Table]]
+        self, work: Work, parts: list[tuple[Segment, Rows, Dest]]
     ) -> None:
         """Read from many sources, of which only some are open at once."""
         for start in range(0, len(parts), AT_ONCE):
@@ -156,32 +214,22 @@ class Virtual:
                 following = [segment for segment, *_ in parts[stop : stop + AT_ONCE]]
                 ahead = functools.partial(self._open_ahead, following)
                 group = Work(work.out, work.window, [], stack, [ahead])
-                for segment, local, where in parts[start:stop]:
-                    self._collect_from(segment, group, local, where)
+                for part in parts[start:stop]:
+                    self._collect_from(*part, group)
                 execute(group)
 
-    def _fill_value(
-        self, rows: Rows, parts: list[tuple[Segment, Rows, slice | Table]]
-    ) -> Any:
+    def _fill_value(self, rows: Rows, segments: list[Segment]) -> Any:
         """Return the value of the rows that lie in no segment."""
-        wanted = rows
-        if isinstance(wanted, slice):
-            # The first row that is in none: the segments are in order.
-            gap = wanted.start
-            for segment, _, _ in parts:
-                if segment.start > gap:
-                    break
-                gap = segment.stop
-        else:
-            inside = np.zeros(len(wanted), bool)
-            for segment, _, _ in parts:
-                inside |= (wanted >= segment.start) & (wanted < segment.stop)
-            gap = int(wanted[inside.argmin()])
-        place = (gap, *(0 for _ in self.owner.shape[1:]))
-        return fill_value(self.owner.h5ds, name_of(self.owner), place)
+        numbers = rows.numbers
+        outside = np.ones(len(numbers), bool)
+        for segment in segments:
+            outside &= (numbers < segment.start) | (numbers >= segment.stop)
+        row = int(numbers[outside.argmax()])
+        place = (row, *(0 for _ in self.shape[1:]))
+        return fill_value(self.h5ds, self.where, place)
 
     def _collect_from(
-        self, segment: Segment, work: Work, local: Rows, where: slice | Table
+        self, segment: Segment, local: Rows, where: Dest, work: Work
     ) -> None:
         """Collect the jobs of one segment, whose source stays open for the work."""
         while True:
@@ -192,11 +240,11 @@ class Virtual:
                     reader.collect(work, local, where)
                 else:
                     found = reader.read(local, window=work.window)
-                    label = f"{name_of(self.owner)} from {reader.filename}"
+                    label = f"{self.where} from {reader.filename}"
                     work.out[where] = converted(found, work.out.dtype, label)
             except ClosedError:
                 # Others opened many sources meanwhile, so that this one was closed.
-                if self.owner.handle.closed:
+                if self.handle.closed:
                     raise
             else:
                 return
@@ -206,55 +254,51 @@ class Virtual:
         # Who reads from such a source tries again, and gets the error then.
         with contextlib.suppress(Exception):
             for segment in segments:
-                self.reader(segment).layout  # noqa: B018
+                self.reader(segment).prepare()
 
 
-def _length(part: slice) -> int:
-    return int(part.stop) - int(part.start)
-
-
-def _select(
-    segment: Segment, rows: Rows, dest: slice | Table
-) -> tuple[Rows, slice | Table]:
+def _select(segment: Segment, rows: Rows, dest: Dest) -> tuple[Rows, Dest]:
     """Return the rows within a segment's source, and their rows of the output."""
     shift = segment.first - segment.start
-    if isinstance(rows, slice):
-        start, stop = max(rows.start, segment.start), min(rows.stop, segment.stop)
-        local = slice(start + shift, stop + shift, 1)
-        part = slice(start - rows.start, max(start, stop) - rows.start)
+    if rows.straight:
+        first, last = rows.bounds
+        start, stop = max(first, segment.start), min(last + 1, segment.stop)
+        local = Rows(range(start + shift, max(start, stop) + shift))
+        part = slice(start - first, max(start, stop) - first)
         if isinstance(dest, slice):
             return local, slice(part.start + dest.start, part.stop + dest.start)
-        return np.arange(local.start, local.stop), dest[part]
-    wanted = np.asarray(rows, np.int64)
+        return Rows(local.numbers), dest[part]
+    wanted = rows.numbers
     inside = np.flatnonzero((wanted >= segment.start) & (wanted < segment.stop))
     where = inside + dest.start if isinstance(dest, slice) else dest[inside]
-    return wanted[inside] + shift, where
+    return Rows(wanted[inside] + shift), where
 
 
-def resolve(owner: DatasetReader) -> Virtual | Boxes:
-    """Describe a virtual dataset; the caller holds the h5py lock.
+def _segments(
+    sources: list[Any], shape: tuple[int, ...], where: str
+) -> list[Segment] | None:
+    """Return the sources as segments in order; None if they are something else.
 
     Raises
     ------
     PolicyError
         If the names of sources follow a pattern.
     """
-    shape, where = owner.shape, name_of(owner)
     segments = []
-    for source in owner.h5ds.virtual_sources():
+    for source in sources:
         names = literal(source.file_name, where), literal(source.dset_name, where)
         rows = _rows_of(source.vspace, shape)
         origin = _rows_of(source.src_space, None)
         if rows is None or origin is None:
-            return Boxes(owner)
+            return None
         (start, stop, sizes), (first, last, inner) = rows, origin
         if inner is not None and (inner != sizes or last - first != stop - start):
-            return Boxes(owner)
+            return None
         segments.append(Segment(start, stop, *names, first))
     segments.sort(key=lambda segment: segment.start)
     if any(after.start < before.stop for before, after in pairwise(segments)):
-        return Boxes(owner)
-    return Virtual(owner, segments)
+        return None
+    return segments
 
 
 def _rows_of(

@@ -10,7 +10,7 @@ import numpy as np
 from h5py import Dataset, h5d, h5g, h5l, h5o, h5s
 from numpy.typing import NDArray
 
-from ..engine import DatasetReader, FileHandle, most_bytes
+from ..engine import DatasetReader, FileHandle, most_bytes, open_dataset
 from ..engine.name_resolver import NameResolver, Place
 from ..errors import FormatError, PolicyError
 from ..problems import OF_ALL_PARTS, UNREADABLE, text_of
@@ -211,4 +211,4 @@ def usable_member(group: Place, name: str, names: NameResolver | None = None) ->
 def reader_of(place: Place) -> DatasetReader:
     """Return the reader of an open dataset."""
     handle: FileHandle = place.handle
-    return handle.dataset(Dataset(place.id))
+    return open_dataset(handle, Dataset(place.id))

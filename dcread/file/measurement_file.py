@@ -19,7 +19,7 @@ from .identifier import identifier_of
 from .source_check import check_sources
 
 if TYPE_CHECKING:
-    from ..engine import FileHandle, Reader
+    from ..engine import FileHandle, RowReader
     from .policy import Policy
 
 
@@ -109,7 +109,7 @@ class Referrer:
             kind = IndexError if isinstance(exc, IndexError) else ValueError
             raise kind(f"{self.handle.label}: {exc}") from None
 
-    def own_feature(self, name: str) -> Reader | None:
+    def own_feature(self, name: str) -> RowReader | None:
         """Return a reader of a dataset in ``/events``; None if there is none.
 
         Raises

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from ..arrays.index_expression import select
-from ..engine.read_plan import Rows, Window, out_shape
+from ..engine import RowReader, Rows, Window
 from ..errors import ClosedError
 from ..sync.loading_cache import LoadingCache
 from .chunk_map import ChunkMap, ChunkOrder
@@ -269,10 +269,8 @@ class BaseImageChunkCache(abc.ABC):
         return f"<{type(self).__name__}: shape {self.shape}>"
 
 
-class ChunkRows:
+class ChunkRows(RowReader):
     """Rows of an image cache, taken out of its chunks."""
-
-    filename = "memory"
 
     def __init__(self, cache: BaseImageChunkCache) -> None:
         self._cache = cache
@@ -280,31 +278,24 @@ class ChunkRows:
         self.name = type(cache).__name__
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
         """Data type of the images."""
         return self._cache.dtype
 
     @property
-    def block_rows(self) -> int:
+    def block_rows(self) -> int:  # type: ignore[override]
         """How many rows are made together (a chunk)."""
         return max(1, self._cache.chunk_size)
 
-    def read(
-        self, rows: Rows, out: NDArray[Any] | None = None, window: Window = None
-    ) -> NDArray[Any]:
-        """Return rows; each chunk is asked for once."""
-        if out is None:
-            out = np.empty(out_shape(self.shape, rows, window), self.dtype)
-        if isinstance(rows, slice):
-            rows = np.arange(rows.start, rows.stop, rows.step or 1)
-        chunks, places = np.divmod(rows.astype(np.intp), self.block_rows)
+    def read_into(self, rows: Rows, out: NDArray[Any], window: Window) -> None:
+        """Read rows; each chunk is asked for once."""
+        chunks, places = np.divmod(rows.numbers, self.block_rows)
         order = np.argsort(chunks, kind="stable")
         wanted, starts = np.unique(chunks[order], return_index=True)
         rest = window or ()
         for chunk, mine in zip(wanted, np.split(order, starts[1:]), strict=False):
             data = self._cache.get_chunk(int(chunk))
             out[mine] = data[(slice(None), *rest)][places[mine]]
-        return out
 
     def map_blocks(
         self,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..arrays.dataset_view import raise_if_closed
 from ..arrays.mapped_dataset import MappedReader
-from ..engine import Reader, reader_for
+from ..engine import RowReader, reader_for
 from ..errors import ShapeMismatchError
 from ..problems import warn_caller
 from .base_cache import BaseImageChunkCache
@@ -75,13 +75,13 @@ class HDF5ImageCache(BaseImageChunkCache):
         super().__init__(source.shape, chunk_size, cache_size)
         self.h5ds = h5ds
         self.boolean = boolean
-        self._handle = getattr(source, "handle", None)
+        self._handle = source.handle
         base, rows = source, None
         if isinstance(source, MappedReader):
             base, rows = source.base, source.indices
         if boolean and source.dtype != bool:
             source, base = BoolReader(source), BoolReader(base)
-        self._source: Reader = source
+        self._source: RowReader = source
         self._dtype = source.dtype
         chunk_bytes = math.prod(self.chunk_shape) * source.dtype.itemsize
         self._max_bytes = min(self.cache_size * chunk_bytes, _MAX_BYTES)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import Reader, get_num_threads
+from ..engine import RowReader, get_num_threads
 from ..sync.loading_cache import LoadingCache
 
 __all__ = ["ImageStore", "Span"]
@@ -46,9 +46,9 @@ class ImageStore:
     ----------
     cache : LoadingCache
         Holds the images.
-    reader : Reader
+    reader : RowReader
         Source of the images.
-    base : Reader
+    base : RowReader
         The same without index mapping: HDF5 chunks are those of the dataset that is
         mapped.
     rows : ndarray of int, optional
@@ -68,8 +68,8 @@ class ImageStore:
     def __init__(
         self,
         cache: LoadingCache,
-        reader: Reader,
-        base: Reader,
+        reader: RowReader,
+        base: RowReader,
         rows: NDArray[Any] | None,
         chunk_size: int,
     ) -> None:
@@ -244,20 +244,20 @@ class ImageStore:
                 return False
         elif start <= 0:
             return False
-        if start in self._met or not getattr(self._base, "stops_early", False):
+        if start in self._met or not self._base.stops_early:
             return False
         if len(self._met) >= MOST_MET:
             self._met.clear()
         return True
 
 
-def _load(reader: Reader, size: int, key: tuple[str, int]) -> Span:
+def _load(reader: RowReader, size: int, key: tuple[str, int]) -> Span:
     """Load the chunk or run of a key."""
     start = key[1]
     return _read(reader, start, min(start + size, reader.shape[0]))
 
 
-def _read(reader: Reader, start: int, stop: int) -> Span:
+def _read(reader: RowReader, start: int, stop: int) -> Span:
     images = reader.read(slice(start, stop, 1))
     images.flags.writeable = False
     return Span(start, stop, images)

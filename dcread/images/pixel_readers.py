@@ -1,17 +1,15 @@
-"""Readers of rows (see `dcread.engine.Reader`) for image caches."""
+"""Readers of rows (see `dcread.engine.RowReader`) for image caches."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import Reader
-from ..engine.buffer_pool import empty
-from ..engine.read_plan import Rows, Window, out_shape
+from ..engine import RowReader, Rows, Window
 from .difference import difference_dtype, subtract_images
 
 __all__ = ["BoolReader", "DifferenceReader"]
@@ -21,58 +19,39 @@ _Func: TypeAlias = Callable[[int, NDArray[Any]], None]
 _BLOCK_BYTES = 4 << 20
 
 
-def _parts(rows: Rows, step: int) -> Iterator[tuple[int, int, Rows]]:
-    """Cut rows into parts of at the most `step`; tell where each lies."""
-    if isinstance(rows, slice):
-        numbers = range(rows.start, rows.stop, rows.step or 1)
-        for start in range(0, len(numbers), step):
-            part = numbers[start : start + step]
-            yield (
-                start,
-                start + len(part),
-                slice(part[0], part[-1] + 1, part.step),
-            )
-    else:
-        for start in range(0, len(rows), step):
-            part_rows = rows[start : start + step]
-            yield start, start + len(part_rows), part_rows
-
-
-class BoolReader:
+class BoolReader(RowReader):
     """Rows of a reader as bool: what is not zero is true."""
 
     dtype: np.dtype[Any] = np.dtype(bool)
 
-    def __init__(self, parent: Reader) -> None:
+    def __init__(self, parent: RowReader) -> None:
         self.parent = parent
         self.shape = parent.shape
         self.name = parent.name
         self.filename = parent.filename
         self.block_rows = parent.block_rows
-        self.handle = getattr(parent, "handle", None)
+        self.handle = parent.handle
 
     @property
-    def stops_early(self) -> bool:
+    def stops_early(self) -> bool:  # type: ignore[override]
         """Whether the first rows of a block cost less than the whole block."""
-        return bool(getattr(self.parent, "stops_early", False))
+        return self.parent.stops_early
 
-    def read(
-        self, rows: Rows, out: NDArray[Any] | None = None, window: Window = None
-    ) -> NDArray[Any]:
-        """Return rows as bool; bytes are converted where they lie."""
-        if out is None:
-            out = empty(out_shape(self.shape, rows, window), self.dtype)
+    def check_room(self, size: int) -> None:
+        """Ask the reader of the bytes."""
+        self.parent.check_room(size)
+
+    def read_into(self, rows: Rows, out: NDArray[Any], window: Window) -> None:
+        """Read rows as bool; bytes are converted where they lie."""
         if self.parent.dtype.itemsize == 1:
             raw = out.view(self.parent.dtype)
-            self.parent.read(rows, raw, window)
+            self.parent.read_into(rows, raw, window)
             np.not_equal(raw, 0, out=out)
-            return out
+            return
         row_bytes = math.prod(out.shape[1:]) * self.parent.dtype.itemsize
-        step = max(1, _BLOCK_BYTES // max(1, row_bytes))
-        for start, stop, part in _parts(rows, step):
+        for start, stop, part in rows.split(max(1, _BLOCK_BYTES // max(1, row_bytes))):
             raw = self.parent.read(part, window=window)
             np.not_equal(raw, 0, out=out[start:stop])
-        return out
 
     def map_blocks(self, rows: slice, func: _Func, window: Window = None) -> None:
         """Call ``func(first_row, block)`` for blocks that cover `rows` (step 1)."""
@@ -81,10 +60,10 @@ class BoolReader:
         )
 
 
-class DifferenceReader:
+class DifferenceReader(RowReader):
     """Rows of one reader minus those of another, wide enough for all values."""
 
-    def __init__(self, image: Reader, background: Reader) -> None:
+    def __init__(self, image: RowReader, background: RowReader) -> None:
         self.image = image
         self.background = background
         self.shape = image.shape
@@ -93,28 +72,26 @@ class DifferenceReader:
         self.block_rows = image.block_rows
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
         """int16 for 8-bit images, wider for wider ones."""
         return difference_dtype(self.image.dtype, self.background.dtype)
 
-    def read(
-        self, rows: Rows, out: NDArray[Any] | None = None, window: Window = None
-    ) -> NDArray[Any]:
-        """Return rows; a block is subtracted as soon as it is decoded."""
-        if out is None:
-            out = empty(out_shape(self.shape, rows, window), self.dtype)
-        if out.size == 0:
-            return out
-        if isinstance(rows, slice) and (rows.step or 1) == 1:
-            self._subtract(rows, out, window)
-            return out
+    def check_room(self, size: int) -> None:
+        """Ask the reader of the images."""
+        self.image.check_room(size)
+
+    def read_into(self, rows: Rows, out: NDArray[Any], window: Window) -> None:
+        """Read rows; a block is subtracted as soon as it is decoded."""
+        if rows.straight:
+            first, last = rows.bounds
+            self._subtract(slice(first, last + 1, 1), out, window)
+            return
         row_bytes = math.prod(out.shape[1:]) * self.image.dtype.itemsize
         step = max(self.block_rows, _BLOCK_BYTES // max(1, row_bytes))
-        for start, stop, part in _parts(rows, step):
+        for start, stop, part in rows.split(step):
             image = self.image.read(part, window=window)
             background = self.background.read(part, window=window)
             subtract_images(image, background, out[start:stop])
-        return out
 
     def _subtract(self, rows: slice, out: NDArray[Any], window: Window) -> None:
         def subtract(first: int, block: NDArray[Any]) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import dcread
+from dcread.engine import open_dataset
 from dcread.errors import DCReadError, FormatError
 
 ZSTD = 32015
@@ -22,7 +23,7 @@ EVENTS, HEIGHT = 40, 4
 def test_single_chunks_are_read_without_the_index(tools, tmp_path, opened):
     data = np.random.default_rng(0).integers(0, 3, 9000).astype("u2")
     path = tools.make_dataset(tmp_path / "m.h5", data, (8,), (ZSTD, 3))
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     assert np.array_equal(reader.read(np.array([8999, 0, 8])), data[[8999, 0, 8]])
     assert np.array_equal(reader.read(slice(800, 816)), data[800:816])
     assert reader.read(slice(7, 8)).tolist() == data[7:8].tolist()
@@ -36,7 +37,9 @@ def test_single_chunks_are_read_without_the_index(tools, tmp_path, opened):
 
 def test_rows_asked_for_again_and_again_have_the_index_listed(tools, tmp_path, opened):
     data = np.arange(9000, dtype="u2")
-    reader = opened(tools.make_dataset(tmp_path / "m.h5", data, (8,))).dataset("x")
+    reader = open_dataset(
+        opened(tools.make_dataset(tmp_path / "m.h5", data, (8,))), "x"
+    )
     for row in range(0, 9000, 97):
         assert reader.read(slice(row, row + 1)) == data[row]
     assert reader.layout.index.listed
@@ -48,10 +51,10 @@ def test_missing_and_unfiltered_chunks_among_many(tools, tmp_path, opened):
     tools.make_dataset(path, data, (8,), (ZSTD,), write=False, fill=5)
     with h5py.File(path, "r+") as h5:
         h5["x"][: 8 * 600] = 1
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     assert reader.read(np.array([0, 8000])).tolist() == [1, 5]
     tools.write_chunk(path, (9000,), b"\1\0" * 8)  # raw, as the last one may be
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     assert reader.read(np.array([0, 77])).tolist() == [1, 1]
     with contextlib.suppress(FormatError):  # what it is, HDF5 knows; so may its filter
         reader.read(slice(9000, 9001))
@@ -70,7 +73,7 @@ def test_datasets_that_grow_along_any_axis(tmp_path, opened, libver, maxshape):
     options = {"chunks": (8, 2, 3), "maxshape": maxshape, "fletcher32": True}
     with h5py.File(path, "w", libver=libver) as h5:
         h5.create_dataset("x", data=data, **options)
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     assert np.array_equal(reader.read(slice(0, 31)), data)
     for row in (0, 8, 30):
         assert np.array_equal(reader.read(slice(row, row + 1)), data[row : row + 1])
@@ -94,7 +97,7 @@ def sparse(path, shape, chunk, **options):
 @pytest.mark.parametrize("libver", ["earliest", "latest"])
 def test_few_stored_chunks_of_any_number(tmp_path, opened, events, libver):
     sparse(tmp_path / "s.h5", (events, 8, 9), (4, 8, 9), libver=libver)
-    reader = opened(tmp_path / "s.h5").dataset("x")
+    reader = open_dataset(opened(tmp_path / "s.h5"), "x")
     rows = np.array([events - 1, 0, 5, events // 2])
     found = reader.read(rows)[:, 3, 3].tolist()
     assert found == [2, 1, 0, 0]

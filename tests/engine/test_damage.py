@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from dcread import engine
+from dcread.engine import open_dataset
 from dcread.errors import ChecksumError, FileChangedError, FormatError
 
 DEFLATE, SHUFFLE, FLETCHER32, LZF, ZSTD = 1, 2, 3, 32000, 32015
@@ -27,7 +28,7 @@ def damaged(tools, tmp_path, opened):
         tools.make_dataset(path, data, (32, data.shape[1]), filters, write=False)
         tools.write_chunk(path, (0, 0), tools.encode(RAW, filters, data.itemsize))
         tools.write_chunk(path, (32, 0), stored, mask)
-        return opened(path).dataset("x")
+        return open_dataset(opened(path), "x")
 
     return make
 
@@ -81,7 +82,7 @@ def test_good_checksums(tools, tmp_path, swap, fill, size):
     data[size // 2] = 3
     path = tools.make_dataset(tmp_path / "a.h5", data, data.shape, (3,), write=False)
     tools.write_chunk(path, (0, 0), tools.encode(data.tobytes(), (3,), 1, swap=swap))
-    found = engine.open_file(path).dataset("x").read(slice(0, size))
+    found = open_dataset(engine.open_file(path), "x").read(slice(0, size))
     assert np.array_equal(found, data)
 
 
@@ -122,7 +123,7 @@ def test_garbage(tools, tmp_path, opened, filters, stored):
     path = tools.make_dataset(tmp_path / "g.h5", data, (32, 8), filters, write=False)
     tools.write_chunk(path, (32, 0), stored)
     with pytest.raises(FormatError, match=r"'/x', chunk at \(32, 0\)"):
-        opened(path).dataset("x").read(slice(0, 64))
+        open_dataset(opened(path), "x").read(slice(0, 64))
 
 
 def test_gzip_with_a_wrong_adler(damaged):
@@ -143,7 +144,7 @@ def test_zstd_frames_that_are_right(tools, tmp_path, opened, size):
     tools.write_chunk(path, (0, 0), tools.zstd_raw_frame(RAW, size=size))
     halves = tools.zstd_frame(RAW[:128]) + tools.zstd_raw_frame(RAW[128:], size=None)
     tools.write_chunk(path, (32, 0), halves)
-    assert np.array_equal(opened(path).dataset("x").read(slice(0, 64)), data)
+    assert np.array_equal(open_dataset(opened(path), "x").read(slice(0, 64)), data)
 
 
 @pytest.mark.parametrize("size", [255, 257, 2**31])
@@ -168,14 +169,14 @@ def test_impossible_expansion(tools, tmp_path, opened):
     path = tools.make_dataset(tmp_path / "b.h5", data, data.shape, (1,), write=False)
     tools.write_chunk(path, (0, 0), zlib.compress(b"x"))
     with pytest.raises(FormatError, match="cannot become as many"):
-        opened(path).dataset("x").read(slice(0, 1))
+        open_dataset(opened(path), "x").read(slice(0, 1))
 
 
 def test_huge_chunks(tools, tmp_path, opened):
     data = np.empty((1, 2**28 + 1), "u1")
     path = tools.make_dataset(tmp_path / "h.h5", data, data.shape, (1,), write=False)
     with pytest.raises(FormatError, match="chunks of at most 268435456 bytes"):
-        opened(path).dataset("x").read(slice(0, 1), window=(slice(0, 1),))
+        open_dataset(opened(path), "x").read(slice(0, 1), window=(slice(0, 1),))
 
 
 @pytest.mark.parametrize("cut", [1, 300, 2000])
@@ -183,7 +184,7 @@ def test_huge_chunks(tools, tmp_path, opened):
 def test_truncated_while_open(tools, tmp_path, opened, cut, chunks):
     data = np.arange(64 * 32, dtype="u2").reshape(64, 32)
     path = tools.make_dataset(tmp_path / "t.h5", data, chunks)
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     assert np.array_equal(reader.read(slice(0, 64)), data)
     os.truncate(path, path.stat().st_size - cut)
     with pytest.raises(FileChangedError, match="changed after it was opened"):
@@ -193,7 +194,7 @@ def test_truncated_while_open(tools, tmp_path, opened, cut, chunks):
 def test_written_while_open(tools, tmp_path, opened):
     data = np.arange(64, dtype="u2")
     path = tools.make_dataset(tmp_path / "w.h5", data, (16,))
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     with path.open("r+b") as stream:
         stream.seek(-3, os.SEEK_END)
         stream.write(b"abc")
@@ -214,7 +215,7 @@ def test_index_that_leads_beyond_the_file(tools, tmp_path, opened):
     assert content.count(place.to_bytes(8, "little")) >= 1
     path.write_bytes(content.replace(place.to_bytes(8, "little"), wrong))
     with pytest.raises(FormatError, match="truncated"):
-        opened(path).dataset("x").read(slice(0, 64))
+        open_dataset(opened(path), "x").read(slice(0, 64))
 
 
 def test_no_checksum_no_silent_zeros(tools, tmp_path, opened):
@@ -222,7 +223,7 @@ def test_no_checksum_no_silent_zeros(tools, tmp_path, opened):
     data = np.arange(4096, dtype="u1").reshape(64, 64)
     path = tools.make_dataset(tmp_path / "n.h5", data, (8, 64), (ZSTD,))
     tools.write_chunk(path, (16, 0), b"junk")
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     seen = []
     with pytest.raises(FormatError, match=r"chunk at \(16, 0\)"):
         reader.map_blocks(slice(0, 64), lambda start, block: seen.append(start))

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 
 from dcread import engine
+from dcread.engine import open_dataset
 from dcread.engine.layout import Layout, LeftToH5py
 from dcread.errors import (
     ClosedError,
@@ -34,7 +35,7 @@ def path(tools, tmp_path):
 
 
 def rows(handle):
-    return handle.dataset("x").read(slice(0, 100))
+    return open_dataset(handle, "x").read(slice(0, 100))
 
 
 def descriptors():
@@ -127,9 +128,9 @@ def test_file_objects(path, opened, kind):
         handle = opened(stream)
         assert handle.path is None
         assert np.array_equal(rows(handle), DATA)
-        assert isinstance(handle.dataset("x").layout, Layout)
+        assert isinstance(open_dataset(handle, "x").layout, Layout)
         picked = np.array([99, 0, 0, 50])
-        assert np.array_equal(handle.dataset("x").read(picked), DATA[picked])
+        assert np.array_equal(open_dataset(handle, "x").read(picked), DATA[picked])
         handle.close()
         assert not stream.closed
 
@@ -160,7 +161,7 @@ def test_not_hdf5_file_object():
 def test_callers_own_h5py_file(path, options, kind):
     with h5py.File(path, **options) as h5:
         handle = engine.open_file(h5)
-        assert isinstance(handle.dataset("x").layout, kind)
+        assert isinstance(open_dataset(handle, "x").layout, kind)
         assert np.array_equal(rows(handle), DATA)
         reader = engine.reader_for(h5["x"])
         assert np.array_equal(reader.read(slice(3, 99, 7)), DATA[3:99:7])
@@ -199,7 +200,7 @@ def test_open_elsewhere_in_this_process(path, opened, options):
     with h5py.File(path, **options) as h5:
         handle = opened(path)
         assert np.array_equal(rows(handle), DATA)
-        by_h5py = isinstance(handle.dataset("x").layout, LeftToH5py)
+        by_h5py = isinstance(open_dataset(handle, "x").layout, LeftToH5py)
         assert by_h5py == (h5.mode == "r+")
         if by_h5py:
             h5["x"][3] = 9  # seen before it is on disk
@@ -226,14 +227,16 @@ def test_swmr(tmp_path, opened):
     ) as writer:
         assert writer.stdout.readline() == "ready\n"
         handle = opened(path)
-        reader = handle.dataset("x")
+        reader = open_dataset(handle, "x")
         assert isinstance(reader.layout, LeftToH5py)
         assert reader.read(slice(0, 4)).tolist() == [0, 1, 2, 3]
         writer.stdin.write("go\n")
         writer.stdin.flush()
         assert writer.stdout.readline() == "ready\n"
         handle.close()
-        assert opened(path).dataset("x").read(slice(0, 8)).tolist() == list(range(8))
+        assert open_dataset(opened(path), "x").read(slice(0, 8)).tolist() == list(
+            range(8)
+        )
         writer.stdin.write("go\n")
         writer.stdin.close()
         assert writer.wait() == 0
@@ -254,14 +257,14 @@ def test_h5py_file_of_a_replaced_path(tools, path):
         other = tools.make_dataset(path.parent / "b", DATA + 1, (8, 40), (32015, 3))
         other.replace(path)
         handle = engine.open_file(h5)
-        assert isinstance(handle.dataset("x").layout, LeftToH5py)
+        assert isinstance(open_dataset(handle, "x").layout, LeftToH5py)
         assert np.array_equal(rows(handle), DATA)
 
 
 def test_close(path):
     before = descriptors()
     handle = engine.open_file(path)
-    reader = handle.dataset("x")
+    reader = open_dataset(handle, "x")
     reader.read(slice(0, 9))
     handle.close()
     handle.close()
@@ -270,7 +273,7 @@ def test_close(path):
         lambda: reader.read(slice(0, 9)),
         lambda: reader.read(slice(0, 0)),
         lambda: reader.map_blocks(slice(0, 9), print),
-        lambda: handle.dataset("x"),
+        lambda: open_dataset(handle, "x"),
         lambda: handle.h5,
     ):
         with pytest.raises(ClosedError, match=r"a\.rtdc is closed"):
@@ -290,7 +293,7 @@ def test_close_while_reading(path, threads):
     """Reads in flight finish, later ones get ClosedError and nothing else."""
     for _ in range(20):
         handle = engine.open_file(path)
-        reader = handle.dataset("x")
+        reader = open_dataset(handle, "x")
         outcomes = []
         begun = threading.Barrier(9)
 
@@ -315,9 +318,9 @@ def test_close_while_reading(path, threads):
 def test_names_of_things_that_are_no_datasets(path, opened):
     handle = opened(path)
     with pytest.raises(KeyError):
-        handle.dataset("nothing")
+        open_dataset(handle, "nothing")
     with pytest.raises(FormatError, match="to be a dataset"):
-        handle.dataset("/")
+        open_dataset(handle, "/")
 
 
 def test_h5py_objects_of_our_own_files(path, opened):

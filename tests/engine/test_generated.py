@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dcread import engine
+from dcread.engine import open_dataset
 from dcread.engine.layout import Layout, LeftToH5py
 
 DTYPES = ("u1", "i2", ">u2", "f4", ">f8", "i8", "?", "S3")
@@ -81,7 +82,7 @@ def test_same_as_h5py(tools, case, pipeline, threads):
         handle = engine.open_file(path)
         engine.set_num_threads(threads)
         try:
-            reader = handle.dataset("x")
+            reader = open_dataset(handle, "x")
             found = reader.read(rows, window=window)
             assert found.dtype == expected.dtype
             assert found.shape == expected.shape
@@ -128,7 +129,7 @@ def test_masks(tools, pipeline, masks, width, seed):
             tools.write_chunk(path, (i, j), stored, wanted)
         handle = engine.open_file(path)
         try:
-            reader = handle.dataset("x")
+            reader = open_dataset(handle, "x")
             assert np.array_equal(reader.read(slice(0, 11)), data)
             rows = np.array([10, 3, 3, 0])
             assert np.array_equal(reader.read(rows), data[rows])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dcread import engine
-from dcread.engine import filters
+from dcread.engine import filters, open_dataset
 
 GZIP = 1
 
@@ -54,7 +54,7 @@ def python_gzip():
 def test_in_the_middle_of_a_read(tools, tmp_path, opened, kind, delay):
     data = np.random.default_rng(0).integers(0, 9, (4000, 40, 50)).astype("u1")
     path = tools.make_dataset(tmp_path / "x.h5", data, (20, 40, 50), (GZIP, 3))
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     out = np.empty_like(data)
     for _ in range(5):
         start = time.perf_counter()
@@ -73,7 +73,7 @@ def test_in_the_middle_of_a_read(tools, tmp_path, opened, kind, delay):
 def test_a_codec_in_python_that_is_interrupted(tools, tmp_path, opened, python_gzip):
     data = np.arange(400, dtype="u2")
     path = tools.make_dataset(tmp_path / "x.h5", data, (400,), (GZIP,))
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     for raised in (KeyboardInterrupt, Stop, MemoryError):
 
         def decode(stored, size, raised=raised):
@@ -91,7 +91,7 @@ def test_a_codec_in_python_that_is_interrupted(tools, tmp_path, opened, python_g
 def test_forks_beside_reading_threads(tools, tmp_path, opened):
     data = np.random.default_rng(0).integers(0, 9, (1000, 40, 50)).astype("u1")
     path = tools.make_dataset(tmp_path / "x.h5", data, (20, 40, 50), (GZIP, 3))
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     ended = threading.Event()
 
     def read():

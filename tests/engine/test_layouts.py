@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+from dcread.engine import open_dataset
 from dcread.engine.layout import Layout, LeftToH5py
 from dcread.errors import FormatError, PolicyError
 
@@ -15,7 +16,7 @@ ZSTD = 32015
 
 
 def check(handle, expected, *, engine=True, name="x"):
-    reader = handle.dataset(name)
+    reader = open_dataset(handle, name)
     found = reader.read(slice(0, len(expected)))
     assert found.dtype == expected.dtype
     np.testing.assert_array_equal(found, expected)
@@ -99,7 +100,7 @@ def test_no_elements(tmp_path, opened, shape, chunked):
     with h5py.File(path, "w") as h5:
         limit = tuple(None for _ in shape) if chunked else None
         h5.create_dataset("x", shape, "i2", chunks=chunked or None, maxshape=limit)
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     found = reader.read(slice(0, shape[0]))
     assert found.shape == shape
     assert found.dtype == np.int16
@@ -126,7 +127,7 @@ def test_external_storage_is_refused(tmp_path, opened):
         h5.create_dataset("x", (40,), "u1", external=[(str(secret), 0, 40)])
     handle = opened(path)
     with pytest.raises(PolicyError, match=r"'/x' is stored in another file .*secret"):
-        handle.dataset("x").read(slice(0, 40))
+        open_dataset(handle, "x").read(slice(0, 40))
     handle.names.follows_links = True
     check(handle, np.arange(40, dtype="u1"), engine=False)
 
@@ -138,7 +139,7 @@ def test_unfiltered_edge_chunks(tools, tmp_path, opened):
     raw = np.zeros((4, 3), "u1")
     tools.write_chunk(path, (0, 0), tools.encode(data[:4].tobytes(), (ZSTD,), 1))
     tools.write_chunk(path, (4, 0), raw.tobytes())
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     with contextlib.suppress(FormatError):  # what it is, HDF5 knows; so may its filter
         reader.read(slice(0, 7))
     assert "edge chunks" in str(reader.layout)
@@ -163,7 +164,7 @@ def test_types(tools, tmp_path, opened, dtype):
     path = tools.make_dataset(tmp_path / "t.h5", data, (8,), (1, 3))
     with h5py.File(path) as h5:
         expected = h5["x"][()]
-    found = opened(path).dataset("x").read(slice(0, 50))
+    found = open_dataset(opened(path), "x").read(slice(0, 50))
     assert found.dtype == expected.dtype
     assert found.tobytes() == expected.tobytes()
 
@@ -176,9 +177,9 @@ def test_types_that_need_conversion(tmp_path, opened):
         enum = h5py.enum_dtype({"A": 1, "B": 2}, basetype="i2")
         h5.create_dataset("enum", data=np.array([1, 2, 1], enum), dtype=enum)
     handle = opened(path)
-    assert handle.dataset("text").read(slice(1, 3)).tolist() == [b"bc", b"a"]
-    assert handle.dataset("text").read(np.array([3, 0])).tolist() == [b"bc", b"a"]
-    assert handle.dataset("enum").read(slice(0, 3)).tolist() == [1, 2, 1]
+    assert open_dataset(handle, "text").read(slice(1, 3)).tolist() == [b"bc", b"a"]
+    assert open_dataset(handle, "text").read(np.array([3, 0])).tolist() == [b"bc", b"a"]
+    assert open_dataset(handle, "enum").read(slice(0, 3)).tolist() == [1, 2, 1]
 
 
 def test_big_contiguous_data_in_bands(tools, tmp_path, opened, threads):
@@ -193,7 +194,7 @@ def test_big_contiguous_data_in_bands(tools, tmp_path, opened, threads):
 
 def test_output_is_checked(tools, tmp_path, opened):
     path = tools.make_dataset(tmp_path / "o.h5", np.arange(8), (4,))
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     with pytest.raises(ValueError, match="must be"):
         reader.read(slice(0, 8), np.empty(7, "i8"))
     with pytest.raises(ValueError, match="must be"):
@@ -208,7 +209,7 @@ def test_h5py_reads_in_blocks(tools, tmp_path, opened, chunks, monkeypatch):
     data = np.random.default_rng(0).integers(0, 99, (100, 50)).astype("u1")
     path = tools.make_dataset(tmp_path / "h.h5", data, chunks)
     with h5py.File(path, "r+") as h5:
-        reader = opened(h5).dataset("x")
+        reader = open_dataset(opened(h5), "x")
         assert str(reader.layout) == "open for writing"
         for rows in (slice(0, 100), slice(7, 98), slice(30, 31), slice(5, 99, 4)):
             assert np.array_equal(reader.read(rows), data[rows])

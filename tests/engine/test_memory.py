@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dcread.engine import buffer_pool as memory
+from dcread.engine import open_dataset
 
 SHAPE = (5, 2**20)
 U1 = np.dtype("u1")
@@ -95,7 +96,7 @@ def test_threads(store):
 def test_reads_use_it(tools, tmp_path, opened, store):
     data = np.random.default_rng(0).integers(0, 9, (5, 1024, 1024)).astype("u1")
     path = tools.make_dataset(tmp_path / "a.h5", data, (1, 1024, 1024), (3,))
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     kept = reader.read(slice(0, 5))
     passing = reader.read(slice(0, 5))
     assert not np.shares_memory(kept, passing)

@@ -11,6 +11,7 @@ import hdf5plugin
 import numpy as np
 import pytest
 
+from dcread.engine import open_dataset
 from dcread.errors import DCReadError, FileChangedError
 
 NEW = np.arange(300, dtype="f4").reshape(100, 3)
@@ -42,12 +43,12 @@ def test_opened_again_shows_what_the_file_is_now(path, opened):
     for _ in range(2):
         again = opened(path)
         assert sorted(again.h5) == ["x", "y"]
-        reader = again.dataset("x")
+        reader = open_dataset(again, "x")
         assert reader.handle.source is not None
         assert np.array_equal(reader.read(slice(0, 100)), NEW)
         assert np.array_equal(again.h5["x"][3:50], NEW[3:50])
     old.close()
-    assert np.array_equal(opened(path).dataset("x").read(slice(0, 100)), NEW)
+    assert np.array_equal(open_dataset(opened(path), "x").read(slice(0, 100)), NEW)
     rewrite(path)
     with pytest.raises(FileChangedError, match=r"a\.rtdc changed"):
         reader.read(slice(0, 100))
@@ -55,7 +56,7 @@ def test_opened_again_shows_what_the_file_is_now(path, opened):
 
 def test_what_was_open_before_is_never_silently_wrong(path, opened):
     old = opened(path)
-    reader = old.dataset("x")
+    reader = open_dataset(old, "x")
     reader.read(slice(0, 8))
     rewrite(path)
     with pytest.raises(FileChangedError, match=r"a\.rtdc changed"):
@@ -90,7 +91,7 @@ def test_parent_and_child_read_by_h5py_at_once(tmp_path):
 import os, sys, numpy as np
 from dcread import engine
 handle = engine.open_file({str(path)!r})
-reader = handle.dataset("x")
+reader = engine.open_dataset(handle, "x")
 data = np.load({str(tmp_path / "data.npy")!r})
 reader.read(slice(0, 1))
 assert "filter" in str(reader.layout), reader.layout

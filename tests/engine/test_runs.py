@@ -10,6 +10,7 @@ import pytest
 
 from dcread import engine
 from dcread.engine import decode as execute
+from dcread.engine import open_dataset
 from dcread.errors import ChecksumError
 from dcread_ext.decode import Decoder, take_turn
 
@@ -45,7 +46,7 @@ def reader(request, path):
         if request.param == "file object":
             target = io.BytesIO(path.read_bytes())
         handles.append(engine.open_file(target))
-        return handles[-1].dataset("x")
+        return open_dataset(handles[-1], "x")
 
     yield make
     for handle in handles:

@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 
+from dcread.engine import open_dataset
 from dcread.engine import thread_pool as pool
 from dcread.errors import FormatError
 
@@ -73,7 +74,7 @@ def test_errors_in_blocks(path, opened, threads):
     def func(start, block):
         raise ZeroDivisionError(str(start))
 
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     with pytest.raises(ZeroDivisionError):
         reader.map_blocks(slice(0, 640), func)
     assert np.array_equal(reader.read(slice(0, 640)), DATA)
@@ -81,7 +82,7 @@ def test_errors_in_blocks(path, opened, threads):
 
 def test_map_blocks(path, opened, threads, monkeypatch):
     monkeypatch.setattr("dcread.engine.dataset_reader.BLOCK", 40000)
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     for rows in (slice(0, 640), slice(5, 633), slice(17, 18), slice(0, 0)):
         found = np.zeros_like(DATA)
         starts = []
@@ -100,7 +101,7 @@ def test_map_blocks(path, opened, threads, monkeypatch):
 
 
 def test_eight_threads_on_one_object(path, opened, threads):
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     errors, counts = [], []
 
     def read(seed):
@@ -143,9 +144,10 @@ PRELUDE = """
 import os, sys, threading, time
 import numpy as np
 from dcread import engine
+from dcread.engine import open_dataset
 engine.set_num_threads(4)
 handle = engine.open_file(sys.argv[1] if len(sys.argv) > 1 else PATH)
-reader = handle.dataset("x")
+reader = engine.open_dataset(handle, "x")
 full = reader.read(slice(0, 640))
 def child(action):
     pid = os.fork()
@@ -168,7 +170,7 @@ def check():
     rows = np.arange(640)[::-3]
     assert np.array_equal(reader.read(rows), full[rows])
     again = engine.open_file(handle.path)
-    assert np.array_equal(again.dataset("x").read(slice(0, 640)), full)
+    assert np.array_equal(open_dataset(again, "x").read(slice(0, 640)), full)
     again.close()
 """
 
@@ -190,7 +192,7 @@ def busy():
     while not stop:
         reader.read(slice(0, 640))
         other = engine.open_file(handle.path)
-        other.dataset("x").read(slice(0, 100))
+        open_dataset(other, "x").read(slice(0, 100))
         other.close()
 workers = [threading.Thread(target=busy) for _ in range(4)]
 for worker in workers:

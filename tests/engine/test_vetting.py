@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
+from dcread.engine import open_dataset
 from dcread.engine.name_resolver import NameResolver
 from dcread.errors import (
     FileMissingError,
@@ -40,7 +41,7 @@ def with_gaps(tmp_path):
 
 
 def read(handle):
-    return handle.dataset("x").read(slice(0, 5)).tolist()
+    return open_dataset(handle, "x").read(slice(0, 5)).tolist()
 
 
 @pytest.mark.usefixtures("source")
@@ -114,4 +115,4 @@ def test_patterns_are_not_followed(tmp_path, source, opened):
         space.select_all()
         h5py.h5d.create(h5.id, b"x", h5py.h5t.NATIVE_UINT16, space, dcpl=plist)
     with pytest.raises(PolicyError, match=r"follow the pattern 's%b\.h5'"):
-        opened(tmp_path / "v.h5").dataset("x").read(slice(0, 3))
+        open_dataset(opened(tmp_path / "v.h5"), "x").read(slice(0, 3))

@@ -10,9 +10,9 @@ import h5py
 import numpy as np
 import pytest
 
-from dcread.engine import reader_for
+from dcread.engine import open_dataset, reader_for
 from dcread.engine.name_resolver import NameResolver
-from dcread.engine.virtual_reader import Virtual
+from dcread.engine.virtual_reader import VirtualReader
 from dcread.errors import (
     ClosedError,
     FileChangedError,
@@ -62,9 +62,10 @@ def combine(path, parts, *, folder="", gap=0, dtype="u2"):
 @pytest.mark.usefixtures("threads", "elsewhere")
 def test_same_as_concatenated(tmp_path, parts, opened, absolute):
     folder = f"{tmp_path}/" if absolute else ""
-    reader = opened(combine(tmp_path / "v.h5", parts, folder=folder)).dataset("x")
+    reader = open_dataset(opened(combine(tmp_path / "v.h5", parts, folder=folder)), "x")
     expected = np.concatenate(parts)
-    assert isinstance(reader.layout, Virtual)
+    assert isinstance(reader, VirtualReader)
+    assert isinstance(reader.mapping, list)
     assert reader.block_rows == 4
     assert np.array_equal(reader.read(slice(0, 40)), expected)
     rng = np.random.default_rng(0)
@@ -87,9 +88,9 @@ def test_same_as_concatenated(tmp_path, parts, opened, absolute):
 
 
 def test_gaps_have_the_fill_value(tmp_path, parts, opened):
-    reader = opened(combine(tmp_path / "v.h5", parts, gap=2)).dataset("x")
+    reader = open_dataset(opened(combine(tmp_path / "v.h5", parts, gap=2)), "x")
     full = np.concatenate([np.pad(p, [(0, 2), (0, 0), (0, 0)]) for p in parts])
-    full[reader.layout.segments[0].stop :][:2] = 77
+    full[reader.mapping[0].stop :][:2] = 77
     rows = np.array([9, 10, 11, 12, 0, 10])
     found = reader.read(rows)
     assert np.array_equal(found[[0, 3, 4]], full[[9, 12, 0]])
@@ -97,7 +98,7 @@ def test_gaps_have_the_fill_value(tmp_path, parts, opened):
 
 
 def test_other_types_are_converted(tmp_path, parts, opened):
-    reader = opened(combine(tmp_path / "v.h5", parts, dtype="f8")).dataset("x")
+    reader = open_dataset(opened(combine(tmp_path / "v.h5", parts, dtype="f8")), "x")
     found = reader.read(slice(0, 40))
     assert found.dtype == np.float64
     assert np.array_equal(found, np.concatenate(parts))
@@ -109,8 +110,9 @@ def test_part_of_a_source(tmp_path, parts, opened):
     layout[5:9] = h5py.VirtualSource("p0.h5", "x", (10, 6, 5))[6:10]
     with h5py.File(tmp_path / "v.h5", "w") as h5:
         h5.create_virtual_dataset("x", layout)
-    reader = opened(tmp_path / "v.h5").dataset("x")
-    assert isinstance(reader.layout, Virtual)
+    reader = open_dataset(opened(tmp_path / "v.h5"), "x")
+    assert isinstance(reader, VirtualReader)
+    assert isinstance(reader.mapping, list)
     expected = np.concatenate([parts[2][8:13], parts[0][6:10]])
     assert np.array_equal(reader.read(slice(0, 9)), expected)
 
@@ -121,7 +123,7 @@ def test_source_in_the_same_file_and_virtual_of_virtual(tmp_path, parts, opened)
     layout[:] = h5py.VirtualSource(".", "x", (40, 6, 5))
     with h5py.File(tmp_path / "v.h5", "a") as h5:
         h5.create_virtual_dataset("again", layout)
-    reader = opened(tmp_path / "v.h5").dataset("again")
+    reader = open_dataset(opened(tmp_path / "v.h5"), "again")
     assert np.array_equal(reader.read(slice(0, 40)), np.concatenate(parts))
 
 
@@ -131,7 +133,7 @@ def test_a_virtual_dataset_of_itself(tmp_path, opened):
     with h5py.File(tmp_path / "v.h5", "w") as h5:
         h5.create_virtual_dataset("x", layout)
     with pytest.raises(FormatError, match="nested more than"):
-        opened(tmp_path / "v.h5").dataset("x").read(slice(0, 4))
+        open_dataset(opened(tmp_path / "v.h5"), "x").read(slice(0, 4))
 
 
 @pytest.mark.parametrize("damage", ["missing", "short", "shape", "member", "text"])
@@ -153,7 +155,7 @@ def test_bad_source(tools, tmp_path, parts, opened, damage):
             kind, phrase = FormatError, "expected a dataset 'x'"
     else:
         bad.write_text("text")
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     with pytest.raises(kind, match=phrase) as info:
         reader.read(slice(0, 40))
     assert "v.h5: virtual dataset '/x'" in str(info.value)
@@ -162,7 +164,7 @@ def test_bad_source(tools, tmp_path, parts, opened, damage):
 
 
 def test_changed_source(tmp_path, parts, opened):
-    reader = opened(combine(tmp_path / "v.h5", parts)).dataset("x")
+    reader = open_dataset(opened(combine(tmp_path / "v.h5", parts)), "x")
     reader.read(slice(0, 40))
     os.utime(tmp_path / "p3.h5", ns=(5, 5))
     with pytest.raises(FileChangedError, match=r"p3\.h5"):
@@ -171,7 +173,7 @@ def test_changed_source(tmp_path, parts, opened):
 
 def test_sources_found_beside_the_file(tmp_path, parts, opened):
     path = combine(tmp_path / "v.h5", parts, folder="/gone/elsewhere/")
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     assert np.array_equal(reader.read(slice(0, 40)), np.concatenate(parts))
 
 
@@ -186,7 +188,7 @@ def test_policy_is_asked(tmp_path, parts, opened):
 
     handle.names = Refusing()
     with pytest.raises(PolicyError, match=r"p0\.h5"):
-        handle.dataset("x").read(slice(0, 40))
+        open_dataset(handle, "x").read(slice(0, 40))
     assert set(asked) == {tmp_path / "p0.h5"}
 
 
@@ -194,7 +196,7 @@ def test_file_objects_name_no_files(tmp_path, parts, opened):
     path = combine(tmp_path / "v.h5", parts, folder=f"{tmp_path}/")
     handle = opened(io.BytesIO(path.read_bytes()))
     with pytest.raises(PolicyError, match="not on disk"):
-        handle.dataset("x").read(slice(0, 40))
+        open_dataset(handle, "x").read(slice(0, 40))
 
 
 def test_close_closes_sources(tmp_path, parts):
@@ -202,7 +204,7 @@ def test_close_closes_sources(tmp_path, parts):
 
     before = len(os.listdir("/proc/self/fd"))
     handle = engine.open_file(combine(tmp_path / "v.h5", parts))
-    reader = handle.dataset("x")
+    reader = open_dataset(handle, "x")
     reader.read(slice(0, 40))
     handle.close()
     assert len(os.listdir("/proc/self/fd")) == before
@@ -220,7 +222,7 @@ def test_more_sources_than_are_kept_open(tools, tmp_path, opened, monkeypatch):
         layout[4 * number : 4 * number + 4] = source
     with h5py.File(tmp_path / "v.h5", "w") as h5:
         h5.create_virtual_dataset("x", layout)
-    reader = opened(tmp_path / "v.h5").dataset("x")
+    reader = open_dataset(opened(tmp_path / "v.h5"), "x")
     expected = np.concatenate([data + number for number in range(10)])
     for _ in range(2):
         assert np.array_equal(reader.read(slice(0, 40)), expected)
@@ -240,7 +242,7 @@ def test_sources_that_others_close_are_opened_again(
         )
     with h5py.File(tmp_path / "v.h5", "w") as h5:
         h5.create_virtual_dataset("x", layout)
-    reader = opened(tmp_path / "v.h5").dataset("x")
+    reader = open_dataset(opened(tmp_path / "v.h5"), "x")
 
     def work(seed):
         for number in np.random.default_rng(seed).integers(0, 6, 25).tolist():
@@ -266,7 +268,7 @@ def check_boxes(opened, path, rng):
     """Compare with what h5py reads."""
     with h5py.File(path) as h5:
         expected = h5["x"][:]
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     assert reader.dtype == expected.dtype
     assert np.array_equal(reader.read(slice(0, len(expected))), expected)
     for _ in range(10):
@@ -403,7 +405,7 @@ def test_a_source_that_is_too_short_for_a_second_part(tools, tmp_path, opened):
     mappings = [((a, FULL), "a.h5", (10, 3), (b, FULL)) for a, b in parts]
     path = virtual(tmp_path / "v.h5", (10, 3), mappings)
     tools.make_dataset(tmp_path / "a.h5", data[:6], (4, 3))
-    reader = opened(path).dataset("x")
+    reader = open_dataset(opened(path), "x")
     assert np.array_equal(reader.read(slice(0, 4)), data[:4])
     with pytest.raises(ShapeMismatchError, match="at least 10 rows"):
         reader.read(slice(4, 10))

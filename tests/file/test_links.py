@@ -8,7 +8,7 @@ import h5py
 import numpy as np
 import pytest
 
-from dcread.engine import open_file
+from dcread.engine import open_dataset, open_file
 from dcread.errors import BasinError, FormatError, PolicyError
 from dcread.file.links import has_member, member, subgroup
 
@@ -93,7 +93,7 @@ def test_a_name_leads_over_a_link_only_if_links_are_followed(
         handle.names.find(handle, "over/deform")
     handle.names.follows_links = True
     for name in ("over/deform", "soft", "circle"):
-        reader = handle.dataset(name)
+        reader = open_dataset(handle, name)
         assert reader.read(slice(0, 5)).tolist() == RAMP.tolist()
         assert reader.filename == str(tmp_path / "other.h5")
     handle.close()

@@ -12,7 +12,7 @@ import pytest
 
 from dcread.arrays.dataset_view import FeatureView
 from dcread.cache import HDF5ImageCache, ImageCorrCache
-from dcread.engine import open_file
+from dcread.engine import open_dataset, open_file
 from dcread.errors import ClosedError
 from dcread.mapped import get_mapped_object
 
@@ -20,7 +20,7 @@ from dcread.mapped import get_mapped_object
 def test_only_closed_errors_while_threads_read(image_path, images):
     handle = open_file(image_path)
     views = {
-        name: FeatureView(handle.dataset(f"events/{name}"))
+        name: FeatureView(open_dataset(handle, f"events/{name}"))
         for name in ("image", "image_bg")
     }
     image = HDF5ImageCache(views["image"], chunk_size=8)
@@ -68,7 +68,7 @@ def test_only_closed_errors_while_threads_read(image_path, images):
 
 def test_a_forgotten_cache_is_gone_at_once(image_path, no_collector):
     handle = open_file(image_path)
-    cache = HDF5ImageCache(handle.dataset("events/image"), chunk_size=8)
+    cache = HDF5ImageCache(open_dataset(handle, "events/image"), chunk_size=8)
     for chunk in cache.iter_chunks():
         cache.get_chunk(chunk)
     forgotten = weakref.ref(cache)

@@ -10,7 +10,7 @@ import pytest
 
 from dcread import get_mapped_object
 from dcread.cache import HDF5ImageCache, ImageCorrCache
-from dcread.engine import open_file
+from dcread.engine import open_dataset, open_file
 from dcread.errors import ClosedError
 
 STACK = np.random.default_rng(9).integers(0, 256, (800, 40, 40)).astype(np.uint8)
@@ -98,8 +98,10 @@ def test_no_image_after_the_end(image_path, images):
     background = np.roll(images, 1, axis=0)
     for end in ("cache", "handle"):
         handle = open_file(image_path)
-        image = HDF5ImageCache(handle.dataset("events/image"))
-        corr = ImageCorrCache(image, HDF5ImageCache(handle.dataset("events/image_bg")))
+        image = HDF5ImageCache(open_dataset(handle, "events/image"))
+        corr = ImageCorrCache(
+            image, HDF5ImageCache(open_dataset(handle, "events/image_bg"))
+        )
         for _ in range(3):
             np.testing.assert_array_equal(image[3], images[3])
             expected = images[3].astype(np.int16) - background[3]

@@ -41,12 +41,17 @@ class Run:
     def cases(self) -> Iterator[tuple[int, str]]:
         """Iterate over the numbers of cases and their seeds, until time is up."""
         seed, one = self.options.seed, self.options.case
-        end = time.monotonic() + self.options.seconds
+        begin = told = time.monotonic()
         number = one or 0
-        while (one is None and time.monotonic() < end) or number == one:
+        while (one is None and time.monotonic() < begin + self.options.seconds) or (
+            number == one
+        ):
             yield number, f"{seed}/{number}"
             self.counts["cases"] += 1
             number += 1
+            if time.monotonic() > told + 300:
+                told = time.monotonic()
+                print(f"after {told - begin:.0f} s: {self.summary()}\n", flush=True)
 
     def fail(self, number: int, report: str, folder: pathlib.Path) -> None:
         """Keep the files of a case and a report, unless the fault is known."""

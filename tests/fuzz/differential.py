@@ -290,6 +290,8 @@ def joined(
     parts = [rng.choice(parts) for _ in range(rng.randint(2, 5))]
     arrays = {}
     for name in row:
+        if not all(name in part.features for part in parts):
+            continue  # h5py cannot read it
         pieces = [part.features[name] for part in parts]
         used = [piece for piece in pieces if len(piece)] or pieces[:1]
         kinds = {piece.dtype for piece in used}

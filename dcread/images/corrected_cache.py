@@ -82,7 +82,9 @@ class ImageCorrCache(BaseImageChunkCache):
     def _glance(self, index: int) -> NDArray[Any] | None:
         """Return an image if that takes no lock and no loading."""
         caches = self.image, self.image_bg
-        if self._closed or index // self.chunk_size != self._order.latest:
+        if self._closed or not 0 <= index < self._len:
+            return None
+        if index // self.chunk_size != self._order.latest:
             return None
         found = []
         for cache in caches:

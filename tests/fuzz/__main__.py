@@ -62,7 +62,7 @@ class Run:
         self.failed += 1
         if self.failed > MOST_KEPT:
             return
-        print(f"{self.fuzzer}, case {number}: {report[-600:]}\n", flush=True)
+        print(f"{self.fuzzer}, case {number}: {report[-900:]}\n", flush=True)
         kept = FAILURES / f"{self.fuzzer}-{self.options.seed}-{number}"
         shutil.copytree(folder, kept, dirs_exist_ok=True)
         command = (
@@ -107,16 +107,17 @@ def run_mutation(options: argparse.Namespace) -> Run:
             for path in corpus.make_corpus(rng, pathlib.Path(name)):
                 subject = mutation.Subject.of(path, dcread, h5py)
                 subjects.append(subject)
-                for fault in subject.faults:
-                    run.fail(-1, fault, path.parent)
+                if subject.faults:
+                    run.fail(-1, "\n".join(subject.faults), path.parent)
             for number, seed in run.cases():
                 rng = random.Random(seed)
                 subject = rng.choice(subjects)
                 damaged, done = mutation.mutate(rng, subject)
                 path = subject.path.with_name("damaged.rtdc")
                 path.write_bytes(damaged)
-                for fault in mutation.judge(subject, path, dcread, h5py, run.counts):
-                    report = "\n".join([fault, "", *done])
+                faults = mutation.judge(subject, path, dcread, h5py, run.counts)
+                if faults:
+                    report = "\n".join([*faults, "", *done])
                     run.fail(number, report, path.parent)
         finally:
             dcread.close()

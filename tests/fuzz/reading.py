@@ -196,19 +196,15 @@ def read_by_h5py(path: pathlib.Path) -> Answers:
 def judge_events(answers: Answers, h5: h5py.File) -> None:
     """Keep own features and those of basins."""
     for key in h5["events"]:
-        # (h5py gives names that are not UTF-8 as bytes)
-        name = key.decode("utf-8", "surrogateescape") if isinstance(key, bytes) else key
+        name = as_text(key)
         with noting(answers, f"events/{name}"):
             member = h5["events"][key]
             if isinstance(member, h5py.Group):
                 # (contours are asked for by their numbers, whatever the group lists)
                 for inner in map(str, range(40)) if name == "contour" else member:
                     if inner in member:
-                        note(
-                            answers,
-                            f"events/{name}/{inner}",
-                            lambda: content(member[inner]),
-                        )
+                        place = f"events/{name}/{as_text(inner)}"
+                        note(answers, place, lambda: content(member[inner]))
             else:
                 note(answers, f"events/{name}", lambda: shown(name, content(member)))
                 if shows_damage(member):
@@ -217,6 +213,11 @@ def judge_events(answers: Answers, h5: h5py.File) -> None:
         with noting(answers, f"basins/{key}"):
             lines = [one.decode() for one in h5["basins"][key][()].tolist()]
             judge_basin(answers, h5, json.loads("\n".join(lines)))
+
+
+def as_text(name: str | bytes) -> str:
+    """Return a name as dcread has it; h5py gives those that are not UTF-8 as bytes."""
+    return name if isinstance(name, str) else name.decode("utf-8", "surrogateescape")
 
 
 def shows_damage(h5ds: h5py.Dataset) -> bool:
@@ -266,7 +267,9 @@ def judge_text(answers: Answers, name: str, h5: h5py.File) -> None:
             if table.dtype.names is None:
                 answers[name] = digest(table)
             for column in table.dtype.names or ():
-                note(answers, f"{name}/{column}", lambda: table[column])
+                shape = -1, *table.dtype[column].shape
+                values = np.ascontiguousarray(table[column]).reshape(shape)
+                note(answers, f"{name}/{column}", lambda: values)
 
 
 def plain(value: Any) -> Any:

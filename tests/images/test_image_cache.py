@@ -192,9 +192,12 @@ def test_empty_dataset(h5):
         assert (len(cache), cache.num_chunks) == (0, 0)
         assert cache.dtype == np.uint8
         assert list(cache) == []
-        for ask in (lambda: cache[0], lambda: cache.get_chunk(0)):
-            with pytest.raises(IndexError, match="out of bounds"):
-                ask()
+        corrected = ImageCorrCache(cache, cache)
+        for one in (cache, corrected):
+            for ask in (one.__getitem__, one.get_chunk):
+                for index in (0, -1):
+                    with pytest.raises(IndexError, match="out of bounds"):
+                        ask(index)
 
 
 def test_dtype_without_reading(h5):

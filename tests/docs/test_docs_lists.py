@@ -63,8 +63,8 @@ def test_filters() -> None:
 
 def test_basin_formats() -> None:
     builtin = {
-        (entry.basin_class.type, name)
-        for name, entry in get_manager().formats().items()
+        key
+        for key, entry in get_manager().formats().items()
         if entry.source == "dcread"
     }
     assert {tuple(row[:2]) for row in rows("formats.md", "Basins")} == builtin

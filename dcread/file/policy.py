@@ -120,6 +120,7 @@ class Policy:
         object.__setattr__(self, "roots", roots)
         object.__setattr__(self, "hosts", tuple(self.hosts))
         object.__setattr__(self, "path_map", pairs)
+        _ = self.origins  # raises a ValueError for a host that is none
 
     @classmethod
     def default(cls) -> Policy:

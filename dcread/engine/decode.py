@@ -16,6 +16,7 @@ from .chunk_errors import check_sizes, fail
 from .decode_job import Errand, Job, Work
 from .decode_ranges import decode_ranges
 from .read_plan import ADDRESS, RAW, STORED
+from .source import LocalSource
 from .thread_pool import Pieces, get_num_threads, share
 
 INLINE = 2**18
@@ -27,6 +28,9 @@ LEAST = 2**17
 
 AHEAD = 256
 """Picked chunks that the system is asked to read at once."""
+
+PROBED = 2**17
+"""Bytes of a chunk that is worth a look at how long reading takes."""
 
 SCAN = 2**20
 """Bytes from which on a range is a scan."""
@@ -75,7 +79,7 @@ def _give_back(decoder: Decoder) -> None:
 def execute_one(job: Job) -> None:
     """Decode the only chunk of a plan: see `execute`."""
     check_sizes(job)
-    if job.source.is_far and job.plan.blob is None:
+    if job.plan.blob is None and _is_far(job):
         decode_ranges([job], _decode_blob)
         return
     if job.plan.blob is None:
@@ -104,7 +108,7 @@ def execute(work: Work) -> None:
     jobs = work.jobs
     for job in jobs:
         check_sizes(job)
-    far = [job for job in jobs if job.source.is_far and job.plan.blob is None]
+    far = [job for job in jobs if job.plan.blob is None and _is_far(job)]
     if far:
         decode_ranges(far, _decode_blob)
         jobs = [job for job in jobs if job not in far]
@@ -126,6 +130,16 @@ def execute(work: Work) -> None:
         share(decode, threads, stop)
     for source in {id(job.source): job.source for job in jobs}.values():
         source.check()  # (a bad chunk makes it look, too)
+
+
+def _is_far(job: Job) -> bool:
+    """Tell whether the bytes take so long to come that many should be on their way."""
+    source, tasks = job.source, job.plan.tasks
+    if source.is_far or not isinstance(source, LocalSource) or not len(tasks):
+        return source.is_far
+    middle = tasks[len(tasks) // 2]
+    enough = len(tasks) > 1 or middle[STORED] > PROBED
+    return enough and source.probe(int(middle[ADDRESS]))
 
 
 def _decode_all(shared: list[_Shared], errands: list[Errand]) -> None:

@@ -18,8 +18,7 @@ from ..sync.locks import h5_lock
 from .file_object import FileObjectSource
 from .metadata_blocks import MetadataFile
 from .name_resolver import NameResolver
-from .remote_source import RemoteIdentity
-from .source import ByteSource, FileIdentity, identity_of
+from .source import ByteSource, FileIdentity, RemoteIdentity, identity_of
 
 if TYPE_CHECKING:
     import h5py

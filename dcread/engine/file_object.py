@@ -9,7 +9,8 @@ from typing import Any, BinaryIO
 from ..errors import ClosedError, FileObjectError, FormatError
 from ..problems import text_of
 from ..sync.locks import h5_lock
-from .source import ByteSource, Sink
+from .parallel_reads import Sink
+from .source import ByteSource
 
 
 class FileObjectSource(ByteSource):

@@ -27,12 +27,10 @@ from urllib.parse import urljoin, urlsplit
 from ..errors import ClosedError, DCReadError, FileMissingError, RemoteError
 from ..sync.locks import BriefLock
 from .network_limits import NetworkLimits
+from .stop import SLICE, Stop, StoppedError
 from .urls import shown
 
 T = TypeVar("T")
-
-SLICE = 0.25
-"""Seconds after which a wait looks whether it is still wanted."""
 
 ERROR_BODY = 4096
 """Bytes of an error's body that are read at the most."""
@@ -111,34 +109,6 @@ def endpoint_of(url: str) -> Endpoint:
     except (ValueError, UnicodeError) as exc:
         raise RemoteError(f"{shown(url)}: is no URL that can be read: {exc}") from None
     return Endpoint(place.scheme, host.lower(), port)
-
-
-class Stop:
-    """Tells those who wait for the network to give up."""
-
-    def __init__(self, parent: Stop | None = None) -> None:
-        self._event = threading.Event()
-        self._parent = parent
-
-    def set(self) -> None:
-        """Have all who wait give up."""
-        self._event.set()
-
-    def is_set(self) -> bool:
-        """Tell whether to give up."""
-        if self._event.is_set():
-            return True
-        return self._parent is not None and self._parent.is_set()
-
-    def sleep(self, seconds: float) -> None:
-        """Wait, unless stopped."""
-        end = time.monotonic() + seconds
-        while not self.is_set() and (left := end - time.monotonic()) > 0:
-            self._event.wait(min(left, SLICE))
-
-
-class StoppedError(Exception):
-    """Nobody wants the answer any more."""
 
 
 @dataclass(eq=False)

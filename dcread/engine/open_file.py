@@ -142,6 +142,7 @@ def _open_source(
     """Open a file whose descriptor is open; `named`: by a file, not by the caller."""
     identity = source.identity
     try:
+        source.probe(0)
         _require_signature(source)
         if not opened_before_change(identity):
             h5 = _open_h5(source.same_file() if named else path)

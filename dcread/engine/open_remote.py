@@ -10,7 +10,8 @@ from ..sync.locks import h5_lock
 from .file_handle import FileHandle
 from .http_client import HTTPClient
 from .metadata_blocks import MetadataFile, store
-from .remote_source import RemoteIdentity, RemoteSource
+from .remote_source import RemoteSource
+from .source import RemoteIdentity
 from .urls import without_signature
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"

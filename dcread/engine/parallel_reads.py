@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 from ..sync.locks import letting_go
-from .http_client import Stop, StoppedError
-from .source import Sink
+from .stop import Stop, StoppedError
+
+Sink: TypeAlias = Callable[[int, memoryview], None]
+"""``sink(number, data)`` gets a range of bytes that has arrived."""
 
 
 class _Range:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from ..errors import FileChangedError, FormatError, RemoteError
 from ..sync.locks import BriefLock
@@ -14,11 +14,11 @@ from .http_client import (
     Answer,
     DeniedError,
     HTTPClient,
-    Stop,
     TemporaryError,
 )
-from .parallel_reads import read_side_by_side
-from .source import ByteSource, Sink
+from .parallel_reads import Sink, read_side_by_side
+from .source import ByteSource, RemoteIdentity
+from .stop import Stop
 from .urls import shown, without_signature
 
 T = TypeVar("T")
@@ -32,32 +32,6 @@ HEAD = 2**16
 """Bytes at the start and the end of a file that are asked for first."""
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
-
-
-class RemoteIdentity(NamedTuple):
-    """State of a remote file.
-
-    Attributes
-    ----------
-    url : str
-        Without its signature.
-    etag : str
-        The strong entity tag; "" if the server gives none.
-    size : int
-        Bytes of the file.
-    last_modified : str
-        As the server tells it; "" if it does not.
-    """
-
-    url: str
-    etag: str
-    size: int
-    last_modified: str
-
-    @property
-    def is_certain(self) -> bool:
-        """Whether equal identities mean equal bytes."""
-        return bool(self.etag)
 
 
 class RemoteSource(ByteSource):

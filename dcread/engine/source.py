@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import abc
 import contextlib
+import errno
 import io
 import os
 import pathlib
 import stat
+import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
+
+from dcread_ext.timed_read import HAS_PREAD, timed_read
 
 from ..errors import (
     DCReadError,
@@ -17,12 +21,21 @@ from ..errors import (
     FileMissingError,
     FormatError,
     NotAFileError,
+    RemoteError,
 )
 from ..sync.locks import BriefLock
 from .byte_ranges import RangeLimits
+from .parallel_reads import Sink, read_side_by_side
+from .read_speed import ReadSpeed
 
-Sink: TypeAlias = Callable[[int, memoryview], None]
-"""``sink(number, data)`` gets a range of bytes that has arrived."""
+PIECE = 2**17
+"""Bytes of a slow share that one read asks for."""
+
+DEPTH = 16
+"""Reads of a slow share that are under way at once; 16 ranges of 1 MiB at the most."""
+
+GAP = 2**16
+"""Bytes of a slow share that are read along rather than left out."""
 
 
 class FileIdentity(NamedTuple):
@@ -32,6 +45,32 @@ class FileIdentity(NamedTuple):
     inode: int
     size: int
     mtime_ns: int
+
+
+class RemoteIdentity(NamedTuple):
+    """State of a remote file.
+
+    Attributes
+    ----------
+    url : str
+        Without its signature.
+    etag : str
+        The strong entity tag; "" if the server gives none.
+    size : int
+        Bytes of the file.
+    last_modified : str
+        As the server tells it; "" if it does not.
+    """
+
+    url: str
+    etag: str
+    size: int
+    last_modified: str
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether equal identities mean equal bytes."""
+        return bool(self.etag)
 
 
 def identity_of(status: os.stat_result) -> FileIdentity:
@@ -138,17 +177,18 @@ class LocalSource(ByteSource):
         self.fd = -1
         self.label = os.fspath(path)
         self._confined = opener is not os.open
-        self._seeking = BriefLock()  # where there is no pread
+        self._opener = opener
+        self._locking = BriefLock()
+        self._spare: list[int] = []  # further descriptors, where there is no pread
+        self._speed = ReadSpeed()
+        self.range_limits = RangeLimits(depth=DEPTH, gap=GAP, least=PIECE, most=2**20)
         self._advice = "NORMAL"
-        # O_NONBLOCK: opening a FIFO would wait for a writer, for ever.
-        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
-        flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         try:
             if os.path.isdir(path):  # Windows cannot open one to look at it
                 raise NotAFileError(
                     f"{self.label}: expected a regular file, found a directory"
                 )
-            self.fd = opener(os.fspath(path), flags)
+            self.fd = self._descriptor()
         except (FileNotFoundError, NotADirectoryError) as exc:
             raise FileMissingError(
                 f"no file at {self.label}; check the path, or whether its drive is "
@@ -168,6 +208,32 @@ class LocalSource(ByteSource):
         self.identity: FileIdentity = identity_of(status)
         self.size = self.identity.size
 
+    def _descriptor(self) -> int:
+        # O_NONBLOCK: opening a FIFO would wait for a writer, for ever.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)
+        flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        return self._opener(self.label, flags)
+
+    @property
+    def is_far(self) -> bool:  # type: ignore[override]
+        """Whether the file is on a slow share."""
+        return self._speed.is_far
+
+    def probe(self, offset: int) -> bool:
+        """Read a byte to see how long that takes; return `is_far`.
+
+        Two bytes, if the first one takes long: a busy machine is no share.
+        """
+        speed = self._speed
+        if not speed.is_far and self.size and self.fd >= 0:
+            for place in (offset, (offset + self.size // 2) % self.size):
+                _, taken = self._timed(bytearray(1), place)
+                if not speed.is_slow(taken, 1):
+                    break
+            else:
+                speed.is_far = True
+        return speed.is_far
+
     def same_file(self) -> pathlib.Path:
         """Return a path to the very file that is open, whatever lies at its own.
 
@@ -186,7 +252,10 @@ class LocalSource(ByteSource):
         FileChangedError
             If its size or modification time differ.
         """
-        now = identity_of(os.fstat(self.fd))
+        try:
+            now = identity_of(os.fstat(self.fd))
+        except OSError as exc:
+            raise self._unreachable(exc.errno or 0) from exc
         if now != self.identity:
             raise FileChangedError(
                 f"{self.label} changed after it was opened: expected {self.identity}, "
@@ -201,18 +270,90 @@ class LocalSource(ByteSource):
         FormatError
             If the file ends before.
         """
-        if hasattr(os, "pread"):
-            data = os.pread(self.fd, size, offset)
-        else:
-            with self._seeking:
-                os.lseek(self.fd, offset, os.SEEK_SET)
-                data = os.read(self.fd, size)
-        return _exactly(data, size, offset, self.label)
+        data = bytearray(size)
+        self._read_into(offset, memoryview(data))
+        return bytes(data)
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]], sink: Sink) -> None:
-        """Read ranges one after the other; see `ByteSource.read_ranges`."""
-        for number, (start, stop) in enumerate(ranges):
-            sink(number, memoryview(self.read(start, stop - start)))
+        """Read ranges by several threads; see `ByteSource.read_ranges`."""
+        read_side_by_side(
+            ranges,
+            lambda start, view, _: self._read_into(start, view),
+            sink,
+            depth=self.range_limits.depth,
+            piece=PIECE,
+        )
+
+    def _read_into(self, offset: int, view: memoryview) -> None:
+        """Fill a view; once more if the share was away and is back."""
+        size = len(view)
+        count, taken = self._timed(view, offset)
+        if count < 0 and self._revive():
+            count, taken = self._timed(view, offset)
+        if count < 0:
+            raise self._unreachable(-count)
+        if count != size:
+            raise FormatError(
+                f"{self.label}: expected {size} bytes at byte {offset}, found {count}; "
+                "the file is truncated: copy it again"
+            )
+        if self._speed.is_far:
+            self._speed.note(taken, size)
+
+    def _timed(self, view: bytearray | memoryview, offset: int) -> tuple[int, int]:
+        """Return the bytes that were read (or -errno), and the nanoseconds."""
+        if HAS_PREAD:
+            return timed_read(self.fd, view, offset)
+        begin = time.perf_counter_ns()
+        try:
+            fd = self._spare.pop()
+        except IndexError:
+            fd = self._another()
+        try:
+            os.lseek(fd, offset, os.SEEK_SET)
+            data = os.read(fd, len(view))
+        except OSError as exc:
+            return -(exc.errno or errno.EIO), 0
+        finally:
+            self._spare.append(fd)
+        view[: len(data)] = data
+        return len(data), time.perf_counter_ns() - begin
+
+    def _another(self) -> int:
+        """Return one more descriptor of the file, with a position of its own."""
+        fd = self._descriptor()
+        if identity_of(os.fstat(fd)) != self.identity:
+            os.close(fd)
+            self.check()
+            raise FileChangedError(f"{self.label} was replaced; open it again")
+        return fd
+
+    def _revive(self) -> bool:
+        """Open the file anew, if its share is back and it is the same file."""
+        with self._locking:
+            try:
+                fd = self._descriptor()
+            except OSError:
+                return False
+            try:
+                now = identity_of(os.fstat(fd))
+                # A share that was mounted anew may have another device number.
+                if self.fd < 0 or now[1:] != self.identity[1:]:
+                    return False
+                os.dup2(fd, self.fd, inheritable=False)
+                self.identity = now
+            except OSError:
+                return False
+            finally:
+                os.close(fd)
+        return True
+
+    def _unreachable(self, number: int) -> RemoteError:
+        self._speed.is_far = True  # reading by ranges looks whether it is back
+        return RemoteError(
+            f"{self.label}: reading failed: {os.strerror(number)}; is its drive still "
+            "mounted? Reading goes on when it is back"
+        )
 
     def advise(self, ranges: Iterable[tuple[int, int]], advice: str) -> None:
         """Tell the kernel what comes (``"WILLNEED"``, ``"SEQUENTIAL"``, ``"NORMAL"``).
@@ -235,6 +376,8 @@ class LocalSource(ByteSource):
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+        while self._spare:
+            os.close(self._spare.pop())
 
     def __del__(self) -> None:
         if os is not None:  # the interpreter is not shutting down
@@ -270,15 +413,6 @@ class SourceStream(io.RawIOBase):
         view[:count] = self._source.read(self._position, count)
         self._position += count
         return count
-
-
-def _exactly(data: bytes, size: int, offset: int, label: str) -> bytes:
-    if len(data) != size:
-        raise FormatError(
-            f"{label}: expected {size} bytes at byte {offset}, found {len(data)}; the "
-            "file is truncated: copy it again"
-        )
-    return data
 
 
 def _kind(mode: int) -> str:

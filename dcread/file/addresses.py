@@ -7,6 +7,7 @@ the engine shows `AddressRule` each address that it is about to connect to.
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from collections.abc import Callable, Collection
 from typing import TypeAlias
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 from ..errors import PolicyError
 
-__all__ = ["AddressRule", "looks_like_url", "origin_of", "why_not_public"]
+__all__ = ["AddressRule", "is_url", "looks_like_url", "origin_of", "why_not_public"]
 
 Address: TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
 
@@ -72,6 +73,15 @@ _LOCAL_DOMAINS = (
 def looks_like_url(text: str) -> bool:
     """Tell whether a location is a URL and no path (``C:/data`` is a path)."""
     return _URL.match(text) is not None
+
+
+def is_url(target: object) -> bool:
+    """Tell whether a target is a URL (and no path that exists and looks like one)."""
+    return (
+        isinstance(target, str)
+        and looks_like_url(target)
+        and not os.path.exists(target)
+    )
 
 
 def origin_of(url: str) -> str:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import urllib.request
 from collections.abc import Callable, Collection, Iterable
 from typing import Any
@@ -13,28 +11,17 @@ from urllib.parse import urlsplit
 from ..engine import FileHandle
 from ..engine.http_client import Answer, DeniedError, HTTPClient
 from ..engine.open_remote import open_remote
-from ..engine.remote_source import RemoteIdentity
+from ..engine.source import RemoteIdentity
 from ..engine.urls import shown
 from ..errors import RemoteError
 from ..problems import one_line
-from .addresses import AddressRule, looks_like_url, origin_of
+from .addresses import AddressRule, origin_of
 from .credentials import Credentials, Keyring
 from .policy import Policy
 
-__all__ = ["get_json", "is_url", "open_url"]
+__all__ = ["get_json", "open_url"]
 
 MAX_JSON_BYTES = 16 << 20
-
-_KNOWN = re.compile(r"(https?|s3):/+", re.IGNORECASE)
-
-
-def is_url(target: object) -> bool:
-    """Tell whether a target is a URL (and no path that exists and looks like one)."""
-    return (
-        isinstance(target, str)
-        and looks_like_url(target)
-        and not os.path.exists(target)
-    )
 
 
 def open_url(

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..engine.urls import shown
 from ..errors import FileMissingError, NotAFileError
-from ..file.open_url import is_url
+from ..file.addresses import is_url
 from ..file.policy import Policy
 
 _KNOWN = re.compile(r"(https?|s3):/", re.IGNORECASE)

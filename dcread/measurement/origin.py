@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..engine import FileIdentity, open_file
-from ..engine.remote_source import RemoteIdentity
+from ..engine.source import RemoteIdentity
 from ..engine.urls import is_signed, without_signature
 from ..errors import FileChangedError, FormatError
+from ..file.addresses import is_url
 from ..file.links import PolicyResolver, RemoteResolver
 from ..file.md5 import md5sum
-from ..file.open_url import is_url, open_url
 from ..sync.locks import h5_lock
 
 if TYPE_CHECKING:
@@ -56,6 +56,8 @@ def open_target(
     """
     if not is_url(target):
         return open_file(target)
+    from ..file.open_url import open_url  # costs as much as the rest of dcread
+
     expected = state.get("identity")
     known = None if expected is None else RemoteIdentity(*expected)
     return open_url(

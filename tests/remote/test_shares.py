@@ -1,0 +1,167 @@
+"""Slow shares: noticed, read ahead of the decoders, and survived when they go away."""
+
+from __future__ import annotations
+
+import errno
+import pathlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import h5py
+import hdf5plugin
+import numpy as np
+import pytest
+
+import dcread
+from dcread.engine import source
+
+EVENTS = 2000
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A measurement with some MB of images."""
+    path = tmp_path_factory.mktemp("share") / "a.rtdc"
+    rng = np.random.default_rng(5)
+    images = (np.cumsum(rng.integers(-2, 3, (EVENTS, 64, 128)), axis=2) + 120) % 256
+    with h5py.File(path, "w") as h5:
+        h5.attrs["experiment:event count"] = EVENTS
+        h5["events/deform"] = rng.normal(size=EVENTS)
+        h5.create_dataset(
+            "events/image",
+            data=images.astype(np.uint8),
+            chunks=(32, 64, 128),
+            fletcher32=True,
+            **hdf5plugin.Zstd(),
+        )
+    return path
+
+
+class Share:
+    """In place of reads of the system: slow, and sometimes gone."""
+
+    def __init__(self, read: Callable[..., tuple[int, int]]) -> None:
+        self.delay = 0.003
+        self.error = 0
+        self.reads = 0
+        self.under_way = 0
+        self.most = 0
+        self._read = read
+        self._lock = threading.Lock()
+
+    def __call__(self, fd: int, view: Any, offset: int) -> tuple[int, int]:
+        with self._lock:
+            self.reads += 1
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+        try:
+            time.sleep(self.delay)
+            if self.error:
+                return -self.error, int(self.delay * 1e9)
+            count, taken = self._read(fd, view, offset)
+            return count, taken + int(self.delay * 1e9)
+        finally:
+            with self._lock:
+                self.under_way -= 1
+
+
+@pytest.fixture
+def share(monkeypatch: pytest.MonkeyPatch) -> Iterator[Share]:
+    if not source.HAS_PREAD:
+        pytest.skip("no pread here")
+    found = Share(source.timed_read)
+    monkeypatch.setattr(source, "timed_read", found)
+    return found
+
+
+def test_a_slow_share_is_noticed_and_read_ahead(
+    path: pathlib.Path, share: Share
+) -> None:
+    with h5py.File(path) as h5, dcread.HDF5Data(path) as hd:
+        assert hd.handle.source.is_far
+        assert np.array_equal(hd.image[:1000], h5["events/image"][:1000])
+        assert 8 <= share.most <= 16
+        for row in (5, 1999, 700):
+            assert np.array_equal(hd.image[row], h5["events/image"][row])
+        rows = [1500, 3, 1200, 3]
+        assert np.array_equal(hd.image[rows], h5["events/image"][:][rows])
+        assert np.array_equal(hd["deform"][:], h5["events/deform"][:])
+
+
+def test_a_file_in_memory_is_read_by_the_kernel(
+    path: pathlib.Path, share: Share
+) -> None:
+    share.delay = 0
+    with dcread.HDF5Data(path) as hd:
+        _ = hd.image[:1000]
+        _ = hd.image[:1000]
+        assert not hd.handle.source.is_far
+        assert share.reads < 10  # looks at how long reading takes, no more
+
+
+def test_one_slow_read_is_no_share(path: pathlib.Path, share: Share) -> None:
+    with dcread.HDF5Data(path) as hd:
+        hd.handle.source._speed.is_far = False
+        share.delay, share.reads = 0, 0
+        slow = iter([2_000_000])
+        quick = share._read
+        share._read = lambda *args: (quick(*args)[0], next(slow, 1000))
+        assert not hd.handle.source.probe(100)
+        assert share.reads == 2
+
+
+def test_a_share_whose_bytes_are_in_memory_by_now_is_near(
+    path: pathlib.Path, share: Share
+) -> None:
+    with dcread.HDF5Data(path) as hd:
+        assert hd.handle.source.is_far
+        share.delay = 0
+        for _ in range(20):
+            _ = hd.handle.dataset("events/image").read(slice(0, 2000))
+        assert not hd.handle.source.is_far
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ENOTCONN])
+def test_a_share_that_goes_away_and_comes_back(
+    path: pathlib.Path, share: Share, number: int
+) -> None:
+    with h5py.File(path) as h5, dcread.HDF5Data(path) as hd:
+        reader = hd.handle.dataset("events/image")
+        assert np.array_equal(reader.read(slice(0, 100)), h5["events/image"][:100])
+        share.error = number
+        begin = time.monotonic()
+        with pytest.raises(dcread.RemoteError, match="still mounted") as caught:
+            reader.read(slice(0, 500))
+        assert time.monotonic() - begin < 2
+        assert str(path) in str(caught.value)
+        share.error = 0
+        assert np.array_equal(reader.read(slice(0, 500)), h5["events/image"][:500])
+
+
+def test_a_handle_that_no_longer_serves_is_opened_anew(
+    path: pathlib.Path, share: Share
+) -> None:
+    with h5py.File(path) as h5, dcread.HDF5Data(path) as hd:
+        reader = hd.handle.dataset("events/image")
+        _ = reader.read(slice(0, 100))
+        broken = iter([-errno.ESTALE] * 1)
+        quick = share._read
+        share._read = lambda *args: (next(broken, None) or quick(*args)[0], 10**6)
+        assert np.array_equal(reader.read(slice(0, 500)), h5["events/image"][:500])
+
+
+def test_another_file_at_its_place_is_not_taken_for_it(
+    path: pathlib.Path, share: Share, tmp_path: pathlib.Path
+) -> None:
+    copy = tmp_path / "copy.rtdc"
+    copy.write_bytes(path.read_bytes())
+    with dcread.HDF5Data(copy) as hd:
+        reader = hd.handle.dataset("events/image")
+        _ = reader.read(slice(0, 100))
+        copy.unlink()
+        copy.write_bytes(path.read_bytes())
+        share.error = errno.ESTALE
+        with pytest.raises(dcread.DCReadError):
+            reader.read(slice(0, 500))

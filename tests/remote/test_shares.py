@@ -16,6 +16,7 @@ import pytest
 
 import dcread
 from dcread.engine import source
+from dcread.engine.datasets import open_dataset
 
 EVENTS = 2000
 
@@ -119,7 +120,7 @@ def test_a_share_whose_bytes_are_in_memory_by_now_is_near(
         assert hd.handle.source.is_far
         share.delay = 0
         for _ in range(20):
-            _ = hd.handle.dataset("events/image").read(slice(0, 2000))
+            _ = open_dataset(hd.handle, "events/image").read(slice(0, 2000))
         assert not hd.handle.source.is_far
 
 
@@ -128,7 +129,7 @@ def test_a_share_that_goes_away_and_comes_back(
     path: pathlib.Path, share: Share, number: int
 ) -> None:
     with h5py.File(path) as h5, dcread.HDF5Data(path) as hd:
-        reader = hd.handle.dataset("events/image")
+        reader = open_dataset(hd.handle, "events/image")
         assert np.array_equal(reader.read(slice(0, 100)), h5["events/image"][:100])
         share.error = number
         begin = time.monotonic()
@@ -144,7 +145,7 @@ def test_a_handle_that_no_longer_serves_is_opened_anew(
     path: pathlib.Path, share: Share
 ) -> None:
     with h5py.File(path) as h5, dcread.HDF5Data(path) as hd:
-        reader = hd.handle.dataset("events/image")
+        reader = open_dataset(hd.handle, "events/image")
         _ = reader.read(slice(0, 100))
         broken = iter([-errno.ESTALE] * 1)
         quick = share._read
@@ -158,7 +159,7 @@ def test_another_file_at_its_place_is_not_taken_for_it(
     copy = tmp_path / "copy.rtdc"
     copy.write_bytes(path.read_bytes())
     with dcread.HDF5Data(copy) as hd:
-        reader = hd.handle.dataset("events/image")
+        reader = open_dataset(hd.handle, "events/image")
         _ = reader.read(slice(0, 100))
         copy.unlink()
         copy.write_bytes(path.read_bytes())

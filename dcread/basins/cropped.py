@@ -31,6 +31,8 @@ FEATURES = ("image", "image_bg", "mask", "qpi_amp", "qpi_pha")
 
 MAX_EVENTS_IN_FRAME = 1000
 MAX_FRAME_BYTES = 1 << 28
+_BLOCK_BYTES = 1 << 23
+"""How many bytes of frames are put together at once: many share stored chunks."""
 
 _DATASET, _ROW, _TOP, _LEFT, _OTHER = range(5)
 
@@ -99,13 +101,22 @@ class CroppedImages:
         Events, height, width.
     dtype : numpy.dtype
         Type of the pixels.
+    chunks : tuple of int
+        Frames that had better be asked for together.
     """
 
     def __init__(self, context: BasinContext, location: str, name: str) -> None:
         self._context = context
         self._name = name
         group = context.group(f"{location}/{name}")
-        index = context.array(group, "index")
+
+        def dataset(member: str) -> Any:
+            try:
+                return context.array(group, member)
+            except KeyError as exc:
+                raise FormatError(f"the cropped '{name}' has no '{member}'") from exc
+
+        index = dataset("index")
         if index.ndim != 2 or index.shape[1] != 5 or index.dtype.kind not in "iu":
             raise FormatError(
                 f"the index of the cropped '{name}' should hold 5 integers an event, "
@@ -121,7 +132,7 @@ class CroppedImages:
         if self._background == name:
             raise FormatError(f"the background of the cropped '{name}' is itself")
         self._datasets = {
-            int(number): context.array(group, str(number))
+            int(number): dataset(str(number))
             for number in np.unique(self._index[:, _DATASET])
         }
         self._pixel = self._pixel_type()
@@ -130,6 +141,8 @@ class CroppedImages:
         self.shape = (len(self._index), *sizes)
         if math.prod(sizes) * self._pixel.itemsize > MAX_FRAME_BYTES:
             raise FormatError(f"frames of {sizes[0]} x {sizes[1]} pixels are too large")
+        frame_bytes = math.prod(sizes) * self._pixel.itemsize
+        self.chunks = (max(1, _BLOCK_BYTES // frame_bytes), *sizes)
 
     def _pixel_type(self) -> np.dtype[Any]:
         types = {found.dtype for found in self._datasets.values()}
@@ -140,7 +153,7 @@ class CroppedImages:
                 f"the cropped '{self._name}' should be stored as images of one type, "
                 f"found {', '.join(sorted(map(str, types)))}"
             )
-        pixel = types.pop().newbyteorder("=")
+        pixel: np.dtype[Any] = types.pop().newbyteorder("=")
         if pixel.kind not in "iuf" or (pixel.kind == "f" and pixel.itemsize < 4):
             raise FormatError(
                 f"the cropped '{self._name}' should hold numbers, found {pixel}"

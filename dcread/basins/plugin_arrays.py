@@ -174,8 +174,9 @@ class PluginArray(RowReader):
             self._read_rows = getattr(array, "read_rows", None)
         self._row_bytes = max(1, math.prod(self.shape[1:]) * self.dtype.itemsize)
         self._most_rows = max(1, _BLOCK_BYTES // self._row_bytes)
-        chunk = self.chunks[0] if self.chunks else 1
-        self.block_rows = max(1, self._most_rows // chunk * chunk)
+        chunk = self.chunks[0] if self.chunks else self._most_rows
+        self.block_rows = min(chunk, self._most_rows)
+        self._step = self._most_rows // self.block_rows * self.block_rows
 
     def _checked(self, answer: Any, count: int, what: str) -> NDArray[Any]:
         if isinstance(answer, np.ma.MaskedArray) and np.ma.is_masked(answer):
@@ -219,7 +220,7 @@ class PluginArray(RowReader):
             self._scattered(rows.numbers, out, rest)
             return
         first = rows.bounds[0]
-        for start, stop, _ in rows.split(self.block_rows):
+        for start, stop, _ in rows.split(self._step):
             block = self._slice(first + start, first + stop)
             out[start:stop] = block[(slice(None), *rest)]
 

@@ -314,14 +314,12 @@ def _why_useless(plugin: object, manager: pluggy.PluginManager) -> str:
     known = {name for name in vars(hookspecs) if name.startswith("dcread_")}
     names = [name for name in dir(plugin) if not name.startswith("__")]
     marked = [name for name in names if _is_marked(plugin, name, manager)]
-    hooks = manager.get_hookcallers(plugin) or []
-    unknown = [name for name in marked if not any(name == one.name for one in hooks)]
-    unknown = [name for name in unknown if _specname(plugin, name) not in known]
+    unknown = [name for name in marked if _specname(plugin, name) not in known]
     if unknown:
         return (
             f"there is no hook '{unknown[0]}'; there are {' and '.join(sorted(known))}"
         )
-    if any(hook.name in known for hook in hooks):
+    if marked:
         return ""
     bare = sorted(known.intersection(names))
     if bare:

@@ -22,7 +22,7 @@ from ..file.links import PolicyResolver, RemoteResolver, subgroup
 from ..file.open_url import get_json, open_url
 from ..file.policy import Policy
 from ..file.source_check import check_sources
-from ..problems import one_line
+from ..problems import Problem, one_line
 from ..sync.locks import PatientLock, h5_lock
 from ..sync.weak import alive
 from .findings import ProblemLog
@@ -170,7 +170,10 @@ class Scope:
         handle = open_file(source, self._names)
         try:
             # HDF5 gives zeros for what is missing of a concatenated file.
-            check_sources(handle, self.policy, [], folder=self.folder)
+            notes: list[Problem] = []
+            check_sources(handle, self.policy, notes, folder=self.folder)
+            for note in notes:
+                self.log.add(one_line(handle.label), note.reason)
         except BaseException:
             handle.close()
             raise

@@ -81,7 +81,7 @@ def check_basin(
                 check()
         for wrapped, check in (
             (_counting(basin_class), suite.it_is_closed_once_and_not_while_it_is_read),
-            (_failing(basin_class), suite.a_failing_store_is_told),
+            (_failing(basin_class, suite.events), suite.a_failing_store_is_told),
             (_slow(basin_class), suite.a_slow_store_does_not_block_others),
         ):
             with _registered(wrapped):
@@ -110,12 +110,12 @@ def _registered(basin_class: type[Basin]) -> Iterator[None]:
         yield
 
 
-def _failing(basin_class: type[Basin]) -> type[Basin]:
+def _failing(basin_class: type[Basin], events: int) -> type[Basin]:
     """Return the class with a store whose arrays fail."""
 
     class Failing(basin_class):  # type: ignore[misc, valid-type]
         def open(self) -> Any:
-            return {name: _Broken(name) for name in ("deform", "area_um")}
+            return {name: _Broken(name, events) for name in ("deform", "area_um")}
 
     return Failing
 
@@ -134,10 +134,11 @@ def _counting(basin_class: type[Basin]) -> type[Basin]:
 
 
 class _Broken:
-    shape, dtype = (4,), np.dtype("f8")
+    dtype = np.dtype("f8")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, events: int) -> None:
         self.name = name
+        self.shape = (events,)
 
     def __getitem__(self, rows: slice) -> Any:
         raise ConnectionResetError(f"{self.name} went away")
@@ -363,7 +364,7 @@ class _Suite:
 
     def a_failing_store_is_told(self) -> None:
         """Check that an error while reading names the feature and its kind."""
-        with self.measurement(features=["deform"], events=4, mapping=None) as hd:
+        with self.measurement(features=["deform"], events=self.events) as hd:
             if "deform" in hd.h5["events"]:
                 return
             error = _raises(BasinError, lambda: hd["deform"][:], "a failing store")

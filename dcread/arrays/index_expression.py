@@ -8,6 +8,7 @@ shifted to it: NumPy stays the judge, and only what is needed is read.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import numbers
 import operator
@@ -58,6 +59,14 @@ def select(reader: RowReader, expr: Any) -> Any:
             )
         row %= length
         return reader.read(slice(row, row + 1))[0]
+    if type(expr) is slice:
+        found = None
+        with contextlib.suppress(TypeError, ValueError):  # in NumPy's words, below
+            found = normal_slice(expr, reader.shape[0])
+        if found is not None:
+            rows, turned = found
+            data = reader.read(rows)
+            return data[::-1] if turned else data
     try:
         plan = _Plan.of(reader.shape, expr)
     except (AskNumpyError, IndexError, TypeError, ValueError):

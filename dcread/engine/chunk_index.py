@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import chain
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,6 +25,10 @@ FETCHED = 2**22
 
 MISSING = -1
 """The address of a chunk that is not stored."""
+
+
+_ADDRESS, _OFFSET = attrgetter("byte_offset"), attrgetter("chunk_offset")
+_MASK = attrgetter("filter_mask")
 
 
 class LeftToH5py(Exception):  # noqa: N818 - a reason, not an error
@@ -173,11 +178,11 @@ class ChunkIndex:
         """Return the positions of all stored chunks, ascending, and where they lie."""
         with telling_of(self._where, self._h5ds):
             infos = self._infos()
-        if any(info.byte_offset is None for info in infos):
+        if None in map(_ADDRESS, infos):
             raise self._damage("one without an address")
         ndim = len(self._grid)
         offsets = np.fromiter(
-            chain.from_iterable(info.chunk_offset for info in infos),
+            chain.from_iterable(map(_OFFSET, infos)),
             np.uint64,
             len(infos) * ndim,
         ).reshape(-1, ndim)
@@ -237,9 +242,8 @@ class ChunkIndex:
 def _rows(infos: list[Any]) -> Table:
     """Return address, stored size and mask of chunks that HDF5 has listed."""
     numbers = np.empty((len(infos), 3), np.uint64)
-    numbers[:, 0] = [info.byte_offset for info in infos]
-    numbers[:, 1] = [info.size for info in infos]
-    numbers[:, 2] = [info.filter_mask for info in infos]
+    for column, of in enumerate((_ADDRESS, attrgetter("size"), _MASK)):
+        numbers[:, column] = list(map(of, infos))
     table = numbers.view(np.int64)
     table.flags.writeable = False
     return table

@@ -49,7 +49,7 @@ class DatasetReader(RowReader):
     Parameters
     ----------
     handle : FileHandle
-        The open file.
+        The open file; the caller keeps it open, and holds the h5py lock.
     h5ds : h5py.Dataset
         The dataset as h5py sees it.
 
@@ -71,16 +71,15 @@ class DatasetReader(RowReader):
         self.handle = handle
         self.h5ds = self.source = h5ds
         self.filename = handle.label
-        with handle.using(), h5_lock:
-            self.name = h5ds.name
-            self.where = f"{self.filename}: dataset '{self.name}'"
-            with telling_of(self.where, h5ds):
-                shape, dtype = h5ds.shape, h5ds.dtype
-                # Asked for once: fifty joined files are opened in the midst of a scan.
-                self._plist = h5ds.id.get_create_plist()
-                if self._plist.get_layout() == h5d.CHUNKED:
-                    self.chunks = self._plist.get_chunk()
-                    self.block_rows = self.chunks[0]
+        self.name = h5ds.name
+        self.where = f"{self.filename}: dataset '{self.name}'"
+        with telling_of(self.where, h5ds):
+            shape, dtype = h5ds.shape, h5ds.dtype
+            # Asked for once: fifty joined files are opened in the midst of a scan.
+            self._plist = h5ds.id.get_create_plist()
+            if self._plist.get_layout() == h5d.CHUNKED:
+                self.chunks = self._plist.get_chunk()
+                self.block_rows = self.chunks[0]
         if shape is None:
             raise FormatError(f"{self.where}: expected an array, found no data at all")
         self._is_array_type = dtype.subdtype is not None

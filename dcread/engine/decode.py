@@ -127,7 +127,10 @@ def execute(work: Work) -> None:
 
     if threads:
         _advise(jobs)
+    if threads > 1:
         share(decode, threads, stop)
+    elif threads:
+        _decode_all(shared, [])
     for source in {id(job.source): job.source for job in jobs}.values():
         source.check()  # (a bad chunk makes it look, too)
 

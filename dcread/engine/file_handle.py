@@ -115,16 +115,6 @@ class FileHandle:
         """
         return _Use(self)
 
-    def _begin_use(self, use: _Use) -> None:
-        self._raise_if_closed()
-        self._users[id(use)] = None
-        if self._closed:  # `close` looks for users after it says so
-            self._raise_if_closed()
-
-    def _end_use(self, use: _Use) -> None:
-        self._users.pop(id(use), None)
-        self._release_if_last()
-
     def _release_if_last(self) -> None:
         if self._closed and not self._users and self._owed:
             try:
@@ -262,19 +252,26 @@ class _Use:
         self._handle = handle
 
     def __enter__(self) -> None:
+        handle = self._handle
         try:
-            self._handle._begin_use(self)
+            handle._users[id(self)] = None
+            # After that: `close` looks for users once it has said so.
+            if handle._closed or not handle._id.valid:
+                handle._raise_if_closed()
         except BaseException:
-            self._handle._end_use(self)
+            self.__exit__()
             raise
 
     def __exit__(
         self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
+        exc_type: type[BaseException] | None = None,
+        exc: BaseException | None = None,
+        traceback: TracebackType | None = None,
     ) -> None:
-        self._handle._end_use(self)
+        handle = self._handle
+        handle._users.pop(id(self), None)
+        if handle._closed:
+            handle._release_if_last()
 
 
 def _all_handles() -> list[FileHandle]:

@@ -205,10 +205,10 @@ def _chunked(  # noqa: PLR0917
     if maxshape[0] is not None and maxshape.count(None) == 1:
         # HDF5 2.0 lists such chunks with the axis that grows moved to the front.
         raise LeftToH5py("a dataset that only grows along another axis than the first")
-    grid = tuple(-(-length // c) for length, c in zip(shape, chunk, strict=True))
+    grid = tuple([-(-length // c) for length, c in zip(shape, chunk, strict=True)])
     if math.prod(grid) > MAX_GRID:
         raise LeftToH5py(f"room for {math.prod(grid)} chunks")
-    partial = tuple(n % c != 0 for n, c in zip(shape, chunk, strict=True))
+    partial = tuple([n % c != 0 for n, c in zip(shape, chunk, strict=True)])
     size = math.prod(chunk) * dtype.itemsize
     suspicious = pipeline.filtered and any(partial)
     index = ChunkIndex(h5ds, where, chunk, grid, size, suspicious, partial)

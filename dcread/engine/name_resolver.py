@@ -201,7 +201,7 @@ class NameResolver:
                 raise FormatError(f"{where}: nested more than {MAX_DEPTH} times")
             owner = handle
             if elsewhere:
-                owner = handle.siblings.get(os.fsdecode(file), where)
+                owner = handle.linked_files.get(os.fsdecode(file), where)
             with contextlib.suppress(KeyError):
                 place = _Walk(self).follow(Place(owner, owner.h5.id), b"/" + dataset)
                 self._check_found(place, where, depth - 1)

@@ -122,7 +122,7 @@ class Watch:
                 # (a name in parentheses comes first, and may hold anything)
                 fields = stat.read_text().rpartition(")")[2].split()
                 if int(fields[3]) == self._session:
-                    ticks += sum(map(int, fields[11:13]))
+                    ticks += sum(map(int, fields[11:15]))  # and of ended children
         return ticks / os.sysconf("SC_CLK_TCK")
 
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 MAX_NAMES = 100_000
 """How many features a basin may name."""
 
+MAX_TRACES = 1_000
+"""How many traces are looked at to tell how many events they have."""
+
 LIST_SECONDS = 10.0
 """How long listing the basins of a basin may take."""
 
@@ -242,7 +245,7 @@ def rows_of(name: str, obj: Any, expected: int | None = None) -> int:
         return len(obj) if expected is None else expected
     lengths: list[int] = []
     failure: DCReadError | None = None
-    for key in obj:
+    for key in itertools.islice(obj, MAX_TRACES):
         try:
             lengths.append(_array_rows(f"{name}/{key}", obj[key]))
         except ClosedError:

@@ -35,6 +35,10 @@ MAX_COUNT = 2**48
 """No file has as many events; `len` could not even tell them from 2**63 on."""
 
 
+MAX_FEATURES = 10_000
+"""One dataset can have any number of names; each would be looked at."""
+
+
 class Events:
     """The members of ``/events`` and the number of events.
 
@@ -75,7 +79,14 @@ class Events:
             self._group = _events_group(handle)
             if self._group is not None:
                 kinds = _link_kinds(self._group.id)
-                self._all = tuple(sorted(kinds))
+        if len(kinds) > MAX_FEATURES:
+            reason = (
+                f"expected at most {MAX_FEATURES} features, found {len(kinds)}; the "
+                "rest is left out"
+            )
+            problems.append(Problem("feature", "(all)", reason))
+            kinds = dict(itertools.islice(sorted(kinds.items()), MAX_FEATURES))
+        self._all = tuple(sorted(kinds))
         for name, kind in kinds.items():
             if kind != h5l.TYPE_HARD:
                 self._look_at(name)

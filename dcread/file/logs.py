@@ -25,6 +25,8 @@ MAX_LOG_BYTES = 64 << 20
 size, and lead to one log by many names."""
 MAX_LOG_LINES = 1 << 20
 """Likewise: an empty line takes no bytes of the file, but memory all the same."""
+MAX_MEMBERS = 20_000
+"""Logs, and tables: one dataset can have any number of names."""
 _LINES_AT_ONCE = 4096
 
 
@@ -82,7 +84,13 @@ def member_names(
     with recorded_as_problem(problems, kind, f"/{group}"), handle.using(), h5_lock:
         if has_member(handle.h5.id, group):
             names = sorted(map(as_name, subgroup(handle, group).id))
-    return names
+            if len(names) > MAX_MEMBERS:
+                reason = (
+                    f"expected at most {MAX_MEMBERS} members, found {len(names)}; the "
+                    "rest is left out"
+                )
+                problems.append(Problem(kind, f"/{group}", reason))
+    return names[:MAX_MEMBERS]
 
 
 def open_member(handle: FileHandle, group: str, name: str) -> Place:

@@ -20,7 +20,7 @@ from dcread.demo.generate import make_measurement
 from dcread.engine import filters as pipeline
 from dcread.engine import layout
 from dcread.file import attributes as metadata
-from dcread.file import logs, tables
+from dcread.file import events, logs, tables
 from dcread.measurement.feature_info import known_features
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -80,6 +80,8 @@ def test_bounds() -> None:
         "decoded size of all tables": tables.MAX_TABLE_BYTES // mib,
         "decoded size of all logs": logs.MAX_LOG_BYTES // mib,
         "lines of all logs": logs.MAX_LOG_LINES,
+        "features of one file": events.MAX_FEATURES,
+        "logs, and tables, of one file": logs.MAX_MEMBERS,
         "one attribute": metadata.MAX_ATTRIBUTE_BYTES // mib,
         "all attributes": metadata.MAX_METADATA_BYTES // mib,
         "number of attributes": metadata.MAX_ATTRIBUTES,

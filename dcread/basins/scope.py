@@ -19,7 +19,6 @@ from ..file.basin_records import read_basin_records
 from ..file.credentials import Credentials
 from ..file.identifier import identifier_of
 from ..file.links import PolicyResolver, RemoteResolver, subgroup
-from ..file.open_url import get_json, open_url
 from ..file.policy import Policy
 from ..file.source_check import check_sources
 from ..problems import Problem, one_line
@@ -143,6 +142,8 @@ class Scope:
 
     def open_url(self, url: str, renew: Callable[[], str] | None) -> FileHandle:
         """Open a file behind a URL, or share it if it is open already."""
+        from ..file.open_url import open_url  # costs as much as the rest of dcread
+
         with self._lock:
             self._raise_if_closed()
             self._raise_if_full()
@@ -163,6 +164,8 @@ class Scope:
 
     def get_json(self, url: str) -> Any:
         """Return a JSON document behind a URL."""
+        from ..file.open_url import get_json
+
         self._raise_if_closed()
         return get_json(url, self.policy, credentials=self._credentials)
 

@@ -134,11 +134,20 @@ class OpenBasin:
         self.origin = Origin(
             basin.location, registered.source, basin.close, scope.confine
         )
-        self._place = _place_of(opened.features, scope, self.origin)
+        self._known = scope.shared.get(id(opened), {})
+        if "place" not in self._known:
+            self._known["place"] = _place_of(opened.features, scope, self.origin)
+        self._place: Place | None = self._known["place"]
         self.handle = None if self._place is None else self._place.handle
 
     def names(self) -> list[str]:
         """Return the names of the features that the basin stores itself."""
+        known: list[str] | None = self._known.get("names")
+        if known is None or self._place is None or self._place.handle.closed:
+            known = self._known["names"] = self._find_names()
+        return list(known)
+
+    def _find_names(self) -> list[str]:
         if self._place is None:
             with self.origin.asking():
                 found = list(itertools.islice(self.features.keys(), MAX_NAMES + 1))
@@ -152,6 +161,12 @@ class OpenBasin:
 
     def own(self, name: str) -> Found | None:
         """Return a feature that the basin stores itself."""
+        known: Found | None = self._known.get(f"/{name}")
+        if known is None or self._place is None or self._place.handle.closed:
+            known = self._known[f"/{name}"] = self._find(name)
+        return known
+
+    def _find(self, name: str) -> Found | None:
         obj: Any
         try:
             if self._place is None:

@@ -51,6 +51,9 @@ class Scope:
         As given.
     closed : bool
         Whether `close` was called.
+    shared : dict
+        What basins in one file found there, by the identity of what they opened:
+        thousands of definitions may lead to it.
     version : int
         Goes up whenever something comes to be known of a basin.
     """
@@ -72,6 +75,7 @@ class Scope:
         self._names = PolicyResolver(policy, None if root is None else root.path)
         self._root = root
         self._files: dict[tuple[object, object], FileHandle] = {}
+        self.shared: dict[int, dict[str, Any]] = {}
         self._measurements: dict[tuple[Any, str], Opened] = {}
         self._others: set[Hashable] = set()
         self._definitions_left = policy.max_definitions
@@ -206,6 +210,7 @@ class Scope:
                 None,
                 StoredDefinitions(self, handle),
             )
+            self.shared[id(known)] = {}
             self._measurements[key] = known
         return known
 
@@ -291,6 +296,7 @@ class Scope:
         with self._lock:
             handles, self._files = list(self._files.values()), {}
             self._measurements = {}
+            self.shared = {}
         for handle in handles:
             if handle is not self._root:
                 handle.close()

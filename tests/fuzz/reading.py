@@ -279,9 +279,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, str):
         raw = value.encode("utf-8", "surrogateescape")
         return raw.decode("utf-8", "replace")
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    return value
+    return value.item() if isinstance(value, np.generic) else value
 
 
 if __name__ == "__main__":

@@ -234,7 +234,8 @@ class Scope:
         for handle in [self._root, *self._files.values()]:
             if handle is not None:
                 yield handle
-                yield from handle.linked_files.open_handles()
+                if handle.linked_files is not None:
+                    yield from handle.linked_files.open_handles()
 
     def read_definitions(self, handle: FileHandle) -> list[dict[str, Any]]:
         """Read the definitions of an open file, but no more than the policy allows."""

@@ -144,8 +144,9 @@ cdef class Decoder:
                 self.capacity[index] = 0
 
     def trim(self, size_t limit):
-        """Free each buffer larger than `limit` bytes."""
+        """Free each buffer larger than `limit` bytes; return the size of the rest."""
         self._trim(limit)
+        return self.capacity[0] + self.capacity[1] + self.capacity[2]
 
     cdef unsigned char *_buffer(self, int index, size_t size) noexcept nogil:
         if self.capacity[index] < size or self.buffers[index] == NULL:

@@ -31,6 +31,7 @@ def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
         return np.empty(shape, dtype)
     raw = _take(size)
     if raw is None:
+        _drop(size)
         raw = np.empty(size, np.uint8)
     return np.ndarray(shape, dtype, buffer=np.asarray(Lease(raw, _taker)))
 
@@ -85,6 +86,15 @@ def _take(size: int) -> NDArray[np.uint8] | None:
             return raw
         _store.appendleft(raw)
     return None
+
+
+def _drop(size: int) -> None:
+    """Free memory of the store, so that the process does not grow by new memory."""
+    while size > 0:
+        try:
+            size -= _store.popleft().nbytes
+        except IndexError:
+            return
 
 
 def _give_back(raw: NDArray[np.uint8]) -> None:

@@ -137,7 +137,7 @@ class DatasetReader(RowReader):
                     layout.index.fetches_few = not handle.source.is_far
                 return layout
         except LeftToH5py as reason:
-            return reason
+            return LeftToH5py(*reason.args)  # without the frames that lead back here
 
     def elements(self, nbytes: int) -> NDArray[Any] | None:
         """Return all elements as they are in the file, each of some bytes.
@@ -212,7 +212,7 @@ class DatasetReader(RowReader):
             try:
                 self._plan(layout, work, rows, dest)
             except LeftToH5py as reason:
-                self._layout = reason
+                self._layout = LeftToH5py(*reason.args)
             else:
                 return
         part, window = out[dest], work.window

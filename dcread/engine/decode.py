@@ -40,6 +40,9 @@ _WHOLE = ((0, 0),)
 KEEP = 2**24
 """Bytes up to which a buffer is kept for the next chunk."""
 
+IDLE = 2**26
+"""Bytes of the buffers of all decoders that wait for the next read."""
+
 RUNS = 16
 """Runs that a thread decodes at the most before it lets an interrupt through."""
 
@@ -59,21 +62,23 @@ class _Shared:
         self.turn[0] = len(self.runs)
 
 
-_idle: list[Decoder] = []
+_idle: list[tuple[Decoder, int]] = []  # with the bytes of its buffers
 
 
 def _borrow() -> Decoder:
     """Return contexts and buffers that nobody else uses meanwhile."""
     try:
-        return _idle.pop()
+        return _idle.pop()[0]
     except IndexError:
         return Decoder()
 
 
 def _give_back(decoder: Decoder) -> None:
-    decoder.trim(KEEP)
-    if len(_idle) < 2 * get_num_threads():
-        _idle.append(decoder)
+    size = decoder.trim(KEEP)
+    idle = tuple(_idle)
+    total = size + sum(other for _, other in idle)
+    if len(idle) < 2 * get_num_threads() and total <= IDLE:
+        _idle.append((decoder, size))
 
 
 def execute_one(job: Job) -> None:

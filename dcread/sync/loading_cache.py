@@ -344,7 +344,8 @@ class LoadingCache:
         Parameters
         ----------
         keys : sequence of hashable
-            In the order in which they will be used, the present one first.
+            In the order in which they will be used. The first one is that which is
+            used now, and is not loaded.
         load : callable
             Given a key, returns its value.
         weight : int
@@ -355,7 +356,9 @@ class LoadingCache:
             if self._closed:
                 return
             ending = loads.prefetch is None or not loads.thread
-            loads.prefetch = _Prefetch(deque(keys), frozenset(keys), load, weight)
+            ahead = deque(keys)
+            ahead.popleft()
+            loads.prefetch = _Prefetch(ahead, frozenset(keys), load, weight)
             if ending or not (loads.thread and loads.thread.alive):
                 work = functools.partial(_load_ahead, weakref.ref(self))
                 loads.thread = BackgroundThread(work)

@@ -253,7 +253,7 @@ def test_keys_ahead_are_loaded_in_order_as_far_as_there_is_room():
 def test_who_asks_for_a_key_that_is_loaded_ahead_waits_for_it():
     load = Loader(delay=0.05)
     cache = LoadingCache(limit=4)
-    cache.read_ahead((1,), load, 1)
+    cache.read_ahead((0, 1), load, 1)
     assert load.going_on.wait(5)
     assert get(cache, load, 1) == -1
     assert load.keys == [1]
@@ -264,7 +264,7 @@ def test_an_error_ahead_is_left_to_who_asks_for_the_key():
     load = Loader()
     load.bad = {2}
     cache = LoadingCache(limit=9)
-    cache.read_ahead((1, 2, 3), load, 1)
+    cache.read_ahead((0, 1, 2, 3), load, 1)
     wait_for(lambda: 3 in cache)
     assert 2 not in cache
     with pytest.raises(ValueError, match="2 is bad"):
@@ -275,14 +275,14 @@ def test_an_error_ahead_is_left_to_who_asks_for_the_key():
 def test_close_ends_what_runs_ahead_and_nothing_is_held_afterwards():
     load = Loader(delay=0.05)
     cache = LoadingCache(limit=9)
-    cache.read_ahead(range(9), load, 1)
+    cache.read_ahead(range(-1, 9), load, 1)
     assert load.going_on.wait(5)
     cache.close()
     cache.close()
     assert not background._running
     assert load.keys == [0]
     assert get(cache, load, 5) == -5
-    cache.read_ahead(range(9), load, 1)
+    cache.read_ahead(range(-1, 9), load, 1)
     assert 5 not in cache
     assert cache.weight == 0
     assert not background._running
@@ -319,7 +319,7 @@ def test_values_and_cache_go_with_the_last_reference(no_collector):
     cache = LoadingCache(limit=9)
     held = weakref.ref(cache.get(1, Value, 1))
     assert held() is not None
-    cache.read_ahead((2, 3), lambda _: Value(), 1)
+    cache.read_ahead((1, 2, 3), lambda _: Value(), 1)
     wait_for(functools.partial(cache.__contains__, 3))
     ahead = weakref.ref(cache.peek(3))
     itself = weakref.ref(cache)
@@ -330,7 +330,7 @@ def test_values_and_cache_go_with_the_last_reference(no_collector):
 def test_reading_ahead_ends_with_the_cache(no_collector):
     load = Loader(delay=0.05)
     cache = LoadingCache(limit=9)
-    cache.read_ahead(range(9), load, 1)
+    cache.read_ahead(range(-1, 9), load, 1)
     assert load.going_on.wait(5)
     del cache
     time.sleep(0.2)
@@ -343,7 +343,7 @@ def test_a_forked_child_loads_what_other_threads_were_loading():
     cache = LoadingCache(limit=2)
     threads = [threading.Thread(target=get, args=(cache, load, 1))]
     threads[0].start()
-    cache.read_ahead((2,), load, 1)
+    cache.read_ahead((0, 2), load, 1)
     wait_for(lambda: len(load.keys) == 2)
     load.delay = 0
     child = os.fork()

@@ -76,12 +76,14 @@ def run(
     inputs = find_inputs(request.files)
     names = [shown(item.path) for item in inputs]
     target = _table_file(view, request)
-    skipped = 0
+    skipped, worst = 0, 0
     if target is not None and request.resume:
-        rest = [
-            item for item in inputs if not target.holds(shown(full_path(item.path)))
-        ]
-        skipped, inputs = len(inputs) - len(rest), rest
+        paths = [shown(full_path(item.path)) for item in inputs]
+        known = [target.holds(path) for path in paths]
+        skipped = sum(known)
+        old = [path for path, held in zip(paths, known, strict=True) if held]
+        worst = int(any(map(target.is_bad, old)))
+        inputs = [i for i, held in zip(inputs, known, strict=True) if not held]
         names = [shown(item.path) for item in inputs]
     alone = len(inputs) == 1 and not skipped
     table = None
@@ -116,7 +118,7 @@ def run(
         _summarise(screen, records, len(inputs), skipped)
     elif skipped and not screen.as_json:
         screen.note(f"all {skipped:,} files are in {request.output} already")
-    return max((int(is_bad(record)) for _, record in records), default=0)
+    return max([worst, *(int(is_bad(record)) for _, record in records)])
 
 
 def _public(record: Record) -> Record:
@@ -158,7 +160,7 @@ def _saved(target: TableFile | None) -> Iterator[None]:
     try:
         yield
     finally:
-        if target is not None:
+        if target is not None and not target.is_empty:
             target.write()
 
 

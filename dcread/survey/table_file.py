@@ -69,6 +69,16 @@ class TableFile:
         size, modified = fingerprint(path)
         return _same(known.get("size"), size) and _same(known.get("modified"), modified)
 
+    def is_bad(self, path: str) -> bool:
+        """Tell whether the row of a file says that something is wrong with it."""
+        known = self._rows[path]
+        return bool(known.get("error")) or str(known.get("ok")) == "False"
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no file is known yet."""
+        return not self._rows
+
     def add(self, row: Row) -> None:
         """Add a row; the file is written if the last time was long ago."""
         self._rows[row["path"]] = {**row, "question": self._question}

@@ -44,11 +44,12 @@ class Difference:
     only: str = ""
 
     def __str__(self) -> str:
+        if self.part == "events":
+            return f"number of events: {self.reason}"
         return f"{_SINGULAR[self.part]} '{self.name}': {self.reason}"
 
 
 _SINGULAR = {
-    "events": "events",
     "features": "feature",
     "metadata": "metadata",
     "logs": "log",

@@ -125,7 +125,7 @@ def test_not_a_number_equals_itself(
 def test_another_number_of_events(made: generate.DemoFiles, capsys: Capture) -> None:
     words = ["diff", "--ignore", "metadata,logs,tables", "--features", "image"]
     assert cli.main([*words, str(made.recording), str(made.continuation)]) == 1
-    assert "events 'number': 120 against 40" in capsys.readouterr().out
+    assert "number of events: 120 against 40" in capsys.readouterr().out
 
 
 def test_what_cannot_be_read_is_trouble(

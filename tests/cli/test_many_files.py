@@ -307,3 +307,27 @@ def test_a_file_of_an_unusual_type_is_no_reason_to_stop(
     assert cli.main(["info", "--json", str(folder / "good.rtdc")]) == 0
     facts = json.loads(capsys.readouterr().out)
     assert facts["metadata"]["user:note"] == "\x1b[2Jgone"
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_what_the_table_holds_counts_for_the_exit_status(
+    suffix: str, folder: pathlib.Path, tmp_path: pathlib.Path, capsys: Capture
+) -> None:
+    target = str(tmp_path / f"t.{suffix}")
+    for path, status in (("good.rtdc", 0), ("bad.rtdc", 1), ("none.rtdc", 1)):
+        words = ["verify", str(folder / path), "--output", target, "--overwrite"]
+        assert cli.main(words) == status
+        assert cli.main([*words[:-1], "--resume"]) == status
+        assert "are in" in capsys.readouterr().err
+    assert cli.main(["verify", str(folder), "--output", target, "--resume"]) == 1
+
+
+def test_no_table_is_written_of_nothing(
+    folder: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("dcread.cli.many.CONNECT_SECONDS", 0.5)
+    target = tmp_path / "t.csv"
+    words = ["info", str(folder), "--output", str(target)]
+    assert cli.main([*words, "--dask", "tcp://127.0.0.1:9"]) == 1
+    assert not target.exists()

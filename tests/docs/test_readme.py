@@ -48,7 +48,7 @@ def test_command_line_examples(capsys: pytest.CaptureFixture[str]) -> None:
         for line in block.splitlines()
         if line.startswith("dcread ")
     ]
-    assert len(commands) == 5
+    assert len(commands) == 6
     for command in commands:
         assert cli.main(shlex.split(command)[1:]) == 0, command
     assert pathlib.Path("joined.rtdc").exists()

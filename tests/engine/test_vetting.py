@@ -114,5 +114,5 @@ def test_patterns_are_not_followed(tmp_path, source, opened):
     with h5py.File(tmp_path / "v.h5", "w", libver="latest") as h5:
         space.select_all()
         h5py.h5d.create(h5.id, b"x", h5py.h5t.NATIVE_UINT16, space, dcpl=plist)
-    with pytest.raises(PolicyError, match=r"follow the pattern 's%b\.h5'"):
+    with pytest.raises(PolicyError, match=r"s%b\.h5"):
         open_dataset(opened(tmp_path / "v.h5"), "x").read(slice(0, 3))

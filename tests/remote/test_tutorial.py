@@ -29,7 +29,7 @@ def test_the_tutorial(
             exec(block, names)
     exec(blocks[2], names)
     told = capsys.readouterr().out
-    assert f"http://127.0.0.1:{port}/demo_raw.rtdc, the first bytes" in told
+    assert f"http://127.0.0.1:{port}/demo_raw_2.rtdc, the first bytes" in told
     assert "try again" in told
     with running(*command, "--path", str(tmp_path / "served"), port=port):
         exec(blocks[3], names)

@@ -224,8 +224,9 @@ class LoadingCache:
 
     def _wait_for(self, key: Hashable, claim: _Claim) -> None:
         """Wait until a key is loaded, or its loader failed."""
-        with claim:
+        with claim, self._loads:
             self._finish(claim, (key,))  # an interrupt may have come before that
+            self._evict(self._reserved())
 
     def _finish(self, claim: _Claim, keys: Iterable[Hashable]) -> None:
         """Hold what was loaded and take the claim off keys; the caller holds it."""

@@ -237,7 +237,7 @@ def test_a_feature_that_is_lost_as_a_whole_costs_no_events(
     }
     with dcread.HDF5Data(target) as saved:
         assert "deform" not in saved
-        assert list(saved.logs) == ["dcread-salvage"]
+        assert list(saved.logs) == ["dcread-demo-recipe", "dcread-salvage"]
 
 
 def test_a_recording_that_broke_off(tmp_path: pathlib.Path) -> None:

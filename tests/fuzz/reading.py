@@ -189,7 +189,7 @@ def read_by_h5py(path: pathlib.Path) -> Answers:
         for group in ("logs", "tables"):
             with noting(answers, group):
                 for name in h5.get(group, ()):
-                    judge_text(answers, f"{group}/{name}", h5)
+                    judge_text(answers, f"{group}/{as_text(name)}", h5[group], name)
     return answers
 
 
@@ -256,10 +256,12 @@ def shown(name: str, array: np.ndarray) -> np.ndarray:
     return array != 0 if name == "mask" else array
 
 
-def judge_text(answers: Answers, name: str, h5: h5py.File) -> None:
+def judge_text(
+    answers: Answers, name: str, group: h5py.Group, key: str | bytes
+) -> None:
     """Keep a log, or the columns of a table."""
     with noting(answers, name):
-        h5ds = h5[name]
+        h5ds = group[key]
         if name.startswith("logs"):
             note(answers, name, lambda: [plain(line) for line in h5ds[()].tolist()])
         else:

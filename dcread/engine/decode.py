@@ -49,7 +49,7 @@ RUNS = 16
 _ALL = np.array([[0, 1]], np.int64)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Shared:
     """A job that several threads share: they take runs without Python's lock."""
 
@@ -113,10 +113,13 @@ def execute(work: Work) -> None:
     jobs = work.jobs
     for job in jobs:
         check_sizes(job)
-    far = [job for job in jobs if job.plan.blob is None and _is_far(job)]
+    near: list[Job] = []
+    far: list[Job] = []
+    for job in jobs:
+        (far if job.plan.blob is None and _is_far(job) else near).append(job)
     if far:
         decode_ranges(far, _decode_blob)
-        jobs = [job for job in jobs if job not in far]
+        jobs = near
     shared = _share_out(jobs)
     threads = min(get_num_threads(), sum(len(one.runs) for one in shared))
 

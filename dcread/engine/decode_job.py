@@ -19,7 +19,7 @@ Errand: TypeAlias = Callable[[], None]
 """Something short to do for the next read while other threads decode."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Job:
     """A plan, where its bytes come from and where its rows go.
 
@@ -46,7 +46,7 @@ class Job:
         return self.source.size if blob is None else len(blob)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Work:
     """What one read needs, collected from one dataset or from many.
 

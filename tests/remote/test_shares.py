@@ -166,3 +166,28 @@ def test_another_file_at_its_place_is_not_taken_for_it(
         share.error = errno.ESTALE
         with pytest.raises(dcread.DCReadError):
             reader.read(slice(0, 500))
+
+
+def test_joined_files_of_which_some_lie_on_a_slow_share(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The images of one read come from near and from far files."""
+    paths, images = [], []
+    for number in range(4):
+        rng = np.random.default_rng(number)
+        images.append(rng.integers(0, 9, (40, 8, 16), np.uint8))
+        paths.append(tmp_path / f"{number}.rtdc")
+        with h5py.File(paths[-1], "w") as h5:
+            h5["events/frame"] = np.arange(40)
+            h5.create_dataset(
+                "events/image", data=images[-1], chunks=(8, 8, 16), **hdf5plugin.Zstd()
+            )
+    far = {str(paths[1]), str(paths[2])}
+    monkeypatch.setattr(
+        source.LocalSource, "is_far", property(lambda self: self.label in far)
+    )
+    with dcread.concatenated_hdf5_data(paths, tmp_path / "joined.rtdc") as hd:
+        np.testing.assert_array_equal(hd["image"][:], np.concatenate(images))
+        np.testing.assert_array_equal(
+            hd["image"][[150, 3, 70]], np.concatenate(images)[[150, 3, 70]]
+        )

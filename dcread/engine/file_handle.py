@@ -16,6 +16,7 @@ from ..errors import ClosedError, FileChangedError
 from ..problems import UNREADABLE
 from ..sync.locks import h5_lock
 from .file_object import FileObjectSource
+from .h5py_errors import close_file
 from .metadata_blocks import MetadataFile
 from .name_resolver import NameResolver
 from .source import ByteSource, FileIdentity, RemoteIdentity, identity_of
@@ -232,8 +233,7 @@ class FileHandle:
         if source is not None:
             source.close()
         if self.owned:
-            with h5_lock:
-                self._h5.close()
+            close_file(self._h5)
         _handles.discard(self)
 
     def _renew(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..errors import ChecksumError, ClosedError, DCReadError, FormatError
 from ..problems import origin_of, text_of
+from ..sync.locks import h5_lock
 
 RAISED = (KeyError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
 """What h5py raises about objects that are damaged."""
@@ -34,6 +35,16 @@ def telling_of(where: str, h5ds: Any) -> Iterator[None]:
         if origin_of(exc) != "h5py":  # the handler of a signal, or a file object
             raise
         raise own_error(exc, where, h5ds) from exc
+
+
+def close_file(h5: Any) -> None:
+    """Close a file that was only read.
+
+    libhdf5 may fail to let go of what it had half read of a damaged index. Nothing is
+    lost by that, and who reads has the error about the index already.
+    """
+    with h5_lock, contextlib.suppress(RuntimeError, OSError):
+        h5.close()
 
 
 def own_error(exc: Exception, where: str, h5ds: Any) -> DCReadError:

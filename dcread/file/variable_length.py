@@ -18,6 +18,7 @@ from h5py import h5a, h5d, h5f, h5fd, h5g, h5i, h5p
 
 from ..engine import DatasetReader
 from ..engine.file_object import FileObjectSource
+from ..engine.h5py_errors import close_file
 from ..engine.source import ByteSource, LocalSource, SourceStream
 from ..errors import FormatError
 from ..sync.locks import h5_lock
@@ -168,15 +169,15 @@ class VariableLengths:
         _require_at_most(total, limit)
         values = []
         for length, place, index in elements:
-            if not length:
+            if not (length or index or any(place)):  # nothing was written
                 values.append(b"")
                 continue
             address = self._base + int.from_bytes(place, "little")
-            start, stored = self._objects(address).get(index, (0, 0))
-            if stored < length * item:
+            start, stored = self._objects(address).get(index, (0, -1))
+            if stored != length * item:
                 raise FormatError(
                     f"expected {length * item} bytes in a heap at byte {address}, "
-                    f"found {stored}; the file is damaged: copy it again"
+                    f"found {max(stored, 0)}; the file is damaged: copy it again"
                 )
             values.append(self._source.read(start, length * item))
         return values
@@ -242,8 +243,7 @@ class VariableLengths:
         self._group = None
         h5, self._h5 = self._h5, None
         if h5 is not None:
-            with h5_lock:
-                h5.close()
+            close_file(h5)
 
     def __enter__(self) -> Self:
         return self

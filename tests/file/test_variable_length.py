@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import struct
 import subprocess
 import sys
 
@@ -82,3 +83,41 @@ def test_one_long_text_for_many_lines(tmp_path: pathlib.Path) -> None:
     assert done.stdout.startswith("['fine'] []")
     assert "log 'many'" in done.stdout
     assert "basin 'many'" in done.stdout
+
+
+@pytest.mark.parametrize("length", [0, 1, 7, 9])
+@pytest.mark.parametrize("where", ["element", "heap"])
+def test_a_length_that_differs_from_the_heap_is_damage(
+    tmp_path: pathlib.Path, length: int, where: str
+) -> None:
+    """HDF5 refuses such text; a part of it would be silently wrong."""
+    path = tmp_path / "a.rtdc"
+    with h5py.File(path, "w") as h5:
+        h5["events/deform"] = np.arange(3.0)
+        h5["logs/other"] = np.array([b"fine"])
+        log = h5.create_dataset("logs/x", (2,), h5py.string_dtype())
+        log[:] = ["12345678", "another"]
+        place = log.id.get_offset()
+    raw = bytearray(path.read_bytes())
+    if where == "element":
+        assert struct.unpack_from("<I", raw, place) == (8,)
+        struct.pack_into("<I", raw, place, length)
+    else:
+        heap = int.from_bytes(raw[place + 4 : place + 12], "little")
+        at = raw.index(b"12345678", heap) - 8
+        assert struct.unpack_from("<Q", raw, at) == (8,)
+        struct.pack_into("<Q", raw, at, length)
+    path.write_bytes(raw)
+    with HDF5Data(path) as hd:
+        assert hd.logs == {"other": ["fine"]}
+        assert [(one.kind, one.name) for one in hd.problems] == [("log", "x")]
+
+
+def test_empty_lines_are_no_damage(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "a.rtdc"
+    with h5py.File(path, "w") as h5:
+        h5["events/deform"] = np.arange(3.0)
+        h5.create_dataset("logs/x", (4,), h5py.string_dtype())[:3] = ["", "a", ""]
+    with HDF5Data(path) as hd:
+        assert hd.logs == {"x": ["", "a", "", ""]}
+        assert hd.problems == []

@@ -32,7 +32,7 @@ FRAMES = 640
 THREADS = 2
 RUNS = 3
 GROWTH = 1.05
-SLACK = {"reads": 4, "bytes read": 4096, "bytes held": 65536, "calls": 4}
+SLACK = {"reads": 4, "bytes read": 4096, "bytes held": 1 << 20, "calls": 4}
 """What a number may grow by in any case: files that Python itself looks at."""
 
 Counts = dict[str, int]

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
 from ..errors import FileMissingError, FormatError, PolicyError
-from ..problems import one_line
+from ..problems import one_line, origin_of, text_of
 from ..sync.locks import h5_lock
 from .source import LocalSource
 
@@ -244,7 +244,16 @@ class NameResolver:
         if b"\0" in raw:
             raise KeyError(f"'{one_line(name)}' is not the name of an object")
         with h5_lock:
-            place = _Walk(self).follow(Place(handle, group), raw)
+            try:
+                place = _Walk(self).follow(Place(handle, group), raw)
+            except RuntimeError as exc:
+                if origin_of(exc) != "h5py":  # such as an error of a file object
+                    raise
+                where = Place(handle, group).label(raw)
+                raise FormatError(
+                    f"{where}: HDF5 cannot look it up: {text_of(exc)}; the file is "
+                    "damaged: copy it again"
+                ) from exc
             self._check_found(place, f"'{one_line(name, 200)}'", MAX_DEPTH)
             return place
 

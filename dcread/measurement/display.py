@@ -78,8 +78,9 @@ def _rows(data: Shown) -> Iterable[tuple[str, str]]:
         ("Pixel size [µm]", "imaging:pixel size"),
     ):
         value = data.meta.get(name)
-        if value not in (None, ""):
-            rows.append((title, str(value)))
+        text = "" if value is None else " ".join(str(value).split())
+        if text:
+            rows.append((title, text))
     status = [
         f"{basin.name} ({_availability(basin.available)})"
         for basin in data.basin_status()

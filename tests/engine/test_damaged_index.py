@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pathlib
+import struct
 from collections.abc import Callable
 
 import h5py
@@ -115,3 +116,29 @@ def test_a_file_object_that_its_owner_closes(path: pathlib.Path) -> None:
         stream.close()
         with pytest.raises(ClosedError, match=r"BytesIO.*closed by its owner"):
             hd["deform"]
+
+
+@pytest.mark.parametrize("moved_to", [0, 4, 12, 24])
+def test_chunks_that_are_listed_out_of_order_read_as_by_h5py_or_not_at_all(
+    tmp_path: pathlib.Path, moved_to: int
+) -> None:
+    """HDF5 searches an ordered index: it would not find what the listing has."""
+    path = tmp_path / "a.rtdc"
+    with h5py.File(path, "w", libver="earliest") as h5:
+        h5ds = h5.create_dataset(
+            "events/deform", (40,), "f8", chunks=(4,), compression="gzip"
+        )
+        h5ds[:24] = np.random.default_rng(1).integers(0, 9, 24)
+        size = h5ds.id.get_chunk_info_by_coord((16,)).size
+    raw = path.read_bytes()
+    key = struct.pack("<IIQQ", size, 0, 16, 0)
+    assert raw.count(key) == 1
+    path.write_bytes(raw.replace(key, struct.pack("<IIQQ", size, 0, moved_to, 0)))
+    with h5py.File(path) as h5:
+        expected = h5["events/deform"][:]
+    with HDF5Data(path) as hd:
+        try:
+            found = hd["deform"]
+        except FormatError:
+            return
+        np.testing.assert_array_equal(found, expected)

@@ -249,3 +249,15 @@ def test_opening_is_quick(data_dir: pathlib.Path) -> None:
     for _ in range(20):
         HDF5Data(path).close()
     assert time.perf_counter() - start < 2
+
+
+def test_html_shows_attributes_that_are_arrays(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "m.rtdc"
+    with h5py.File(path, "w") as h5:
+        h5["events/deform"] = np.arange(3.0)
+        h5.attrs["experiment:sample"] = np.arange(40)
+        h5.attrs["setup:identifier"] = ""
+    with HDF5Data(path) as hd:
+        shown = hd._repr_html_()
+    assert "[ 0 1 2" in shown.replace("  ", " ")
+    assert "Instrument" not in shown

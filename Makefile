@@ -14,6 +14,7 @@ VENV ?= .venv
 FILE ?=
 PYTEST_ARGS ?=
 FUZZ_SECONDS ?= 30
+FUZZ_CASES ?=
 SEED ?=
 BENCH_OUT ?= build/benchmarks
 PEER_TESTS_ARGS ?=
@@ -67,7 +68,9 @@ bench: $(VENV)/bench.stamp ## measure against the peers and print the table of r
 	$(python) -m benchmarks.report
 
 fuzz: $(VENV)/test.stamp ## read random and damaged files, FUZZ_SECONDS for each kind
-	$(python) -m tests.fuzz --seconds $(FUZZ_SECONDS) $(if $(SEED),--seed $(SEED))
+	$(python) -m tests.fuzz --seconds $(FUZZ_SECONDS) $(if $(SEED),--seed $(SEED)) \
+	  $(if $(FUZZ_CASES),--cases $(FUZZ_CASES))
+
 bench-ci: $(VENV)/bench.stamp ## counts held against what is stored, and each benchmark once
 	@mkdir -p $(dir $(BENCH_OUT))
 	$(python) -m benchmarks.counts --markdown $(BENCH_OUT).md

@@ -43,8 +43,10 @@ class Run:
         seed, one = self.options.seed, self.options.case
         begin = told = time.monotonic()
         number = one or 0
-        while (one is None and time.monotonic() < begin + self.options.seconds) or (
-            number == one
+        while number == one or (
+            one is None
+            and time.monotonic() < begin + self.options.seconds
+            and number < self.options.cases
         ):
             yield number, f"{seed}/{number}"
             self.counts["cases"] += 1
@@ -144,6 +146,9 @@ def main() -> int:
         help="of all cases; a new one by default",
     )
     parser.add_argument("--case", type=int, help="run this case only")
+    parser.add_argument(
+        "--cases", type=int, default=10**9, help="how many cases at the most"
+    )
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     runs = []

@@ -8,8 +8,6 @@ network under the lock of h5py.
 
 from __future__ import annotations
 
-import io
-import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -19,7 +17,7 @@ from ..errors import RemoteError
 from ..sync.locks import BriefLock, letting_go
 from .byte_ranges import merge_ranges
 from .hdf5_hints import Hints
-from .source import ByteSource
+from .source import ByteSource, SourceStream
 
 T = TypeVar("T")
 
@@ -147,7 +145,7 @@ class _Asking(threading.local):
     missing: tuple[int, int] | None = None
 
 
-class MetadataFile(io.RawIOBase):
+class MetadataFile(SourceStream):
     """A remote file as HDF5 sees it: blocks that are in memory.
 
     Parameters
@@ -166,31 +164,15 @@ class MetadataFile(io.RawIOBase):
     """
 
     def __init__(self, source: ByteSource, blocks: Blocks) -> None:
-        super().__init__()
+        super().__init__(source)
         self.rounds = 0
         self.waits = 0
-        self._source = source
         self._blocks = blocks
         self._hints = Hints(source.size)
-        self._position = 0
         self._asking = _Asking()
         self._loading = BriefLock()  # (held by who waits for the network only)
 
     # -- the file object that HDF5 reads from, under its lock
-
-    def readable(self) -> bool:
-        """Say that it can be read."""
-        return True
-
-    def seekable(self) -> bool:
-        """Say that it has a position."""
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move the position; return it."""
-        base = {os.SEEK_CUR: self._position, os.SEEK_END: self._source.size}
-        self._position = base.get(whence, 0) + offset
-        return self._position
 
     def readinto(self, buffer: Any) -> int:
         """Copy bytes that are in memory; raise if they are not."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -69,7 +70,7 @@ def columns(data: Measured, features: Iterable[str] | None) -> dict[str, NDArray
 
 def as_dataframe(data: Measured, features: Iterable[str] | None) -> pd.DataFrame:
     """See ``HDF5Data.to_dataframe``."""
-    pandas = _needed("pandas", lambda: __import__("pandas"))
+    pandas = _needed("pandas")
     table = columns(data, features)
     index = pandas.RangeIndex(len(data), name="event")
     frame: pd.DataFrame = pandas.DataFrame(table, index=index)
@@ -80,7 +81,7 @@ def as_dataframe(data: Measured, features: Iterable[str] | None) -> pd.DataFrame
 
 def as_arrow(data: Measured, features: Iterable[str] | None) -> pa.Table:
     """See ``HDF5Data.to_arrow``."""
-    arrow = _needed("pyarrow", lambda: __import__("pyarrow"))
+    arrow = _needed("pyarrow")
     table = columns(data, features)
     arrays = [arrow.array(values) for values in table.values()]
     fields = [
@@ -98,7 +99,7 @@ def as_arrow(data: Measured, features: Iterable[str] | None) -> pa.Table:
 
 def summary(data: Measured) -> pd.DataFrame:
     """See ``HDF5Data.describe``."""
-    pandas = _needed("pandas", lambda: __import__("pandas"))
+    pandas = _needed("pandas")
     rows = {}
     for name, values in columns(data, None).items():
         info = info_of(name)
@@ -123,9 +124,9 @@ def _numbers(values: NDArray[Any]) -> Sequence[float]:
     return [count, exact.mean(), deviation, exact.min(), *ranks, exact.max()]
 
 
-def _needed(package: str, load: Callable[[], Any]) -> Any:
+def _needed(package: str) -> Any:
     try:
-        return load()
+        return importlib.import_module(package)
     except ImportError as exc:
         raise ImportError(
             f"{package} is not installed; `pip install {package}` brings it"

@@ -124,6 +124,9 @@ cdef class Decoder:
 
     cdef void *zstd
     cdef void *deflate
+    # What frees them: where other functions are set later, these still fit.
+    cdef release_t free_zstd
+    cdef release_t free_deflate
     cdef unsigned char *buffers[3]
     cdef size_t capacity[3]
     cdef object interrupt  # what ended a codec in Python, if not the chunk
@@ -131,9 +134,9 @@ cdef class Decoder:
     def __dealloc__(self):
         self._trim(0)
         if self.zstd != NULL:
-            zstd_release(self.zstd)
+            self.free_zstd(self.zstd)
         if self.deflate != NULL:
-            deflate_release(self.deflate)
+            self.free_deflate(self.deflate)
 
     cdef void _trim(self, size_t limit) noexcept nogil:
         cdef int index
@@ -170,6 +173,7 @@ cdef class Decoder:
         if codec == 32015 and zstd_decompress != NULL:
             if self.zstd == NULL:
                 self.zstd = zstd_create()
+                self.free_zstd = zstd_release
             if self.zstd == NULL:
                 return expected + 1
             if wanted < expected and zstd_steps.go_on != NULL and dcread_zstd_prefix(
@@ -180,6 +184,7 @@ cdef class Decoder:
         if codec == 1 and deflate_decompress != NULL:
             if self.deflate == NULL:
                 self.deflate = deflate_create()
+                self.free_deflate = deflate_release
             if self.deflate == NULL:
                 return expected + 1
             if deflate_decompress(self.deflate, data, size, out, expected, NULL):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from dcread import engine
-from dcread.engine import filters, open_dataset
+from dcread.engine import decode, filters, open_dataset
 
 GZIP = 1
 
@@ -76,13 +76,25 @@ def test_a_codec_in_python_that_is_interrupted(tools, tmp_path, opened, python_g
     reader = open_dataset(opened(path), "x")
     for raised in (KeyboardInterrupt, Stop, MemoryError):
 
-        def decode(stored, size, raised=raised):
+        def interrupted(stored, size, raised=raised):
             raise raised("meanwhile")
 
-        python_gzip(GZIP, decode)
+        python_gzip(GZIP, interrupted)
         with pytest.raises(raised):
             reader.read(slice(0, 400))
     python_gzip(GZIP, lambda stored, size: zlib.decompress(stored))
+    assert np.array_equal(reader.read(slice(0, 400)), data)
+
+
+def test_decoders_are_freed_by_the_functions_that_made_them(
+    tools, tmp_path, opened, request
+):
+    data = np.arange(400, dtype="u2")
+    path = tools.make_dataset(tmp_path / "x.h5", data, (400,), (GZIP,))
+    reader = open_dataset(opened(path), "x")
+    assert np.array_equal(reader.read(slice(0, 400)), data)  # an idle decoder at least
+    request.getfixturevalue("python_gzip")
+    decode._idle.clear()  # as where more are idle than may be kept
     assert np.array_equal(reader.read(slice(0, 400)), data)
 
 

@@ -44,7 +44,16 @@ __all__ = [
 
 
 class DCReadError(Exception):
-    """Root of all errors about data that dcread reads."""
+    """Root of all errors about data that dcread reads.
+
+    Examples
+    --------
+    >>> try:
+    ...     dcread.HDF5Data("no-such.rtdc")
+    ... except dcread.DCReadError as error:
+    ...     print(type(error).__name__)
+    FileMissingError
+    """
 
 
 class FileMissingError(DCReadError, FileNotFoundError):

@@ -33,6 +33,12 @@ class Problem:
         Its name in the file (the log's, the feature's, the basin's key, ...).
     reason : str
         What was expected, what was found, and what to do about it.
+
+    Examples
+    --------
+    >>> problem = dcread.Problem("log", "acquisition", "it is no list of lines")
+    >>> problem.kind, problem.name
+    ('log', 'acquisition')
     """
 
     kind: str

@@ -125,6 +125,13 @@ class MappedHDF5Dataset(RowView):
         If the indices are not integers, or have several axes.
     ShapeMismatchError
         If the dataset is a single value.
+
+    Examples
+    --------
+    >>> values = np.array([10.0, 20.0, 30.0])
+    >>> mapped = dcread.MappedHDF5Dataset(values, np.array([2, 0, 0, -1]))
+    >>> mapped[:], mapped.shape
+    (array([30., 10., 10., 30.]), (4,))
     """
 
     def __init__(self, h5ds: Any, mapping_indices: Any) -> None:
@@ -160,7 +167,13 @@ class MappedHDF5Dataset(RowView):
 
     @property
     def chunks(self) -> None:
-        """None: the rows of one HDF5 chunk need not lie side by side."""
+        """None: the rows of one HDF5 chunk need not lie side by side.
+
+        Examples
+        --------
+        >>> dcread.MappedHDF5Dataset(np.zeros(3), np.array([2, 0])).chunks is None
+        True
+        """
         return
 
 
@@ -194,6 +207,14 @@ def get_mapped_object(obj: Any, index_mapping: IndexMapping | None = None) -> An
         If an index is out of range.
     ValueError
         If `obj` is no dataset, or `index_mapping` no index mapping.
+
+    Examples
+    --------
+    >>> values = np.array([10.0, 20.0, 30.0])
+    >>> dcread.get_mapped_object(values, slice(None, None, 2))[:]
+    array([10., 30.])
+    >>> dcread.get_mapped_object(values) is values
+    True
     """
     if index_mapping is None:
         return obj

@@ -48,6 +48,15 @@ class Basin(abc.ABC):
         The location that this instance stands for.
     context : BasinContext
         What the basin may know of its referrer, and how it opens files.
+
+    Examples
+    --------
+    A format that computes one feature:
+
+    >>> class Counter(dcread.Basin):
+    ...     format, type, reach = "counter", "made-up", "inside"
+    ...     def open(self):
+    ...         return dcread.Opened({"index": np.arange(self.context.size)})
     """
 
     format: ClassVar[str]

@@ -71,6 +71,13 @@ class BasinDefinition:
         Name of the definition in the file.
     raw : mapping
         The definition as stored, unknown keys included.
+
+    Examples
+    --------
+    >>> stored = {"type": "file", "format": "hdf5", "paths": ["raw.rtdc"]}
+    >>> definition = dcread.BasinDefinition.parse(stored | {"features": ["image"]})
+    >>> definition.paths, definition.features, definition.mapping
+    (('raw.rtdc',), ('image',), None)
     """
 
     name: str | None
@@ -89,7 +96,14 @@ class BasinDefinition:
 
     @property
     def label(self) -> str:
-        """What messages call the basin."""
+        """What messages call the basin.
+
+        Examples
+        --------
+        >>> stored = {"name": "raw", "type": "file", "format": "hdf5", "paths": ["r"]}
+        >>> dcread.BasinDefinition.parse(stored).label
+        'raw'
+        """
         return one_line(self.name or self.key or f"{self.type} basin", 100)
 
     @classmethod
@@ -111,6 +125,12 @@ class BasinDefinition:
         ------
         BasinError
             If something that is needed to use the basin safely has a wrong type.
+
+        Examples
+        --------
+        >>> stored = {"type": "remote", "format": "http", "urls": ["https://example.org/x.rtdc"]}
+        >>> dcread.BasinDefinition.parse(stored).urls
+        ('https://example.org/x.rtdc',)
         """
         if not isinstance(raw, Mapping):
             raise BasinError(

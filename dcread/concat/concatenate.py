@@ -102,6 +102,13 @@ def concatenated_hdf5_data(
     Notes
     -----
     After an error there is no new file and `path_out` is as it was.
+
+    Examples
+    --------
+    >>> paths = ["demo-output/demo.rtdc", "demo-output/demo.rtdc"]
+    >>> with dcread.concatenated_hdf5_data(paths, "joined.rtdc") as joined:
+    ...     len(joined), joined["frame"][-1] > joined["frame"][0]
+    (6176, np.True_)
     """
     target = _target(path_out)
     files = _inputs(paths)

@@ -45,6 +45,14 @@ def set_num_threads(number: int | None) -> None:
     ------
     ValueError
         If `number` is below 1.
+
+    Examples
+    --------
+    >>> dcread.set_num_threads(2)
+    >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+    >>> hd.image[:100].shape
+    (100, 80, 320)
+    >>> dcread.set_num_threads(None)
     """
     global _chosen, _default  # noqa: PLW0603
     if number is not None and number < 1:

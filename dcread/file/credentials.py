@@ -88,7 +88,13 @@ class Credentials:
 
     @property
     def is_s3(self) -> bool:
-        """Whether these are keys of an S3 service."""
+        """Whether these are keys of an S3 service.
+
+        Examples
+        --------
+        >>> dcread.Credentials("https://dcor.example.org", token="abc").is_s3
+        False
+        """
         return self._key is not None
 
     def __repr__(self) -> str:
@@ -109,7 +115,16 @@ class Credentials:
         )
 
     def headers(self, url: str, headers: Mapping[str, str]) -> dict[str, str]:
-        """Return what to add to a request; nothing if it goes to another origin."""
+        """Return what to add to a request; nothing if it goes to another origin.
+
+        Examples
+        --------
+        >>> credentials = dcread.Credentials("https://dcor.example.org", token="abc")
+        >>> credentials.headers("https://elsewhere.example.org/x.rtdc", {})
+        {}
+        >>> credentials.headers("https://dcor.example.org/x.rtdc", {})
+        {'Authorization': 'abc'}
+        """
         if origin_of(url) != self.origin:
             return {}
         if self._key is not None:
@@ -128,6 +143,13 @@ def set_credentials(*credentials: Credentials) -> None:
     ----------
     *credentials : Credentials
         In place of those that were set before; none: forget them.
+
+    Examples
+    --------
+    >>> token = "the token of your account"
+    >>> account = dcread.Credentials("https://dcor.example.org", token=token)
+    >>> dcread.set_credentials(account)
+    >>> dcread.set_credentials()
     """
     checked = checked_credentials(credentials)
     with _lock:

@@ -53,6 +53,12 @@ def get_measurement_identifier(h5: h5py.Group | HasFile) -> str | None:
     ------
     ClosedError
         If the measurement is closed.
+
+    Examples
+    --------
+    >>> with dcread.HDF5Data("demo-output/demo.rtdc") as hd:
+    ...     dcread.get_measurement_identifier(hd)
+    'dcread-demo-0001-1_events'
     """
     group: h5py.Group = getattr(h5, "h5", h5)
     if not group.id.valid:

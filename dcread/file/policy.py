@@ -124,7 +124,13 @@ class Policy:
 
     @classmethod
     def default(cls) -> Policy:
-        """Return the policy of measurements that are opened without one."""
+        """Return the policy of measurements that are opened without one.
+
+        Examples
+        --------
+        >>> dcread.Policy.default().local
+        True
+        """
         return Policy._default or Policy()
 
     @classmethod
@@ -135,6 +141,14 @@ class Policy:
         ----------
         policy : Policy or None
             None goes back to ``Policy()``.
+
+        Examples
+        --------
+        >>> before = dcread.Policy.default()
+        >>> dcread.Policy.set_default(dcread.Policy(remote=False))
+        >>> dcread.Policy.default().remote
+        False
+        >>> dcread.Policy.set_default(before)
         """
         if policy is not None and not isinstance(policy, Policy):
             raise TypeError(f"expected a Policy or None, got {type(policy).__name__}")
@@ -156,6 +170,13 @@ class Policy:
         ------
         PolicyError
             If this policy does not allow the path.
+
+        Examples
+        --------
+        >>> dcread.Policy(local=False).check_path("/data/raw.rtdc", None)
+        Traceback (most recent call last):
+        ...
+        dcread.errors.PolicyError: ...
         """
         if self.local is True:
             return pathlib.Path(path)
@@ -184,6 +205,14 @@ class Policy:
             If this policy does not allow the file.
         FileMissingError, NotAFileError
             If there is no file, or not a regular one.
+
+        Examples
+        --------
+        >>> import contextlib, pathlib
+        >>> path = pathlib.Path("demo-output/demo.rtdc").absolute()
+        >>> with contextlib.closing(dcread.Policy().open_path(path, None)) as source:
+        ...     source.size > 0
+        True
         """
         self._require_local(path)
         if self.local is True:
@@ -234,6 +263,13 @@ class Policy:
         ------
         PolicyError
             If this policy does not allow to contact it.
+
+        Examples
+        --------
+        >>> dcread.Policy(remote=False).check_url("https://data.example.org/x.rtdc")
+        Traceback (most recent call last):
+        ...
+        dcread.errors.PolicyError: ...
         """
         where = shown(url)
         if os.environ.get("DCREAD_OFFLINE", "") not in {"", "0"}:
@@ -263,7 +299,13 @@ class Policy:
 
     @property
     def origins(self) -> frozenset[str]:
-        """The origins in `hosts`, where a bare host means https."""
+        """The origins in `hosts`, where a bare host means https.
+
+        Examples
+        --------
+        >>> dcread.Policy(hosts=("data.example.org",)).origins
+        frozenset({'https://data.example.org:443'})
+        """
         return frozenset(
             origin_of(host if "://" in host else f"https://{host}")
             for host in self.hosts

@@ -82,6 +82,13 @@ class FlickerReport:
     .. [1] J. W. Tukey, *Exploratory Data Analysis*, Addison-Wesley, 1977.
     .. [2] A. F. Siegel, "Robust regression using repeated medians", Biometrika 69,
        242-244, 1982.
+
+    Examples
+    --------
+    >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+    >>> report = dcread.flicker_report(hd.image)
+    >>> report.flickering, report.frames == len(report.medians)
+    (True, True)
     """
 
     medians: NDArray[np.float64]
@@ -101,17 +108,37 @@ class FlickerReport:
 
     @property
     def frames(self) -> int:
-        """Number of frames that were looked at."""
+        """Number of frames that were looked at.
+
+        Examples
+        --------
+        >>> dcread.flicker_report(np.zeros((9, 80, 320), np.uint8)).frames
+        9
+        """
         return len(self.medians)
 
     @property
     def count(self) -> int:
-        """Number of flickering frames, a drift included."""
+        """Number of flickering frames, a drift included.
+
+        Examples
+        --------
+        >>> report = dcread.flicker_report(np.zeros((9, 80, 320), np.uint8))
+        >>> report.count
+        0
+        """
         return len(self.flickering_frames)
 
     @property
     def count_without_drift(self) -> int:
-        """Number of flickering frames apart from a drift."""
+        """Number of flickering frames apart from a drift.
+
+        Examples
+        --------
+        >>> report = dcread.flicker_report(np.zeros((9, 80, 320), np.uint8))
+        >>> report.count_without_drift
+        0
+        """
         return len(self.flickering_frames_without_drift)
 
     def __str__(self) -> str:

@@ -47,6 +47,18 @@ class BaseImageChunkCache(abc.ABC):
     ------
     ValueError
         If `chunk_size` or `cache_size` is below 1.
+
+    Examples
+    --------
+    What computes images needs one method:
+
+    >>> class Ramp(dcread.BaseImageChunkCache):
+    ...     def _get_chunk_data(self, chunk_slice):
+    ...         values = np.arange(chunk_slice.start, chunk_slice.stop, dtype=np.uint8)
+    ...         return np.broadcast_to(values[:, None, None], (len(values), 80, 320))
+    >>> ramp = Ramp((250, 80, 320), chunk_size=100)
+    >>> int(ramp[200].max()), ramp.get_chunk(2).shape
+    (200, (50, 80, 320))
     """
 
     def __init__(
@@ -69,12 +81,27 @@ class BaseImageChunkCache(abc.ABC):
 
     @property
     def cache(self) -> ChunkMap:
-        """Chunk index to chunk, `cache_size` at the most; the last used one is last."""
+        """Chunk index to chunk, `cache_size` at the most; the last used one is last.
+
+        Examples
+        --------
+        >>> zeros = np.zeros((250, 80, 320), np.uint8)
+        >>> images = dcread.HDF5ImageCache(zeros, chunk_size=100)
+        >>> images.get_chunk(1).shape, list(images.cache)
+        ((100, 80, 320), [1])
+        """
         return ChunkMap(self._order, self.get_chunk, self._loaded.clear)
 
     @property
     def reader(self) -> Any:
-        """Rows for other views; see `dcread.engine.reader_for`."""
+        """Rows for other views; see `dcread.engine.reader_for`.
+
+        Examples
+        --------
+        >>> images = dcread.HDF5ImageCache(np.zeros((250, 80, 320), np.uint8))
+        >>> images.reader.shape
+        (250, 80, 320)
+        """
         return ChunkRows(self)
 
     @property
@@ -94,7 +121,14 @@ class BaseImageChunkCache(abc.ABC):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Data type of the images."""
+        """Data type of the images.
+
+        Examples
+        --------
+        >>> images = dcread.HDF5ImageCache(np.zeros((250, 80, 320), np.uint8))
+        >>> images.dtype
+        dtype('uint8')
+        """
         if self._dtype is None:
             if self._len:
                 self._dtype = self.get_chunk(0).dtype
@@ -104,12 +138,26 @@ class BaseImageChunkCache(abc.ABC):
 
     @property
     def ndim(self) -> int:
-        """Number of axes."""
+        """Number of axes.
+
+        Examples
+        --------
+        >>> images = dcread.HDF5ImageCache(np.zeros((250, 80, 320), np.uint8))
+        >>> images.ndim
+        3
+        """
         return len(self.shape)
 
     @property
     def size(self) -> int:
-        """Number of pixels of all images."""
+        """Number of pixels of all images.
+
+        Examples
+        --------
+        >>> images = dcread.HDF5ImageCache(np.zeros((250, 80, 320), np.uint8))
+        >>> images.size == 250 * 80 * 320
+        True
+        """
         return int(np.prod(self.shape, dtype=object))
 
     def __len__(self) -> int:
@@ -196,17 +244,40 @@ class BaseImageChunkCache(abc.ABC):
         ------
         IndexError
             If there is no such chunk.
+
+        Examples
+        --------
+        >>> zeros = np.zeros((250, 80, 320), np.uint8)
+        >>> images = dcread.HDF5ImageCache(zeros, chunk_size=100)
+        >>> [images.get_chunk_size(number) for number in range(images.num_chunks)]
+        [100, 100, 50]
         """
         chunk_slice = self.get_chunk_slice(self._check_chunk(chunk_index))
         return int(min(chunk_slice.stop, self._len) - chunk_slice.start)
 
     def get_chunk_slice(self, chunk_index: int) -> slice:
-        """Return the slice of the images of a full chunk."""
+        """Return the slice of the images of a full chunk.
+
+        Examples
+        --------
+        >>> zeros = np.zeros((250, 80, 320), np.uint8)
+        >>> images = dcread.HDF5ImageCache(zeros, chunk_size=100)
+        >>> images.get_chunk_slice(1)
+        slice(100, 200, None)
+        """
         start = self.chunk_size * chunk_index
         return slice(start, start + self.chunk_size)
 
     def iter_chunks(self) -> Iterator[int]:
-        """Iterate over the chunk indices."""
+        """Iterate over the chunk indices.
+
+        Examples
+        --------
+        >>> zeros = np.zeros((250, 80, 320), np.uint8)
+        >>> images = dcread.HDF5ImageCache(zeros, chunk_size=100)
+        >>> [len(images.get_chunk(number)) for number in images.iter_chunks()]
+        [100, 100, 50]
+        """
         return iter(range(self.num_chunks))
 
     def _check_chunk(self, chunk_index: int) -> int:
@@ -237,6 +308,13 @@ class BaseImageChunkCache(abc.ABC):
             If there is no such chunk.
         ClosedError
             After `close`, or when the file is closed.
+
+        Examples
+        --------
+        >>> zeros = np.zeros((250, 80, 320), np.uint8)
+        >>> images = dcread.HDF5ImageCache(zeros, chunk_size=100)
+        >>> images.get_chunk(2).shape
+        (50, 80, 320)
         """
         index = self._check_chunk(chunk_index)
         self._raise_if_closed()
@@ -260,7 +338,17 @@ class BaseImageChunkCache(abc.ABC):
             raise ClosedError(f"{self!r} is closed; open the measurement again")
 
     def close(self) -> None:
-        """Drop all images and end what runs in the background; twice is fine."""
+        """Drop all images and end what runs in the background; twice is fine.
+
+        Examples
+        --------
+        >>> zeros = np.zeros((250, 80, 320), np.uint8)
+        >>> images = dcread.HDF5ImageCache(zeros, chunk_size=100)
+        >>> _ = images[0]
+        >>> images.close()
+        >>> len(images.cache)
+        0
+        """
         self._closed = True
         self._loaded.close()
         self._order.clear()

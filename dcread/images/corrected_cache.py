@@ -39,6 +39,13 @@ class ImageCorrCache(BaseImageChunkCache):
     ------
     ShapeMismatchError
         If the shapes differ.
+
+    Examples
+    --------
+    >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+    >>> corrected = dcread.ImageCorrCache(hd.image, hd.image_bg)
+    >>> np.array_equal(corrected[7], np.int16(hd.image[7]) - hd.image_bg[7])
+    True
     """
 
     def __init__(
@@ -57,12 +64,26 @@ class ImageCorrCache(BaseImageChunkCache):
 
     @property
     def reader(self) -> DifferenceReader:
-        """Rows for other views; see `dcread.engine.reader_for`."""
+        """Rows for other views; see `dcread.engine.reader_for`.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.image_corr.reader.shape
+        (3088, 80, 320)
+        """
         return self._source
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """int16 for 8-bit images, wide enough for every difference of wider ones."""
+        """int16 for 8-bit images, wide enough for every difference of wider ones.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.image_corr.dtype
+        dtype('int16')
+        """
         dtype: np.dtype[Any] = self._source.dtype
         return dtype
 

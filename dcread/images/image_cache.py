@@ -24,7 +24,17 @@ _MAX_BYTES = 256 << 20
 
 
 class EmptyDatasetWarning(UserWarning):
-    """Given for image data without any image."""
+    """Given for image data without any image.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     images = dcread.HDF5ImageCache(np.zeros((0, 80, 320), np.uint8))
+    >>> caught[0].category.__name__
+    'EmptyDatasetWarning'
+    """
 
 
 class HDF5ImageCache(BaseImageChunkCache):
@@ -57,6 +67,15 @@ class HDF5ImageCache(BaseImageChunkCache):
     -----
     EmptyDatasetWarning
         If there is no image.
+
+    Examples
+    --------
+    >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+    >>> masks = hd.get_image_cache("mask")
+    >>> masks.shape, masks.dtype, masks[5].any()
+    ((3088, 80, 320), dtype('bool'), np.True_)
+    >>> dcread.HDF5ImageCache(np.zeros((9, 80, 320), np.uint8), chunk_size=4).num_chunks
+    3
     """
 
     def __init__(
@@ -102,6 +121,12 @@ class HDF5ImageCache(BaseImageChunkCache):
         """Bytes of images that may be kept in memory; one HDF5 chunk always may.
 
         By default as much as `cache_size` chunks take, but not more than 256 MiB.
+
+        Examples
+        --------
+        >>> images = dcread.HDF5ImageCache(np.zeros((250, 80, 320), np.uint8))
+        >>> images.max_bytes > 0
+        True
         """
         return self._max_bytes
 
@@ -113,12 +138,26 @@ class HDF5ImageCache(BaseImageChunkCache):
 
     @property
     def reads_ahead(self) -> bool:
-        """Whether chunks in order are read ahead: not if a subclass makes them."""
+        """Whether chunks in order are read ahead: not if a subclass makes them.
+
+        Examples
+        --------
+        >>> images = dcread.HDF5ImageCache(np.zeros((250, 80, 320), np.uint8))
+        >>> images.reads_ahead
+        True
+        """
         return self._store is not None
 
     @property
     def reader(self) -> Any:
-        """Rows for other views; see `dcread.engine.reader_for`."""
+        """Rows for other views; see `dcread.engine.reader_for`.
+
+        Examples
+        --------
+        >>> images = dcread.HDF5ImageCache(np.zeros((250, 80, 320), np.uint8))
+        >>> images.reader.shape
+        (250, 80, 320)
+        """
         return super().reader if self._store is None else self._source
 
     @property
@@ -182,7 +221,17 @@ class HDF5ImageCache(BaseImageChunkCache):
         raise_if_closed(self._source)
 
     def close(self) -> None:
-        """Drop all images and end what runs in the background; twice is fine."""
+        """Drop all images and end what runs in the background; twice is fine.
+
+        Examples
+        --------
+        >>> images = dcread.HDF5ImageCache(np.zeros((250, 80, 320), np.uint8))
+        >>> images.close()
+        >>> images[3]
+        Traceback (most recent call last):
+        ...
+        dcread.errors.ClosedError: ...
+        """
         super().close()
         if self._store is not None:
             self._store.recent = None

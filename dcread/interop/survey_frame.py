@@ -83,7 +83,7 @@ def survey(
     >>> from dcread.interop import survey
     >>> frame = survey("demo-output", "info")
     >>> frame[["state", "events"]].values.tolist()[1]
-    ['ok', 60]
+    ['ok', 3000]
     >>> def deformed(hd, above):
     ...     return {"deformed": int((hd["deform"] > above).sum())}
     >>> bool(survey("demo-output/demo.rtdc", deformed, above=0).deformed[0] > 50)

@@ -95,6 +95,16 @@ class HDF5Data:
         If an argument is of the wrong kind.
     IndexError
         If the index mapping does not fit the file.
+
+    Examples
+    --------
+    >>> import dcread
+    >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+    >>> len(hd), hd["deform"].shape, hd.image[0].shape
+    (3088, (3088,), (80, 320))
+    >>> first = dcread.HDF5Data("demo-output/demo.rtdc", index_mapping=slice(0, 10))
+    >>> len(first)
+    10
     """
 
     def __init__(  # noqa: PLR0917  (the documented signature)
@@ -161,6 +171,13 @@ class HDF5Data:
 
         An h5py file of the caller stays open. Reads that are under way finish,
         later ones raise `ClosedError`, those of views handed out before included.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.close()
+        >>> hd.closed
+        True
         """
         self._handle.close()
         self._release()
@@ -179,6 +196,13 @@ class HDF5Data:
         ------
         FileMissingError, FormatError
             If the file is gone or damaged by now.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.refresh()
+        >>> len(hd)
+        3088
         """
         with self._lock:
             self._raise_if_closed()
@@ -188,7 +212,14 @@ class HDF5Data:
 
     @property
     def closed(self) -> bool:
-        """Whether the measurement, or the h5py file it was made of, is closed."""
+        """Whether the measurement, or the h5py file it was made of, is closed.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.closed
+        False
+        """
         return self._handle.closed
 
     def _raise_if_closed(self) -> None:
@@ -199,18 +230,39 @@ class HDF5Data:
 
     @property
     def handle(self) -> FileHandle:
-        """The open file, as the engine has it."""
+        """The open file, as the engine has it.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.handle.closed
+        False
+        """
         self._raise_if_closed()
         return self._handle
 
     @property
     def h5(self) -> h5py.File:
-        """The open h5py file."""
+        """The open h5py file.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> list(hd.h5["events"])[:2]
+        ['area_msd', 'area_ratio']
+        """
         return self._handle.h5
 
     @property
     def md5_5m(self) -> str:
-        """MD5 sum of the first 5 MiB of the file."""
+        """MD5 sum of the first 5 MiB of the file.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> len(hd.md5_5m)
+        32
+        """
         self._raise_if_closed()
         make = functools.partial(origin.checksum, self._handle, self._target)
         return self._once.get("md5", make)
@@ -234,13 +286,29 @@ class HDF5Data:
 
         What most features have; where the file stores none itself, what its
         attribute "experiment:event count" says, else what its basins have.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.raw_length
+        3088
         """
         self._raise_if_closed()
         length = self._referrer.raw_length
         return self._basins.length if length is None else length
 
     def mapping_indices(self) -> NDArray[np.integer[Any]] | None:
-        """Return the rows that `index_mapping` takes; None for all."""
+        """Return the rows that `index_mapping` takes; None for all.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.mapping_indices() is None
+        True
+        >>> some = dcread.HDF5Data("demo-output/demo.rtdc", index_mapping=[7, 3])
+        >>> some.mapping_indices().tolist()
+        [7, 3]
+        """
         self._raise_if_closed()
         return self._referrer.mapping_indices()
 
@@ -298,22 +366,50 @@ class HDF5Data:
         return iter(self.keys())
 
     def keys(self) -> list[str]:
-        """Return the sorted names of the features, those of basins included."""
+        """Return the sorted names of the features, those of basins included.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> list(hd.keys())[:2]
+        ['area_msd', 'area_ratio']
+        """
         return list(self._features.names())
 
     def get(self, feat: str, default: Any = None) -> Any:
-        """Return a feature, or `default` if there is none of that name."""
+        """Return a feature, or `default` if there is none of that name.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.get("deform").shape, hd.get("no such feature") is None
+        ((3088,), True)
+        """
         try:
             return self[feat]
         except FeatureNotFoundError:
             return default
 
     def values(self) -> Iterator[Any]:
-        """Iterate over the features; each is read when its turn comes."""
+        """Iterate over the features; each is read when its turn comes.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> len(list(hd.values())) == len(hd.keys())
+        True
+        """
         return (self[feat] for feat in self.keys())
 
     def items(self) -> Iterator[tuple[str, Any]]:
-        """Iterate over names and features; each is read when its turn comes."""
+        """Iterate over names and features; each is read when its turn comes.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> [name for name, values in hd.items() if np.ndim(values) == 3]
+        ['image', 'image_bg', 'mask']
+        """
         return ((feat, self[feat]) for feat in self.keys())
 
     def _ipython_key_completions_(self) -> list[str]:
@@ -430,6 +526,12 @@ class HDF5Data:
 
         The members of `PROTECTED_FEATURES` that this measurement has, sorted;
         what a pipeline copies over to processed data as it is.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> "time" in hd.features_scalar_frame, "deform" in hd.features_scalar_frame
+        (True, False)
         """
         return [feat for feat in self.keys() if feat in PROTECTED_FEATURES]
 
@@ -480,37 +582,85 @@ class HDF5Data:
         ------
         ShapeMismatchError
             If the feature has no images.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.get_image_cache("image_bg").shape
+        (3088, 80, 320)
         """
         return self._features.image_cache(feat)
 
     @property
     def image(self) -> HDF5ImageCache | None:
-        """The images: shape (events, height, width), usually uint8."""
+        """The images: shape (events, height, width), usually uint8.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.image[0].shape, hd.image.dtype
+        ((80, 320), dtype('uint8'))
+        """
         return self.get_image_cache("image")
 
     @property
     def image_bg(self) -> HDF5ImageCache | None:
-        """The background images, of the same shape and type as `image`."""
+        """The background images, of the same shape and type as `image`.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.image_bg[0].shape
+        (80, 320)
+        """
         return self.get_image_cache("image_bg")
 
     @property
     def image_corr(self) -> ImageCorrCache | None:
-        """The images minus their background, int16 or wider."""
+        """The images minus their background, int16 or wider.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.image_corr[0].dtype
+        dtype('int16')
+        """
         return self._features.image_corr()
 
     @property
     def mask(self) -> HDF5ImageCache | None:
-        """The masks: bool, of the same shape as `image`."""
+        """The masks: bool, of the same shape as `image`.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.mask[0].dtype
+        dtype('bool')
+        """
         return self.get_image_cache("mask")
 
     @property
     def image_num_chunks(self) -> int:
-        """Number of image chunks, given `image_chunk_size`."""
+        """Number of image chunks, given `image_chunk_size`.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.image_num_chunks
+        4
+        """
         return -(-len(self) // self.image_chunk_size)
 
     @property
     def image_chunk_size(self) -> int:
-        """Images in a chunk of an image cache: a multiple of those in an HDF5 chunk."""
+        """Images in a chunk of an image cache: a multiple of those in an HDF5 chunk.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.image_chunk_size
+        1000
+        """
         return self._store.image_chunk_size
 
     @image_chunk_size.setter
@@ -519,7 +669,14 @@ class HDF5Data:
 
     @property
     def image_cache_size(self) -> int:
-        """Chunks that an image cache holds at the most."""
+        """Chunks that an image cache holds at the most.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.image_cache_size
+        2
+        """
         return self._store.image_cache_size
 
     @image_cache_size.setter
@@ -528,7 +685,14 @@ class HDF5Data:
 
     @property
     def meta(self) -> dict[str, Any]:
-        """The metadata: Python values by ``section:name``; may be changed."""
+        """The metadata: Python values by ``section:name``; may be changed.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.meta["imaging:pixel size"]
+        0.34
+        """
         return cast("dict[str, Any]", self._content.get("meta"))
 
     @meta.setter
@@ -540,12 +704,25 @@ class HDF5Data:
         """The metadata as a dictionary of sections, as dclab has them.
 
         A key without a colon, or with several, is kept under its own full name.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.meta_nest["imaging"]["pixel size"]
+        0.34
         """
         return nest(self.meta)
 
     @property
     def logs(self) -> dict[str, list[str]]:
-        """The logs: lists of lines by name; empty ones are left out."""
+        """The logs: lists of lines by name; empty ones are left out.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> list(hd.logs)
+        ['dcread-demo', 'dcread-demo-recipe']
+        """
         return cast("dict[str, list[str]]", self._content.get("logs"))
 
     @logs.setter
@@ -554,7 +731,14 @@ class HDF5Data:
 
     @property
     def tables(self) -> dict[str, Table]:
-        """The tables by name: 1-D columns by name, or an array without columns."""
+        """The tables by name: 1-D columns by name, or an array without columns.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> list(hd.tables)
+        []
+        """
         return cast("dict[str, Table]", self._content.get("tables"))
 
     @tables.setter
@@ -563,7 +747,14 @@ class HDF5Data:
 
     @property
     def basins(self) -> list[dict[str, Any]]:
-        """The basin definitions in the order in which basins are asked."""
+        """The basin definitions in the order in which basins are asked.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> [(basin["name"], basin["type"]) for basin in hd.basins]
+        [('background images', 'internal'), ('recording', 'file')]
+        """
         return cast("list[dict[str, Any]]", self._content.get("basins"))
 
     @basins.setter
@@ -574,7 +765,14 @@ class HDF5Data:
 
     @property
     def pixel_size(self) -> float:
-        """The pixel size in µm, 0 if unknown; setting it keeps 8 decimals."""
+        """The pixel size in µm, 0 if unknown; setting it keeps 8 decimals.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.pixel_size
+        0.34
+        """
         return cast("float", self.meta.get(PIXEL_SIZE, 0))
 
     @pixel_size.setter
@@ -588,6 +786,12 @@ class HDF5Data:
         Asking for it looks at all parts of the file but the values of features;
         basins are reported as far as they were asked for something. After `close`
         it tells what was known.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.problems
+        []
         """
         if not self.closed:
             self._referrer.events.look_at_all()  # what is wrong is noted
@@ -605,6 +809,13 @@ class HDF5Data:
             The open file.
         check : bool
             Leave out definitions that cannot be used.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> basins = hd.extract_basin_dicts(hd.h5)
+        >>> sorted(basin["name"] for basin in basins)
+        ['background images', 'recording']
         """
         return _extract_basin_dicts(h5, check=check)
 
@@ -636,6 +847,13 @@ class HDF5Data:
             If there is no basin of that number.
         ValueError
             If its type is unknown, or an internal basin lists no features.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> group, features, mapping = hd.get_basin_data(1)
+        >>> features, group["image"].shape
+        (['image'], (3000, 80, 320))
         """
         return data_of(self._open_basins.current, index)
 
@@ -643,6 +861,12 @@ class HDF5Data:
         """Return a record for each basin: availability, location, reason, features.
 
         Local basins are opened for it, remote ones are not contacted.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> [(entry.name, entry.state) for entry in hd.basin_status()]
+        [('background images', 'available'), ('recording', 'available')]
         """
         return status_of(self._open_basins.current)
 
@@ -661,14 +885,27 @@ class HDF5Data:
         return group_of(basins, 0)
 
     def get_ppid(self) -> str:
-        """Return the pipeline identifier of this data."""
+        """Return the pipeline identifier of this data.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> hd.get_ppid()
+        'hdf:p=0.34^i=0'
+        """
         return self.get_ppid_from_ppkw(
             {"pixel_size": self.pixel_size, "index_mapping": self.index_mapping}
         )
 
     @classmethod
     def get_ppid_code(cls) -> str:
-        """Return the code of HDF5 data, ``"hdf"``."""
+        """Return the code of HDF5 data, ``"hdf"``.
+
+        Examples
+        --------
+        >>> dcread.HDF5Data.get_ppid_code()
+        'hdf'
+        """
         return pipeline_id.CODE
 
     @classmethod
@@ -680,6 +917,11 @@ class HDF5Data:
         kwargs : mapping
             ``pixel_size`` in µm (8 decimals count) and, optionally,
             ``index_mapping``.
+
+        Examples
+        --------
+        >>> dcread.HDF5Data.get_ppid_from_ppkw({"pixel_size": 0.34})
+        'hdf:p=0.34^i=0'
         """
         part = cls.get_ppid_index_mapping(kwargs.get("index_mapping"))
         code = cls.get_ppid_code()
@@ -687,7 +929,13 @@ class HDF5Data:
 
     @staticmethod
     def get_ppid_index_mapping(index_mapping: Any) -> str:
-        """Return the pipeline identifier part for index mapping."""
+        """Return the pipeline identifier part for index mapping.
+
+        Examples
+        --------
+        >>> dcread.HDF5Data.get_ppid_index_mapping(slice(0, 10))
+        '0-10-n'
+        """
         return pipeline_id.index_mapping_part(index_mapping)
 
     @staticmethod
@@ -698,6 +946,11 @@ class HDF5Data:
         ------
         ValueError
             If it is not such an identifier or names a hashed index mapping.
+
+        Examples
+        --------
+        >>> dcread.HDF5Data.get_ppkw_from_ppid("hdf:p=0.34^i=0")
+        {'pixel_size': 0.34, 'index_mapping': None}
         """
         return pipeline_id.to_keywords(dat_ppid)
 

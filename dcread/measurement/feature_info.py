@@ -157,7 +157,13 @@ class FeatureInfo:
 
     @property
     def axis_label(self) -> str:
-        """The label with the unit in brackets, where there is one."""
+        """The label with the unit in brackets, where there is one.
+
+        Examples
+        --------
+        >>> dcread.feature_info("area_um").axis_label
+        'Area [µm²]'
+        """
         return f"{self.label} [{self.unit}]" if self.unit else self.label
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import ast
-import doctest
-import importlib
 import json
 import pathlib
-import pkgutil
 import re
 
 import pytest
@@ -144,20 +141,3 @@ def test_table_of_features_is_that_of_the_code() -> None:
         if not info.name.startswith(("fl2", "fl3", "userdef", "basinmap"))
     ]
     assert [tuple(row) for row in listed] == known
-
-
-def test_examples_of_docstrings(
-    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    make_measurement("demo-output", frames=60)
-    ran = 0
-    for found in pkgutil.walk_packages(dcread.__path__, "dcread."):
-        module = importlib.import_module(found.name)
-        said: list[str] = []
-        runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-        for test in doctest.DocTestFinder().find(module, found.name):
-            runner.run(test, out=said.append)
-        assert runner.failures == 0, "".join(said)
-        ran += runner.tries
-    assert ran > 10

@@ -11,7 +11,7 @@ from ..basins import BasinSet, load_definitions
 from ..basins.reports import features_of, reasons_of
 from ..engine import reader_for
 from ..errors import FeatureNotFoundError, FormatError
-from ..file.measurement_file import Referrer
+from ..file.measurement_file import MeasurementFile
 from ..problems import Problem
 from ..sync.locks import h5_lock
 from .records import Piece
@@ -25,7 +25,7 @@ class BasinFeatures:
     ----------
     path : pathlib.Path
         The input.
-    referrer : Referrer
+    referrer : MeasurementFile
         The same, open.
     notes : list of Problem
         Where to record what cannot be used.
@@ -42,7 +42,7 @@ class BasinFeatures:
     def __init__(
         self,
         path: pathlib.Path,
-        referrer: Referrer,
+        referrer: MeasurementFile,
         notes: list[Problem],
         copied: Collection[str],
     ) -> None:

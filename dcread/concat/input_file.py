@@ -24,7 +24,7 @@ from ..errors import (
 )
 from ..file.attributes import read_attribute
 from ..file.links import has_member
-from ..file.measurement_file import Referrer
+from ..file.measurement_file import MeasurementFile
 from ..file.policy import Policy
 from ..file.source_check import check_sources, describe_file
 from ..file.source_records import describe
@@ -67,7 +67,7 @@ class InputFile:
         try:
             apply_policy(self._handle, self._policy)
             check_sources(self._handle, self._policy)
-            self._referrer = Referrer(self._handle, None, self._policy, [])
+            self._referrer = MeasurementFile(self._handle, None, self._policy, [])
             self._own = self._referrer.events.look_at_all()
             self._require_events()
             self._basins = BasinFeatures(path, self._referrer, notes, named)

@@ -32,7 +32,7 @@ def _look_at_all(handle: FileHandle, policy: Policy) -> None:
     identifier_of(handle)
 
 
-class Referrer:
+class MeasurementFile:
     """An open file as its basins see it.
 
     It is an object of its own, so that basins do not keep the `HDF5Data` alive

@@ -10,7 +10,7 @@ from ..basins import BasinSet
 from ..basins.reports import features_of
 from ..errors import DCReadError
 from ..file.credentials import Credentials
-from ..file.measurement_file import Referrer
+from ..file.measurement_file import MeasurementFile
 from ..sync.loading_cache import LoadingCache
 from .contents import Contents
 
@@ -20,7 +20,7 @@ class MeasurementBasins:
 
     Parameters
     ----------
-    referrer : Referrer
+    referrer : MeasurementFile
         The open file.
     contents : Contents
         Holds the definitions.
@@ -30,7 +30,7 @@ class MeasurementBasins:
 
     def __init__(
         self,
-        referrer: Referrer,
+        referrer: MeasurementFile,
         contents: Contents,
         credentials: Sequence[Credentials] = (),
     ) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from ..basins import load_definitions
 from ..file.attributes import read_metadata
 from ..file.logs import read_logs
-from ..file.measurement_file import Referrer
+from ..file.measurement_file import MeasurementFile
 from ..file.tables import read_tables
 from ..sync.loading_cache import LoadingCache
 from ..sync.locks import h5_lock
@@ -35,7 +35,7 @@ class Contents:
 
     Parameters
     ----------
-    referrer : Referrer
+    referrer : MeasurementFile
         The open file.
     state : mapping
         ``meta``, ``logs``, ``tables`` and ``basins`` as the caller gave them, None
@@ -43,7 +43,7 @@ class Contents:
         `changes`).
     """
 
-    def __init__(self, referrer: Referrer, state: Mapping[str, Any]) -> None:
+    def __init__(self, referrer: MeasurementFile, state: Mapping[str, Any]) -> None:
         self._referrer = referrer
         self._values = LoadingCache()
         self._as_read: dict[str, Any] = {}

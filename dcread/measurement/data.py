@@ -20,7 +20,7 @@ from ..const import PROTECTED_FEATURES
 from ..engine import FileHandle
 from ..errors import ClosedError, FeatureNotFoundError
 from ..file.credentials import Credentials, checked_credentials
-from ..file.measurement_file import Referrer
+from ..file.measurement_file import MeasurementFile
 from ..file.policy import Policy
 from ..file.source_check import check_sources
 from ..images.corrected_cache import ImageCorrCache
@@ -1023,7 +1023,9 @@ class HDF5Data:
         origin.apply_policy(handle, policy)
         with as_format_error(f"{handle.label}: the list of what it holds", handle):
             check_sources(handle, policy, self._problems)
-        self._referrer = Referrer(handle, self.index_mapping, policy, self._problems)
+        self._referrer = MeasurementFile(
+            handle, self.index_mapping, policy, self._problems
+        )
         self._contents = Contents(self._referrer, state)
         self._basins = MeasurementBasins(
             self._referrer, self._contents, getattr(self, "_credentials", [])

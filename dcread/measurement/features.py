@@ -34,7 +34,7 @@ from .feature_info import feature_info
 
 if TYPE_CHECKING:
     from ..file.event_dataset import EventDataset
-    from ..file.measurement_file import Referrer
+    from ..file.measurement_file import MeasurementFile
     from .basins import MeasurementBasins
 
 T = TypeVar("T")
@@ -45,7 +45,7 @@ class FeatureStore:
 
     Parameters
     ----------
-    referrer : Referrer
+    referrer : MeasurementFile
         The open file.
     basins : MeasurementBasins
         Asked when the file itself does not have a feature.
@@ -55,7 +55,7 @@ class FeatureStore:
 
     def __init__(
         self,
-        referrer: Referrer,
+        referrer: MeasurementFile,
         basins: MeasurementBasins,
         image_chunk_size: int,
         image_cache_size: int,

@@ -95,8 +95,11 @@ _HOME = {
     "install_as_dcnum_read": "interop.dcnum_swap",
     "is_installed_as_dcnum_read": "interop.dcnum_swap",
 }
-_ROOMS = frozenset({"cache", "detect_flicker", "hdf5_concat", "hdf5_data", "mapped"})
-_ROOMS |= {"basins", "cli", "const", "engine", "errors", "problems"}
+_PUBLIC_ROOMS = frozenset(
+    {"basins", "cache", "const", "detect_flicker", "errors", "hdf5_concat", "hdf5_data"}
+    | {"interop", "mapped", "testing"}
+)
+_ROOMS = _PUBLIC_ROOMS | {"cli", "engine", "problems"}
 
 __version__ = "0.1.0"
 
@@ -159,4 +162,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*__all__, *_ROOMS})
+    return sorted({*__all__, *_PUBLIC_ROOMS})

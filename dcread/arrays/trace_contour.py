@@ -52,6 +52,9 @@ class Traces(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._names)
 
+    def _ipython_key_completions_(self) -> list[str]:
+        return list(self._names)
+
     def __repr__(self) -> str:
         return f"<Traces of {self._label}: {', '.join(self._names) or 'none'}>"
 

@@ -61,6 +61,10 @@ class BasinStatusList(list[BasinStatus]):
         features: image
     """
 
+    def __repr__(self) -> str:
+        names = ", ".join(f"{record.name} ({record.state})" for record in self)
+        return f"<BasinStatusList: {names or 'no basins'}>"
+
     def __str__(self) -> str:
         return "\n".join(as_tree(self))
 

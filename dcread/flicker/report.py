@@ -35,7 +35,7 @@ DRIFT_WINDOW = 101
 """Frames in the window of the running median; odd, so that it has a middle."""
 
 
-@dataclass(frozen=True, eq=False, slots=True)
+@dataclass(frozen=True, eq=False, slots=True, repr=False)
 class FlickerReport:
     """The numbers behind a flicker check; brightness in grey values.
 
@@ -140,6 +140,15 @@ class FlickerReport:
         0
         """
         return len(self.flickering_frames_without_drift)
+
+    def __repr__(self) -> str:
+        light = "flickering" if self.flickering else "not flickering"
+        drift = "drifting" if self.drifting else "not drifting"
+        return (
+            f"<FlickerReport of {_plural(self.frames, 'frame')}: {light} "
+            f"({_plural(self.count, 'frame')}), {drift} "
+            f"({self.drift_range:.2f} grey values)>"
+        )
 
     def __str__(self) -> str:
         if not self.frames:

@@ -160,6 +160,33 @@ class BaseImageChunkCache(abc.ABC):
         """
         return int(np.prod(self.shape, dtype=object))
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all images in memory.
+
+        Examples
+        --------
+        >>> images = dcread.HDF5ImageCache(np.zeros((250, 80, 320), np.uint8))
+        >>> images.nbytes == 250 * 80 * 320
+        True
+        """
+        return self.size * self.dtype.itemsize
+
+    @property
+    def chunks(self) -> tuple[int, ...] | None:
+        """Shape of a stored HDF5 chunk; None where images are not stored in chunks.
+
+        `chunk_size` is what the cache loads together: as many of these chunks as fit.
+
+        Examples
+        --------
+        >>> with dcread.HDF5Data("demo-output/demo.rtdc") as hd:
+        ...     hd["mask"].chunks == hd.h5["events/mask"].chunks
+        True
+        """
+        chunks: tuple[int, ...] | None = self.reader.chunks
+        return chunks
+
     def __len__(self) -> int:
         return self._len
 

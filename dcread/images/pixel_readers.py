@@ -29,6 +29,7 @@ class BoolReader(RowReader):
         self.shape = parent.shape
         self.name = parent.name
         self.filename = parent.filename
+        self.chunks = parent.chunks
         self.block_rows = parent.block_rows
         self.handle = parent.handle
 
@@ -69,6 +70,7 @@ class DifferenceReader(RowReader):
         self.shape = image.shape
         self.name = f"{image.name} - {background.name}"
         self.filename = image.filename
+        self.chunks = image.chunks
         self.block_rows = image.block_rows
 
     @property

@@ -435,6 +435,7 @@ def test_status_shows_itself(opened: Callable[..., dcread.HDF5Data]) -> None:
     hd = opened(open=lambda _: Opened({"deform": RAMP}, definitions=[inner]))
     status = hd.basin_status()
     assert [record.name for record in status[0].basins] == ["<inner>"]
+    assert repr(status) == "<BasinStatusList: m (available)>"
     lines = str(status).split("\n")
     assert lines[0] == "m: available, memory (memory) at memory"
     inner_line = "    <inner>: not available, file (hdf5)"

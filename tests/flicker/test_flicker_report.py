@@ -212,3 +212,14 @@ def test_running_median_by_its_definition(size, window, rng):
         part = part[np.isfinite(part)]
         expected.append(np.median(part) if len(part) else np.nan)
     np.testing.assert_array_equal(running_median(values, window), expected)
+
+
+def test_repr_is_one_short_line():
+    light = np.full((3000, 10, 16), 180, np.uint8)
+    light[::10] += 5
+    shown = repr(flicker_report(light, max_frames=None))
+    assert shown == (
+        "<FlickerReport of 3000 frames: flickering (300 frames), not drifting "
+        "(0.00 grey values)>"
+    )
+    assert "of 0 frames: not flickering" in repr(flicker_report(light[:0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import warnings
 from collections import OrderedDict
 
@@ -279,3 +280,27 @@ def test_real_files(real_file):
                 )
             np.testing.assert_array_equal(cache[::-2], array[::-2])
             cache.close()
+
+
+@pytest.mark.parametrize("chunks", [(7, 8, 10), (7, 4, 10), None])
+def test_chunks_and_nbytes(tmp_path: pathlib.Path, chunks) -> None:
+    images = np.random.default_rng(5).integers(0, 200, (23, 8, 10), np.uint8)
+    with h5py.File(tmp_path / "m.h5", "w") as h5:
+        for name, data in (("image", images), ("image_bg", images // 2)):
+            h5.create_dataset(f"events/{name}", data=data, chunks=chunks)
+        h5.create_dataset(
+            "events/mask", data=(images > 9) * np.uint8(255), chunks=chunks
+        )
+        image, back, mask = (h5[f"events/{n}"] for n in ("image", "image_bg", "mask"))
+        stored = HDF5ImageCache(image, chunk_size=7), HDF5ImageCache(back, chunk_size=7)
+        difference = ImageCorrCache(*stored)
+        masks = HDF5ImageCache(mask, boolean=True)
+        for one in (*stored, difference, masks):
+            assert one.chunks == chunks
+            assert one.nbytes == one[:].nbytes
+        some = HDF5ImageCache(get_mapped_object(image, [5, 3]))
+        assert some.chunks is None
+        assert some.nbytes == 160
+    assert Third(images).chunks is None
+    assert Third(images).nbytes == images.nbytes
+    assert HDF5ImageCache(images).chunks is None

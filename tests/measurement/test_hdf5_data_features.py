@@ -94,5 +94,6 @@ def test_traces_are_a_mapping(data_dir: pathlib.Path) -> None:
         assert trace["fl1_raw"].shape == (7, 177)
         assert trace["fl1_raw"][2:4, 5].shape == (2,)
         assert "fl1_raw" in repr(trace)
+        assert trace._ipython_key_completions_() == list(trace)
         with pytest.raises(KeyError, match="fl9_raw"):
             trace["fl9_raw"]

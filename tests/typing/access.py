@@ -16,6 +16,8 @@ def features(hd: dcread.HDF5Data, name: str) -> None:
     assert_type(hd["trace"], Traces)
     assert_type(hd["contour"], Contours)
     assert_type(hd.image, dcread.HDF5ImageCache | None)
+    assert_type(hd["image"].nbytes, int)
+    assert_type(hd["mask"].chunks, tuple[int, ...] | None)
     assert_type(hd[name], Any)
     assert_type(hd.features_scalar, list[str])
     assert_type(dcread.feature_info("deform").unit, str)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+from .. import notebook
 
 _STATES = {True: "available", False: "not available", None: "not asked yet"}
 _COLOURS = {True: "32", False: "31", None: "33"}
@@ -69,29 +70,32 @@ class BasinStatusList(list[BasinStatus]):
         return "\n".join(as_tree(self))
 
     def _repr_html_(self) -> str:
+        return notebook.page(repr(self), self.as_table())
+
+    def as_table(self) -> str:
+        """Return a table for notebooks, basins of basins indented below them."""
+        records = list(_with_depths(self, 0))
+        rows = [
+            (
+                record.name,
+                record.state,
+                _kind(record),
+                record.location or "",
+                ", ".join(record.features or ()),
+                record.reason,
+            )
+            for record, _ in records
+        ]
         titles = ("Basin", "State", "Kind", "Location", "Features", "Reason")
-        head = "".join(f"<th style='text-align:left'>{name}</th>" for name in titles)
-        body = "".join(
-            "<tr>"
-            + "".join(f"<td style='text-align:left'>{cell}</td>" for cell in cells)
-            + "</tr>"
-            for cells in _cells(self, 0)
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return notebook.table(rows, titles, (depth for _, depth in records))
 
 
-def _cells(records: Iterable[BasinStatus], depth: int) -> Iterator[list[str]]:
+def _with_depths(
+    records: Iterable[BasinStatus], depth: int
+) -> Iterator[tuple[BasinStatus, int]]:
     for record in records:
-        indent = "&nbsp;" * 4 * depth
-        texts = (
-            record.state,
-            _kind(record),
-            record.location or "",
-            ", ".join(record.features or ()),
-            record.reason,
-        )
-        yield [indent + html.escape(record.name), *map(html.escape, texts)]
-        yield from _cells(record.basins, depth + 1)
+        yield record, depth
+        yield from _with_depths(record.basins, depth + 1)
 
 
 def as_tree(

@@ -15,6 +15,7 @@ from ..arrays.index_expression import select
 from ..engine import RowReader, Rows, Window
 from ..errors import ClosedError
 from ..sync.loading_cache import LoadingCache
+from . import display
 from .chunk_map import ChunkMap, ChunkOrder
 
 __all__ = ["BaseImageChunkCache"]
@@ -382,6 +383,20 @@ class BaseImageChunkCache(abc.ABC):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: shape {self.shape}>"
+
+    def _repr_html_(self) -> str:
+        return display.as_html(self, self._known_dtype, self._glimpse)
+
+    @property
+    def _known_dtype(self) -> np.dtype[Any] | None:
+        """Data type, if it is known without loading anything."""
+        return self._dtype
+
+    def _glimpse(self, index: int) -> NDArray[Any] | None:
+        """Return an image (maybe a view) if that takes no more than a moment."""
+        self._raise_if_closed()
+        held = self._held(index, index + 1)
+        return None if held is None else held[0]
 
 
 class ChunkRows(RowReader):

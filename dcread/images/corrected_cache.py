@@ -122,6 +122,16 @@ class ImageCorrCache(BaseImageChunkCache):
             return image
         return subtract_images(self.image._image(index), self.image_bg._image(index))
 
+    @property
+    def _known_dtype(self) -> np.dtype[Any] | None:
+        return self.dtype
+
+    def _glimpse(self, index: int) -> NDArray[Any] | None:
+        image, background = self.image._glimpse(index), self.image_bg._glimpse(index)
+        if image is None or background is None:
+            return None
+        return subtract_images(image, background)
+
     def _chunk(self, index: int) -> NDArray[Any]:
         load = functools.partial(
             _load_chunk, self.image, self.image_bg, self._source, self.chunk_size

@@ -14,6 +14,7 @@ from ..engine import RowReader, reader_for
 from ..errors import ShapeMismatchError
 from ..problems import warn_caller
 from .base_cache import BaseImageChunkCache
+from .display import is_near
 from .image_store import ImageStore
 from .pixel_readers import BoolReader
 from .selected_images import SelectedImages
@@ -96,8 +97,10 @@ class HDF5ImageCache(BaseImageChunkCache):
         self.boolean = boolean
         self._handle = source.handle
         base, rows = source, None
+        self._near: RowReader = source
         if isinstance(source, MappedReader):
             base, rows = source.base, source.indices
+            self._near = base
         if boolean and source.dtype != bool:
             source, base = BoolReader(source), BoolReader(base)
         self._source: RowReader = source
@@ -208,6 +211,12 @@ class HDF5ImageCache(BaseImageChunkCache):
         if self._store is None:
             return super()._chunk(index)
         return self._store.chunk(index)
+
+    def _glimpse(self, index: int) -> NDArray[Any] | None:
+        image = super()._glimpse(index)
+        if image is None and self._store is not None and is_near(self._near):
+            image = self._source.read(slice(index, index + 1))[0]
+        return image
 
     def _get_chunk_data(self, chunk_slice: slice) -> NDArray[Any]:
         """Return new images of a slice."""

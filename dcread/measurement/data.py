@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ..arrays.trace_contour import Contours, Traces
+    from ..file.event_dataset import EventDataset
     from ..file.tables import Table
     from .feature_info import ScalarName
 
@@ -164,7 +165,17 @@ class HDF5Data:
         return display.one_line(str(name), length, closed=self.closed, mapped=mapped)
 
     def _repr_html_(self) -> str:
-        return display.as_html(self)
+        return display.as_html(self, self._stored, self._glimpse)
+
+    def _stored(self, feat: str) -> EventDataset | None:
+        """Return what the file knows of a feature that it has itself."""
+        found = self._referrer.events.get(feat)
+        return None if found is None or found.absent else found
+
+    def _glimpse(self, feat: str, index: int) -> NDArray[Any] | None:
+        """Return one image if that takes no more than a moment."""
+        images = self.get_image_cache(feat)
+        return None if images is None else images._glimpse(index)
 
     def close(self) -> None:
         """Close the file and its basins; twice is fine.

@@ -20,6 +20,7 @@ HOW_TO = (
     "read-images",
     "read-a-part",
     "read-other-data",
+    "look-in-notebooks",
     "check-the-light",
     "join-measurements",
     "use-other-libraries",

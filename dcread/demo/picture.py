@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..measurement.data import HDF5Data
-from .cells import Reader, draw_cells, drawn_feature
-from .figure import (
+from ..pictures.cells import Reader, draw_cells, drawn_feature
+from ..pictures.figure import (
     FEW,
     INK,
     all_fonts,
     draw_scatter,
     new_figure,
     plural,
-    save_figure,
     tidy,
     title_of,
     write_in,
 )
+from .picture_file import save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     import h5py
     import pandas as pd
     import pyarrow as pa
+    from matplotlib.figure import Figure
 
     from ..arrays.trace_contour import Contours, Traces
     from ..file.event_dataset import EventDataset
@@ -530,6 +531,36 @@ class HDF5Data:
         """
         self._raise_if_closed()
         return frames.summary(self)
+
+    def plot_preview(self) -> Figure:
+        """Return a figure of some events, with the outlines of their masks.
+
+        Without images and masks it has plots of scalar features and the metadata. What
+        is damaged is told in its place. It is what ``dcread preview`` writes.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Not known to pyplot: nothing is shown before you ask, and nothing has to be
+            closed.
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> figure = hd.plot_preview()
+        >>> figure.savefig("demo-output/preview.png")
+        >>> len(figure.axes)
+        24
+        """
+        self._raise_if_closed()
+        name = getattr(self.path, "name", None) or self._handle.label
+        frames.needed("matplotlib")
+        return display.preview(self, str(name))
 
     @property
     def features_scalar_frame(self) -> list[str]:

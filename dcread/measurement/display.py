@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .. import notebook
 from ..basins import BasinStatus, BasinStatusList
 from ..errors import DCReadError, FeatureNotFoundError
 from .feature_info import feature_info
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from ..pictures.cells import Drawn
 
 NEAR = ("internal", "file")
 """Types of basins that are no network and no plugin's."""
@@ -51,6 +57,17 @@ def one_line(name: str, length: int | None, *, closed: bool, mapped: bool) -> st
     if closed:
         parts.append("closed")
     return f"<dcread.HDF5Data {', '.join(parts)}>"
+
+
+def preview(data: Drawn, name: str) -> Figure:
+    """Return a figure of some events."""
+    from ..pictures.cells import Reader
+    from ..pictures.figure import all_fonts, title_of
+    from ..pictures.preview import figure_of
+
+    with all_fonts():
+        figure, _ = figure_of(Reader(data), title_of(pathlib.PurePath(name).name))
+    return figure
 
 
 def as_html(

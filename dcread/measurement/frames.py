@@ -70,7 +70,7 @@ def columns(data: Measured, features: Iterable[str] | None) -> dict[str, NDArray
 
 def as_dataframe(data: Measured, features: Iterable[str] | None) -> pd.DataFrame:
     """See ``HDF5Data.to_dataframe``."""
-    pandas = _needed("pandas")
+    pandas = needed("pandas")
     table = columns(data, features)
     index = pandas.RangeIndex(len(data), name="event")
     frame: pd.DataFrame = pandas.DataFrame(table, index=index)
@@ -81,7 +81,7 @@ def as_dataframe(data: Measured, features: Iterable[str] | None) -> pd.DataFrame
 
 def as_arrow(data: Measured, features: Iterable[str] | None) -> pa.Table:
     """See ``HDF5Data.to_arrow``."""
-    arrow = _needed("pyarrow")
+    arrow = needed("pyarrow")
     table = columns(data, features)
     arrays = [arrow.array(values) for values in table.values()]
     fields = [
@@ -99,7 +99,7 @@ def as_arrow(data: Measured, features: Iterable[str] | None) -> pa.Table:
 
 def summary(data: Measured) -> pd.DataFrame:
     """See ``HDF5Data.describe``."""
-    pandas = _needed("pandas")
+    pandas = needed("pandas")
     rows = {}
     for name, values in columns(data, None).items():
         info = info_of(name)
@@ -124,7 +124,8 @@ def _numbers(values: NDArray[Any]) -> Sequence[float]:
     return [count, exact.mean(), deviation, exact.min(), *ranks, exact.max()]
 
 
-def _needed(package: str) -> Any:
+def needed(package: str) -> Any:
+    """Return a package that is optional, or tell how to get it."""
     try:
         return importlib.import_module(package)
     except ImportError as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import pathlib
 import shutil
 import subprocess
@@ -13,10 +14,12 @@ import h5py
 import numpy as np
 import pytest
 
+import dcread
 from dcread.cli import main as cli
 from dcread.cli import preview as command
-from dcread.demo import figure, generate
+from dcread.demo import generate, picture_file
 from dcread.demo.preview import draw_preview
+from dcread.pictures import figure
 
 pytest.importorskip("matplotlib")
 
@@ -57,7 +60,7 @@ def test_every_format(
 def test_formats_are_the_same_everywhere(
     made: generate.DemoFiles, tmp_path: pathlib.Path, capsys: Capture
 ) -> None:
-    assert set(figure.FORMATS) == set(command.FORMATS) == set(SIGNATURES)
+    assert set(picture_file.FORMATS) == set(command.FORMATS) == set(SIGNATURES)
     words = ["preview", str(made.events), "--output", str(tmp_path / "x.bmp")]
     assert cli.main(words) == 2
     assert ".png, .svg" in capsys.readouterr().err
@@ -201,3 +204,50 @@ def test_a_full_disk_leaves_nothing(
     )
     assert done.returncode != 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_same_picture_in_python(
+    made: generate.DemoFiles, tmp_path: pathlib.Path
+) -> None:
+    before = tmp_path / "command.png"
+    draw_preview(made.events, before)
+    with dcread.HDF5Data(made.events) as hd:
+        picture = hd.plot_preview()
+    data = io.BytesIO()
+    picture.savefig(data, format="png", metadata={"Software": "dcread"})
+    assert data.getvalue() == before.read_bytes()
+
+
+def test_a_figure_of_any_name_and_of_damage(
+    made: generate.DemoFiles, tmp_path: pathlib.Path
+) -> None:
+    path = tmp_path / "größe \u7d30\u80de $x^2$ \udc80.rtdc"
+    with h5py.File(path, "w") as h5:
+        h5.create_dataset(
+            "events/image",
+            data=np.ones((6, 20, 30), np.uint8),
+            chunks=(3, 20, 30),
+            fletcher32=True,
+        )
+        info = h5["events/image"].id.get_chunk_info(0)
+    with path.open("r+b") as file:
+        file.seek(info.byte_offset)
+        file.write(b"\xff")
+    with dcread.HDF5Data(path) as hd:
+        picture = hd.plot_preview()
+        picture.savefig(tmp_path / "x.png")  # warnings are errors
+        told = [text.get_text() for ax in picture.axes for text in ax.texts]
+        assert told.count("cannot be read") == 3
+    with pytest.raises(dcread.ClosedError):
+        hd.plot_preview()
+
+
+def test_python_tells_how_to_get_matplotlib(
+    made: generate.DemoFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with (
+        dcread.HDF5Data(made.events) as hd,
+        pytest.raises(ImportError, match="pip install matplotlib"),
+    ):
+        hd.plot_preview()

@@ -12,8 +12,9 @@ import hdf5plugin  # noqa: F401  (registers the filter)
 import numpy as np
 import pytest
 
-from dcread.demo import cells, generate, picture
+from dcread.demo import generate, picture
 from dcread.demo.job import JobReport, run_job
+from dcread.pictures import cells
 
 
 @pytest.fixture(scope="module")

@@ -1,17 +1,13 @@
-"""Figures: how they look, which names can be drawn, and how they get into a file."""
+"""Figures: how they look, and which names can be drawn."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import io
 import os
-import pathlib
 import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
-
-from ..concat.new_file import check_target, new_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,22 +21,6 @@ FEW = 300
 MOST_TITLE = 90
 """Characters of a file's name that fit into a title."""
 
-FORMATS = {
-    ".png": "png",
-    ".svg": "svg",
-    ".pdf": "pdf",
-    ".jpg": "jpeg",
-    ".jpeg": "jpeg",
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".webp": "webp",
-}
-"""The format of a picture by the suffix of its file."""
-_METADATA: dict[str, dict[str, Any]] = {
-    "png": {"Software": "dcread"},
-    "svg": {"Creator": "dcread", "Date": None},
-    "pdf": {"Creator": "dcread", "CreationDate": None},
-}
 _FONTS = (
     "DejaVu Sans",
     "Noto Sans CJK SC",
@@ -57,22 +37,6 @@ _FONTS = (
 """Fonts that are looked into for a character, those first that look alike."""
 
 
-def picture_format(target: pathlib.Path) -> str:
-    """Return the format of a picture.
-
-    Raises
-    ------
-    ValueError
-        If the suffix of `target` is none of `FORMATS`.
-    """
-    try:
-        return FORMATS[target.suffix.lower()]
-    except KeyError:
-        raise ValueError(
-            f"{target}: expected a name that ends in one of {', '.join(FORMATS)}"
-        ) from None
-
-
 def new_figure(title: str, height: float) -> Figure:
     """Return an empty figure; no window system is involved."""
     from matplotlib.figure import Figure
@@ -82,22 +46,6 @@ def new_figure(title: str, height: float) -> Figure:
     figure = Figure(figsize=(WIDTH, height), dpi=100, layout=layout)
     figure.suptitle(title, fontsize=13, color=INK, parse_math=False)
     return figure
-
-
-def save_figure(figure: Figure, target: pathlib.Path, *, overwrite: bool) -> None:
-    """Write a figure in the format of the suffix; all of it or nothing.
-
-    Raises
-    ------
-    ValueError, FileExistsError, OSError
-        See `picture_format` and `new_file`.
-    """
-    kind = picture_format(target)
-    check_target(target, overwrite=overwrite)
-    data = io.BytesIO()
-    figure.savefig(data, format=kind, metadata=_METADATA.get(kind))
-    with new_file(target, overwrite=overwrite) as file:
-        file.write(data.getvalue())
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import SubFigure
     from numpy.typing import NDArray
 
-    from ..measurement.data import HDF5Data
-
 HEIGHT = 5.2
 """Height of the part of a picture with the cells, in inches."""
 MOST = 24
@@ -25,6 +23,45 @@ MARGIN = 10
 ASPECT = 1.45
 """Least width by height of the place that a cell has."""
 OUTLINE = "#ff7f0e"
+
+
+class Drawn(Protocol):
+    """What of a measurement is drawn; `dcread.HDF5Data` has it."""
+
+    def __len__(self) -> int:
+        """Return the number of events."""
+
+    def __contains__(self, item: object) -> bool:
+        """Tell whether there is a feature of that name."""
+
+    def __getitem__(self, feat: str) -> Any:
+        """Return a feature."""
+
+    def keys(self) -> list[str]:
+        """Return the names of the features."""
+
+    def basin_status(self) -> Any:
+        """Return a record for each basin."""
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """The metadata."""
+
+    @property
+    def logs(self) -> dict[str, list[str]]:
+        """The logs."""
+
+    @property
+    def tables(self) -> Any:
+        """The tables."""
+
+    @property
+    def pixel_size(self) -> float:
+        """Pixel size in µm."""
+
+    @property
+    def features_scalar_frame(self) -> list[str]:
+        """Scalar features that apply to all events in a frame."""
 
 
 @dataclass
@@ -39,7 +76,7 @@ class Reader:
         What could not be read, each once.
     """
 
-    hd: HDF5Data
+    hd: Drawn
     problems: list[str] = field(default_factory=list)
     _bad: set[str] = field(default_factory=set)
 
@@ -69,7 +106,7 @@ class Reader:
             self.problems.append(text)
 
 
-def drawn_feature(hd: HDF5Data) -> str | None:
+def drawn_feature(hd: Drawn) -> str | None:
     """Return the feature to draw: images, masks where there are none, or None."""
     names = [name for name in ("image", "mask") if len(hd) and name in hd]
     return names[0] if names else None

@@ -1,0 +1,1 @@
+"""Figures of a measurement: cells with their outlines, plots of features."""

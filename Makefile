@@ -63,6 +63,7 @@ plugins: $(VENV)/test.stamp ## install the packages in tests/plugins and run the
 
 docs: $(VENV)/docs.stamp ## build the documentation, warnings are errors
 	$(python) -m sphinx -W --keep-going -b html docs docs/_build/html
+	$(python) docs/check_site.py docs/_build/html
 
 bench: $(VENV)/bench.stamp ## measure against the peers and print the table of ratios
 	$(python) -m benchmarks.report
@@ -86,7 +87,8 @@ dist: $(VENV)/venv.stamp ## build sdist and wheel into dist/
 	$(python) -m build --outdir dist .
 
 clean: ## remove what make has made, the environment too
-	rm -rf "$(VENV)" build dist demo-output fuzz-failures docs/_build docs/reference/generated
+	rm -rf "$(VENV)" build dist demo-output fuzz-failures docs/_build docs/reference/generated \
+	  docs/gallery docs/examples/{demo-output,moved,out,damaged.rtdc}
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
 help: ## show this

@@ -91,26 +91,46 @@ def _ms(seconds: float | None) -> str:
     return f"{seconds * 1e3:.3g} ms" if seconds < 1 else f"{seconds:.2f} s"
 
 
+def _markdown(rows: list[list[str]]) -> str:
+    """Return a table as Markdown, its first row the heads."""
+    rows.insert(1, ["---"] * len(rows[0]))
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
 def table(lines: list[Line]) -> str:
-    """Return the table as Markdown."""
-    others = ("h5py", "dclab", "pyfive", "virtualizarr")
-    head = ["task", "dcread", "dcnum.read", "ratio", "goal", *others]
-    head += ["part of the limit", "goal", "limit"]
-    rows = [head, ["---"] * len(head)]
+    """Return dcread against what it replaces, as Markdown."""
+    rows = [["task", "dcread", "dcnum.read", "ratio", "goal"]]
     for line in lines:
         best, task = line.best, line.task
         row = [task.title, _ms(best["dcread"]), _ms(best["dcnum.read"])]
-        row += [f"**{line.ratio:.2f}x**", f"{task.at_least:g}x"]
-        row += [_ms(best.get(name)) for name in others]
-        part = line.of_limit
-        row.append("" if part is None else f"{part:.2f}")
-        row.append("" if task.of_limit is None else f"{task.of_limit:.2f}")
-        limit = f"{_ms(best['limit'])}, {task.limit_name}" if part else ""
+        rows.append([*row, f"**{line.ratio:.2f}x**", f"{task.at_least:g}x"])
+    return _markdown(rows)
+
+
+def peers_table(lines: list[Line]) -> str:
+    """Return the other readers, at the tasks that they have, as Markdown."""
+    others = ("h5py", "dclab", "pyfive", "virtualizarr")
+    rows = [["task", *others]]
+    for line in lines:
+        row = [_ms(line.best.get(name)) for name in others]
+        if any(row):
+            rows.append([line.task.title, *row])
+    return _markdown(rows)
+
+
+def limits_table(lines: list[Line]) -> str:
+    """Return how near dcread comes to what the machine can do, as Markdown."""
+    rows = [["task", "part of the limit", "goal", "limit"]]
+    for line in lines:
+        best, task, part = line.best, line.task, line.of_limit
+        if part is None:
+            continue
+        goal = "" if task.of_limit is None else f"{task.of_limit:.2f}"
+        limit = f"{_ms(best['limit'])}, {task.limit_name}"
         if task.floor:
             limit += f" ({task.floor_name}: {_ms(best['floor'])})"
-        row.append(limit)
-        rows.append(row)
-    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+        rows.append([task.title, f"{part:.2f}", goal, limit])
+    return _markdown(rows)
 
 
 def faster_peers(lines: list[Line]) -> str:
@@ -201,7 +221,11 @@ def main() -> int:
         f"({data.long_frames:,} where some are selected); "
         f"sizes shrink by (times): {shrink}.",
         table(lines),
+        "The other readers:",
+        peers_table(lines),
         faster_peers(lines),
+        "How near that is to what the machine can do:",
+        limits_table(lines),
     ]
     if not args.only:
         parts += [

@@ -124,6 +124,18 @@ class ChunkIndex:
                     return found
         return Located(self._look_up(cells))
 
+    def stored(self) -> tuple[Table, Table]:
+        """Return the positions of all stored chunks, ascending, and where they lie.
+
+        Raises
+        ------
+        LeftToH5py, FormatError
+            As `locate`.
+        """
+        self._look_up(np.empty(0, np.int64))
+        assert self._listed is not None
+        return self._listed
+
     def address_of(self, cell: int) -> int:
         """Return where a chunk lies in the file, for messages."""
         return int(self._look_up(np.array([cell]))[0, 0])

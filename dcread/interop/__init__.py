@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .references import to_references
 from .survey_frame import survey
 
-__all__ = ["survey"]
+__all__ = ["survey", "to_references"]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ..errors import NotAFileError
+from ..survey import is_url, shown
 from . import basins, options
 from .screen import Screen
 
@@ -76,6 +78,11 @@ def command(
     if file is None:
         path, join = _make(screen, output, frames, seed, flicker=not steady)
     else:
+        if is_url(file):
+            raise NotAFileError(
+                f"{shown(file)}: the demo joins and reads files on this machine; "
+                "download the measurement first, or look at it with 'dcread preview'"
+            )
         path = pathlib.Path(file)
     if only_make:
         return 0

@@ -6,7 +6,7 @@ import pathlib
 
 import click
 
-from ..survey import shown
+from ..survey import is_url, shown
 from . import options
 from .screen import Screen
 
@@ -49,7 +49,8 @@ def command(
     from ..demo.preview import draw_preview
 
     screen = Screen(quiet=quiet)
-    target = output or pathlib.Path(f"{pathlib.PurePath(shown(file)).stem}.png")
+    name = shown(file).partition("?")[0] if is_url(file) else file
+    target = output or pathlib.Path(f"{pathlib.PurePath(name).stem}.png")
     try:
         drawn = draw_preview(file, target, overwrite=overwrite)
     except ImportError as error:

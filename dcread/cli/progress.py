@@ -20,9 +20,9 @@ QUARTER_SECONDS = 2.0
 class ProgressBar:
     """Shows how far a job is.
 
-    On a terminal there is a bar as wide as the terminal, with the time that is left;
-    elsewhere, if `log` is wanted, a line when the job is done and at each quarter that
-    takes longer than two seconds to reach.
+    On a terminal there is a bar as wide as the terminal, with the time that is left and
+    the bytes that servers sent; elsewhere, if `log` is wanted, a line when the job is
+    done and at each quarter that takes longer than two seconds to reach.
 
     Parameters
     ----------
@@ -120,10 +120,18 @@ class ProgressBar:
         self._log.flush()
 
 
+def _received() -> int:
+    """Return the bytes that servers have sent to this process."""
+    module = sys.modules.get("dcread.engine.traffic")  # (heavy; no server without it)
+    return 0 if module is None else int(module.traffic.received)
+
+
 def _new_bar(unit: str, *, keep: bool) -> Progress:
     from rich import progress
     from rich.console import Console
+    from rich.filesize import decimal
     from rich.table import Column
+    from rich.text import Text
 
     # On the terminal that answers go to, so that they can be printed above the bar.
     console = Console(stderr=not sys.stdout.isatty())
@@ -131,6 +139,15 @@ def _new_bar(unit: str, *, keep: bool) -> Progress:
     amount: progress.ProgressColumn = progress.MofNCompleteColumn()
     if unit == "B":
         amount = progress.DownloadColumn(table_column=Column(no_wrap=True))
+    before = _received()
+
+    class Received(progress.ProgressColumn):
+        """Bytes that servers have sent; nothing where none is asked."""
+
+        def render(self, task: progress.Task) -> Text:
+            count = _received() - before
+            return Text(f"{decimal(count)} received" if count else "")
+
     return progress.Progress(
         progress.TextColumn(
             "{task.description}",
@@ -141,6 +158,7 @@ def _new_bar(unit: str, *, keep: bool) -> Progress:
         ),
         progress.BarColumn(bar_width=None),
         amount,
+        Received(table_column=Column(no_wrap=True)),
         progress.TimeRemainingColumn(compact=True, elapsed_when_finished=True),
         console=console,
         expand=True,

@@ -13,6 +13,9 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..engine.urls import shown
+from ..errors import NotAFileError
+from ..file.addresses import is_url
 from ..file.policy import Policy
 from ..file.source_check import check_sources
 from ..measurement.data import HDF5Data
@@ -89,7 +92,7 @@ def concatenated_hdf5_data(
     FileExistsError
         If `path_out` exists and `overwrite` is False.
     FileMissingError, NotAFileError, FormatError, FileChangedError
-        If an input cannot be read.
+        If an input cannot be read, or is a URL.
     PolicyError
         If the default policy does not allow a file that leads to the inputs.
 
@@ -187,6 +190,13 @@ def _absolute(path: PathLike) -> pathlib.Path:
 def _inputs(paths: Iterable[PathLike]) -> list[pathlib.Path]:
     if isinstance(paths, (str, bytes, os.PathLike)):
         raise TypeError(f"`paths` must be a list of paths, got one path: {paths!r}")
+    paths = list(paths)
+    for path in paths:
+        if is_url(os.fsdecode(path)):
+            raise NotAFileError(
+                f"{shown(os.fsdecode(path))}: a concatenated file can only refer to "
+                "files on this machine; download the measurement first"
+            )
     files = [_absolute(path) for path in paths]
     if not files:
         raise ValueError("Please specify at least one file in `paths`!")

@@ -28,6 +28,7 @@ from ..errors import ClosedError, DCReadError, FileMissingError, RemoteError
 from ..sync.locks import BriefLock
 from .network_limits import NetworkLimits
 from .stop import SLICE, Stop, StoppedError
+from .traffic import traffic
 from .urls import shown
 
 T = TypeVar("T")
@@ -546,6 +547,7 @@ class HTTPClient:
     def _give_back(
         self, connection: _Connection, *, keep: bool, received: int = 0
     ) -> None:
+        traffic.add(received)
         with self._here():
             self.received += received
             self._live.discard(connection)

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from .examine import Record, examine, require_measurement
-from .inputs import Input, find_inputs, is_url, shown
+from .inputs import Input, find_inputs, full_path, is_url, shown
 from .run import examine_all
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "examine",
     "examine_all",
     "find_inputs",
+    "full_path",
     "is_url",
     "require_measurement",
     "shown",

@@ -49,8 +49,18 @@ def full_path(path: str) -> str:
 
 
 def shown(path: str) -> str:
-    """Return a path for people: of a URL without signatures and passwords."""
-    return _SECRET.sub("", path) if is_url(path) else path
+    """Return a path for people: of a URL without signatures and passwords.
+
+    The rest of a query stays, since it may tell one file from another.
+    """
+    if not is_url(path):
+        return path
+    from ..engine.urls import without_signature  # costs as much as NumPy
+
+    try:
+        return without_signature(_URL.sub(r"\1://", path, count=1))
+    except ValueError:  # not one that can be read
+        return _SECRET.sub("", path)
 
 
 def without_secrets(text: str) -> str:

@@ -61,6 +61,8 @@ def reasons(record: Record) -> list[str]:
 
 def without_path(text: str, path: str) -> str:
     """Return a message without the path that is told beside it."""
+    if is_url(path):
+        path = path.partition("?")[0]  # as messages have it
     return text.replace(f"{path}: ", "", 1).removeprefix(f"{path} ")
 
 

@@ -17,7 +17,7 @@ from ..concat.new_file import check_target, new_file
 from ..errors import ClosedError, FileChangedError, FormatError
 from ..hdf5_data import HDF5Data
 from ..problems import UNREADABLE, text_of
-from ..survey import require_measurement, shown
+from ..survey import full_path, is_url, require_measurement, shown
 from . import salvage_write
 from .finds import Finds, Salvage
 from .readable import find_rows, member_names, stored
@@ -77,7 +77,7 @@ def salvage(
     _refuse_same(path, target)
     with _opened(path) as (hd, torn):
         require_measurement(hd)
-        found = Salvage(str(target), shown(os.path.abspath(path)), torn=torn)
+        found = Salvage(str(target), shown(full_path(os.fspath(path))), torn=torn)
         found.events = len(hd)
         finds = _find(hd, found, features, progress)
         found.kept = int(np.count_nonzero(finds.good))
@@ -122,7 +122,12 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[HDF5Data, str]]:
     torn: TornFile | None = None
     try:
         hd = HDF5Data(path)
-    except FormatError:
+    except FormatError as error:
+        if is_url(os.fspath(path)):
+            raise FormatError(
+                f"{error}; if its end is missing, download it: what is left of such a "
+                "file is only saved from a file on this machine"
+            ) from error
         torn = open_torn(path)
         if torn is None:
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import pathlib
 import socket
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 
 import dcread
+from dcread.cli import main as cli
 from dcread.engine import http_client
 from dcread.engine.metadata_blocks import store
 
@@ -168,6 +170,20 @@ def test_presigned_urls(bucket: Any, data_dir: pathlib.Path) -> None:
     check(url, data_dir / NAME)
     with dcread.HDF5Data(url) as hd:
         assert "?" not in hd.path
+
+
+def test_commands_with_s3(
+    bucket: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del bucket
+    monkeypatch.setenv("DCREAD_S3_ACCESS_KEY_ID", "AK")
+    monkeypatch.setenv("DCREAD_S3_SECRET_ACCESS_KEY", "hidden-key")
+    assert cli.main(["info", "--json", f"s3://private/a b/{NAME}"]) == 0
+    assert json.loads(capsys.readouterr().out)["path"] == f"s3://private/a b/{NAME}"
+    assert cli.main(["verify", "s3://private/open.rtdc", "s3://private/gone.rtdc"]) == 1
+    said = capsys.readouterr()
+    assert "1 missing, 1 ok" in said.out
+    assert "hidden-key" not in said.out + said.err
 
 
 def test_s3_objects_that_are_not_there(bucket: Any) -> None:

@@ -50,6 +50,16 @@ def run_dropin(tmp_path: pathlib.Path) -> Callable[..., Run]:
     return run
 
 
+@pytest.fixture
+def run_script(tmp_path: pathlib.Path) -> Callable[..., None]:
+    """Run a script in `tmp_path`, again if dcnum's runner never gets going."""
+
+    def run(*words: object) -> None:
+        _run_within([sys.executable, *map(str, words)], dict(os.environ), tmp_path)
+
+    return run
+
+
 def _run_within(
     command: list[str], env: dict[str, str], cwd: pathlib.Path, attempts: int = 3
 ) -> str:

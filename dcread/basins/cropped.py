@@ -59,7 +59,7 @@ class CroppedImagesBasin(InternalBasin):
             )
         group = self.context.group(self.location)
         with h5_lock:
-            names = [name for name in listed if group.get(name, getlink=True)]
+            names = list(filter(functools.partial(group.get, getlink=True), listed))
         return Opened(CroppedFeatures(self.context, self.location, names))
 
 

@@ -225,15 +225,21 @@ class Entry:
             return False
         try:
             with self._in_turn(PATIENCE_SECONDS):
-                registered = self._classify()
-                if registered is not None and not self._next:
-                    for location in self._places(registered):
-                        if self._seems_there(registered, location):
-                            return True
+                if self._one_seems_there():
+                    return True
         except BusyError:
             return True
         # None is there: going through them once more collects the reasons.
         return any(not found.cyclic for found in self.candidates(PATIENCE_SECONDS))
+
+    def _one_seems_there(self) -> bool:
+        registered = self._classify()
+        if registered is None or self._next:
+            return False
+        return any(
+            self._seems_there(registered, location)
+            for location in self._places(registered)
+        )
 
     def _seems_there(self, registered: Registered, location: str) -> bool:
         def look() -> bool | None:

@@ -157,11 +157,12 @@ class BasinManager:
             name = self.pluggy.get_name(plugin)
             self.pluggy.unregister(plugin)
             self._sources.pop(name or "", None)
-            self._formats = {
-                key: entry
-                for key, entry in self._formats.items()
-                if entry.plugin != name
-            }
+            self._formats = self._formats_but_of(name)
+
+    def _formats_but_of(self, name: str | None) -> dict[tuple[str, str], Registered]:
+        return {
+            key: entry for key, entry in self._formats.items() if entry.plugin != name
+        }
 
     def _implementations(self, hook: str) -> list[Any]:
         return list(getattr(self.pluggy.hook, hook).get_hookimpls())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import weakref
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from typing import Any, overload
 
 import h5py
@@ -15,7 +15,7 @@ from ..engine.name_resolver import Place
 from ..engine.source import LocalSource
 from ..errors import ClosedError, PolicyError
 from ..file.addresses import looks_like_url
-from ..file.basin_records import read_basin_records
+from ..file.basin_records import BasinRecord, read_basin_records
 from ..file.credentials import Credentials
 from ..file.identifier import identifier_of
 from ..file.links import PolicyResolver, RemoteResolver, subgroup
@@ -245,7 +245,7 @@ class Scope:
                 records = handle.fetching(
                     lambda: read_basin_records(handle.h5, self.policy, left)
                 )
-            found = [record.raw for record in records if record.raw is not None]
+            found = _usable(records)
             self._definitions_left -= len(found)
         for record in records:
             if record.reason:
@@ -301,6 +301,10 @@ class Scope:
         for handle in handles:
             if handle is not self._root:
                 handle.close()
+
+
+def _usable(records: Iterable[BasinRecord]) -> list[dict[str, Any]]:
+    return [record.raw for record in records if record.raw is not None]
 
 
 def group_at(handle: FileHandle, path: str) -> Place:

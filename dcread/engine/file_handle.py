@@ -304,11 +304,14 @@ def opened_before_change(identity: FileIdentity) -> bool:
         if known is not None and known != identity and key in _held_open():
             return True
         if known is None and len(_first_seen) >= _MANY:
-            held = _held_open()
-            for other in [one for one in _first_seen if one not in held]:
-                del _first_seen[other]
+            _forget_all_but(_held_open())
         _first_seen[key] = identity
     return False
+
+
+def _forget_all_but(held: set[tuple[int, int]]) -> None:
+    for other in [one for one in _first_seen if one not in held]:
+        del _first_seen[other]
 
 
 def _held_open() -> set[tuple[int, int]]:

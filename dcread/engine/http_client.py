@@ -527,15 +527,21 @@ class HTTPClient:
 
     # -- connections
 
+    def _take_idle(self, endpoint: Endpoint) -> _Connection | None:
+        for number, connection in enumerate(self._idle):
+            if connection.endpoint == endpoint:
+                del self._idle[number]
+                self._live.add(connection)
+                return connection
+        return None
+
     def _borrow(
         self, endpoint: Endpoint, url: str, until: float, stop: Stop
     ) -> _Connection:
         with self._here():
-            for number, connection in enumerate(self._idle):
-                if connection.endpoint == endpoint:
-                    del self._idle[number]
-                    self._live.add(connection)
-                    return connection
+            idle = self._take_idle(endpoint)
+        if idle is not None:
+            return idle
         connection = self._connect(endpoint, url, until, stop)
         with self._here():
             self._live.add(connection)

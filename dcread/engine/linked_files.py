@@ -117,11 +117,14 @@ class LinkedFiles:
         """
         with self._lock:
             for name in list(opened)[: MAX_OPEN - len(self._open)]:
-                key = name, SOURCE_PREFIX
-                if key not in self._open:
-                    handle, readers = opened.pop(name)
-                    self._open[key], self._readers[key] = handle, readers
-                    handle.names = self._owner.names
+                self._adopt_one(name, opened)
+
+    def _adopt_one(self, name: str, opened: dict[str, Opened]) -> None:
+        key = name, SOURCE_PREFIX
+        if key not in self._open:
+            handle, readers = opened.pop(name)
+            self._open[key], self._readers[key] = handle, readers
+            handle.names = self._owner.names
 
     def open_handles(self) -> list[FileHandle]:
         """Return the files that are open now."""

@@ -267,20 +267,24 @@ def _settle(tickets: list[_Ticket], pieces: Pieces) -> None:
 
 def _start_helpers() -> None:
     """Start the helpers that are not there yet; they end with the interpreter."""
-    global _helpers  # noqa: PLW0603
     lock = _lock
     taken: list[bool] = []
     try:
         # If another thread is at it: it may need h5py's lock, and we may hold that.
         taken.extend(map(lock.acquire, (False,)))  # noted at once: see `locks`
         if any(taken):
-            with contextlib.suppress(RuntimeError):  # the interpreter is shutting down
-                while _helpers < get_num_threads() - 1:
-                    _thread.start_new_thread(_help, (_tickets,))
-                    _helpers += 1
+            _start_missing()
     finally:
         if any(taken):
             lock.release()
+
+
+def _start_missing() -> None:
+    global _helpers  # noqa: PLW0603
+    with contextlib.suppress(RuntimeError):  # the interpreter is shutting down
+        while _helpers < get_num_threads() - 1:
+            _thread.start_new_thread(_help, (_tickets,))
+            _helpers += 1
 
 
 def _help(tickets: queue.SimpleQueue[_Ticket]) -> None:

@@ -118,36 +118,45 @@ class _Way:
 def _open_by_folders(
     path: pathlib.Path, allowed: Collection[tuple[int, int]], flags: int
 ) -> tuple[int | None, pathlib.Path]:
-    todo = list(reversed(path.parts[1:]))
-    links = 0
     way = _Way(path.anchor)
     try:
-        while todo:
-            name = todo.pop()
-            if name in ("", "."):
-                continue
-            if name == "..":
-                way.back_to(max(1, len(way.folders) - 1))
-                continue
-            mode = os.lstat(name, dir_fd=way.last).st_mode
-            if stat.S_ISLNK(mode):
-                links += 1
-                if links > MAX_LINKS:
-                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
-                target = os.readlink(name, dir_fd=way.last)
-                if target.startswith("/"):
-                    way.back_to(1)
-                todo += reversed(target.split("/"))
-            elif stat.S_ISDIR(mode) or todo:
-                way.enter(name)
-            else:
-                real = way.path_of(name)
-                if not any(folder.identity in allowed for folder in way.folders):
-                    return None, real
-                return os.open(name, flags | os.O_NOFOLLOW, dir_fd=way.last), real
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        return _open_at_end(way, path, allowed, flags)
     finally:
         way.back_to(0)
+
+
+def _open_at_end(
+    way: _Way,
+    path: pathlib.Path,
+    allowed: Collection[tuple[int, int]],
+    flags: int,
+) -> tuple[int | None, pathlib.Path]:
+    todo = list(reversed(path.parts[1:]))
+    links = 0
+    while todo:
+        name = todo.pop()
+        if name in ("", "."):
+            continue
+        if name == "..":
+            way.back_to(max(1, len(way.folders) - 1))
+            continue
+        mode = os.lstat(name, dir_fd=way.last).st_mode
+        if stat.S_ISLNK(mode):
+            links += 1
+            if links > MAX_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
+            target = os.readlink(name, dir_fd=way.last)
+            if target.startswith("/"):
+                way.back_to(1)
+            todo += reversed(target.split("/"))
+        elif stat.S_ISDIR(mode) or todo:
+            way.enter(name)
+        else:
+            real = way.path_of(name)
+            if not any(folder.identity in allowed for folder in way.folders):
+                return None, real
+            return os.open(name, flags | os.O_NOFOLLOW, dir_fd=way.last), real
+    raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
 
 
 def _open_by_path(

@@ -30,9 +30,12 @@ class ChunkOrder(BriefLock):
         with self:
             self._indices[index] = None
             self._indices.move_to_end(index)
-            while len(self._indices) > most:
-                self._indices.popitem(last=False)
+            self._drop_first(len(self._indices) - most)
             self.latest = index
+
+    def _drop_first(self, count: int) -> None:
+        for _ in range(count):
+            self._indices.popitem(last=False)
 
     def clear(self) -> None:
         """Forget all chunks."""

@@ -124,31 +124,34 @@ class Swap:
     def undo(self) -> None:
         """Give ``dcnum.read`` back its place; twice is fine."""
         with _lock:
-            if not self.active:
-                return
-            self.active = False
-            _active.remove(self)
-            for held, attribute, old, new in reversed(self._names):
-                if held.get(attribute) is new:
-                    held[attribute] = old
-            for name, value in self._environment.items():
-                os.environ.pop(name, None)
-                if value is not None:
-                    os.environ[name] = value
-            if _active:
-                return
-            sys.meta_path.remove(_finder)
-            dcnum = sys.modules.get("dcnum")
-            for name in _served():
-                if name in sys.modules:
-                    del sys.modules[name]
-                if self._modules.get(name) is not None:
-                    sys.modules[name] = self._modules[name]  # type: ignore[assignment]
-            if dcnum is not None and hasattr(dcnum, "read"):
-                # (imported while dcread stood in: the next import gets the genuine one)
-                del dcnum.read
-                if self._modules.get(READ) is not None:
-                    dcnum.read = self._modules[READ]  # type: ignore[attr-defined]
+            self._undo()
+
+    def _undo(self) -> None:
+        if not self.active:
+            return
+        self.active = False
+        _active.remove(self)
+        for held, attribute, old, new in reversed(self._names):
+            if held.get(attribute) is new:
+                held[attribute] = old
+        for name, value in self._environment.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+        if _active:
+            return
+        sys.meta_path.remove(_finder)
+        dcnum = sys.modules.get("dcnum")
+        for name in _served():
+            if name in sys.modules:
+                del sys.modules[name]
+            if self._modules.get(name) is not None:
+                sys.modules[name] = self._modules[name]  # type: ignore[assignment]
+        if dcnum is not None and hasattr(dcnum, "read"):
+            # (imported while dcread stood in: the next import gets the genuine one)
+            del dcnum.read
+            if self._modules.get(READ) is not None:
+                dcnum.read = self._modules[READ]  # type: ignore[attr-defined]
 
 
 def _is_of_peer(value: object) -> bool:

@@ -197,22 +197,12 @@ class LoadingCache:
         weight: int,
     ) -> dict[Hashable, _Claim]:
         """Load what nobody loads; return the claims on what other threads load."""
-        others = {}
+        others: dict[Hashable, _Claim] = {}
         mine = _Claim(weight)
         with mine:
             try:
                 with self._loads:
-                    for key in missing:
-                        claim = self._loads.claims.setdefault(key, mine)
-                        if claim is not mine:
-                            others[key] = claim
-                        elif key in self._values:  # loaded a moment ago
-                            wanted[key] = self._values[key]
-                left = [
-                    key
-                    for key in missing
-                    if key not in others and wanted[key] is _MISSING
-                ]
+                    left = self._claim(wanted, missing, mine, others)
                 if left:
                     if self._limit is not None:
                         self._reserve(mine, weight * len(left))
@@ -221,6 +211,25 @@ class LoadingCache:
             finally:
                 self._finish(mine, missing)
         return others
+
+    def _claim(
+        self,
+        wanted: dict[Hashable, Any],
+        missing: list[Hashable],
+        mine: _Claim,
+        others: dict[Hashable, _Claim],
+    ) -> list[Hashable]:
+        """Put `mine` on keys that nobody loads; return those that are not held."""
+        left = []
+        for key in missing:
+            claim = self._loads.claims.setdefault(key, mine)
+            if claim is not mine:
+                others[key] = claim
+            elif key in self._values:  # loaded a moment ago
+                wanted[key] = self._values[key]
+            else:
+                left.append(key)
+        return left
 
     def _wait_for(self, key: Hashable, claim: _Claim) -> None:
         """Wait until a key is loaded, or its loader failed."""
@@ -232,13 +241,16 @@ class LoadingCache:
         """Hold what was loaded and take the claim off keys; the caller holds it."""
         with self._loads:
             for key in keys:
-                if self._loads.claims.get(key) is claim:  # else it was dropped
-                    if key in claim.values:
-                        self._put(key, claim.values[key], claim.weight)
-                    del self._loads.claims[key]
+                self._finish_key(claim, key)
             claim.reserved = 0
             if self._limit is not None and self._held() > self._limit:
                 self._evict(0)  # the limit was lowered meanwhile
+
+    def _finish_key(self, claim: _Claim, key: Hashable) -> None:
+        if self._loads.claims.get(key) is claim:  # else it was dropped
+            if key in claim.values:
+                self._put(key, claim.values[key], claim.weight)
+            del self._loads.claims[key]
 
     def _reserve(self, claim: _Claim, weight: int) -> None:
         """Reserve weight, as soon as the loads of other threads leave room for it."""

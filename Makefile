@@ -28,7 +28,7 @@ short := $(addprefix tests/,kernels sync test_public_api.py demo/test_demo.py \
   measurement/test_close.py measurement/test_pickle.py concat/test_concat_texts.py)
 sources := $(wildcard dcread_ext/*.pyx dcread_ext/*.h dcread_ext/*.c) CMakeLists.txt pyproject.toml
 
-.PHONY: demo test short-test peer-tests lint types plugins docs bench bench-ci fuzz sanitize dist clean help
+.PHONY: demo test short-test lowest-test peer-tests lint types plugins docs bench bench-ci fuzz sanitize dist clean help
 
 demo: $(VENV)/plot.stamp ## make a measurement (or take FILE=...), read it, draw a picture
 	$(VENV)/bin/dcread demo $(if $(FILE),"$(FILE)")
@@ -38,6 +38,9 @@ test: $(VENV)/test.stamp ## run the whole suite
 
 short-test: $(VENV)/plot.stamp ## the tests that tell most of a Python, about a minute
 	$(pip) install --quiet --group test
+	$(python) -m pytest -q -m "not slow" $(short)
+
+lowest-test: $(VENV)/lowest.stamp ## the same with the lowest versions of what dcread needs
 	$(python) -m pytest -q -m "not slow" $(short)
 
 peer-tests: $(VENV)/test.stamp ## fetch dcnum's own tests and run them with dcread as its reader
@@ -123,6 +126,13 @@ $(VENV)/test.stamp: $(VENV)/plot.stamp
 
 $(VENV)/bench.stamp: $(VENV)/test.stamp
 	$(pip) install --quiet --group bench
+	touch $@
+
+# (in an environment of its own: make lowest-test VENV=...)
+$(VENV)/lowest.stamp: $(VENV)/venv.stamp $(sources)
+	$(python) .ci/lowest.py > $(VENV)/lowest.txt
+	$(pip) install --quiet --constraint $(VENV)/lowest.txt --editable . 'pytest>=8' \
+	  'hypothesis>=6.100'
 	touch $@
 
 $(VENV)/%.stamp: $(VENV)/plot.stamp

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .concat.concatenate import concatenated_hdf5_data
     from .const import PROTECTED_FEATURES
     from .engine import set_num_threads
+    from .engine.disk_cache_setting import set_disk_cache
     from .engine.network_limits import NetworkLimits
     from .errors import (
         BasinError,
@@ -59,6 +60,7 @@ _HOME = {
     "FeatureInfo": "measurement.feature_info",
     "feature_info": "measurement.feature_info",
     "set_credentials": "file.credentials",
+    "set_disk_cache": "engine.disk_cache_setting",
     "hookimpl": "basins",
     "BaseImageChunkCache": "images.base_cache",
     "EmptyDatasetWarning": "images.image_cache",
@@ -147,6 +149,7 @@ __all__ = [
     "is_installed_as_dcnum_read",
     "md5sum",
     "set_credentials",
+    "set_disk_cache",
     "set_num_threads",
 ]
 

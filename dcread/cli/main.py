@@ -12,6 +12,7 @@ import click
 from .. import __version__
 from . import (
     basins,
+    cache,
     completion,
     concat,
     demo,
@@ -41,6 +42,7 @@ COMMANDS = (
     concat.command,
     demo.command,
     plugins.command,
+    cache.command,
     completion.command,
 )
 """The sub-commands, in the order of the help text.

@@ -111,6 +111,9 @@ def fail(job: Job, task: int, status: str, detail: int) -> NoReturn:
         "detail": detail,
         "codec": NAMES.get(detail, "filter"),
     }
+    if status in {"checksum", "codec", "size"}:
+        place = _address(job, task)
+        job.source.forget(place, place + row["stored"])
     name, remedy = _name(job, task), "the file is damaged: copy it again"
     if status == "memory":
         raise MemoryError(f"{name}: no memory for {row['raw']} bytes")

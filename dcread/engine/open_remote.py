@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import FormatError
 from ..sync.locks import h5_lock
+from .disk_cache_setting import disk_cache
 from .file_handle import FileHandle
 from .http_client import HTTPClient
 from .metadata_blocks import MetadataFile, store
@@ -46,12 +47,14 @@ def open_remote(
     FileChangedError
         If it is not the expected file.
     """
-    source = RemoteSource(url, client, renew=renew, expected=expected)
+    disk = disk_cache()
+    source = RemoteSource(url, client, renew=renew, expected=expected, disk=disk)
     try:
         place = without_signature(url)
         known = store.knows(
             lambda found: isinstance(found, RemoteIdentity) and found.url == place
         )
+        known = known or (disk is not None and disk.knows(place))
         parts = source.open(tail=not known)
         identity = source.identity
         assert identity is not None

@@ -10,6 +10,7 @@ from typing import TypeVar
 from ..errors import FileChangedError, FormatError, RemoteError
 from ..sync.locks import BriefLock
 from .byte_ranges import RangeLimits
+from .disk_cache import DiskCache, FilePieces
 from .http_client import (
     Answer,
     DeniedError,
@@ -47,6 +48,8 @@ class RemoteSource(ByteSource):
         Returns a URL with a new signature, for one that expires.
     expected : RemoteIdentity, optional
         The state that the file must have.
+    disk : DiskCache, optional
+        Where bytes are kept for other processes.
 
     Attributes
     ----------
@@ -65,6 +68,7 @@ class RemoteSource(ByteSource):
         *,
         renew: Callable[[], str] | None = None,
         expected: RemoteIdentity | None = None,
+        disk: DiskCache | None = None,
     ) -> None:
         self.label = shown(url)
         self.size = 0
@@ -76,6 +80,8 @@ class RemoteSource(ByteSource):
         self._url = url
         self._renew = renew
         self._expected = expected
+        self._disk = disk
+        self._pieces: FilePieces | None = None
         self._renewing = BriefLock()
         self._denied: set[str] = set()
 
@@ -124,6 +130,9 @@ class RemoteSource(ByteSource):
                 raise self._changed(last[2])
             parts.append((last[0], last[1]))
         # (a server without suffix ranges is no reason to fail)
+        if self._pieces is not None:
+            for start, data in parts:
+                self._pieces.put(start, data)
         return parts
 
     def _pin(self, identity: RemoteIdentity) -> None:
@@ -134,6 +143,8 @@ class RemoteSource(ByteSource):
             )
         self.identity = identity
         self.size = identity.size
+        if self._disk is not None:
+            self._pieces = self._disk.of(identity)
 
     def _ask_unpinned(self, text: str) -> tuple[int, bytes, RemoteIdentity] | None:
         """Ask for a range of a file of unknown size; None if ranges are ignored."""
@@ -203,6 +214,11 @@ class RemoteSource(ByteSource):
                 f"{self.label}: expected bytes {start}-{end - 1}, found a file of "
                 f"{self.size} bytes; the file is damaged: copy it again"
             )
+        if self._pieces is not None:
+            done = self._pieces.read_into(start, view)
+            start, view = start + done, view[done:]
+            if not len(view):
+                return
         what = _bytes(start, end)
         headers = {"Range": f"bytes={start}-{end - 1}"}
         if self.identity.etag:
@@ -226,6 +242,8 @@ class RemoteSource(ByteSource):
             self._read_body(answer, view)
 
         self._get(headers, receive, what, len(view), stop)
+        if self._pieces is not None:
+            self._pieces.put(start, view)
 
     def _get(
         self,
@@ -321,6 +339,11 @@ class RemoteSource(ByteSource):
 
     def check(self) -> None:
         """Do nothing: each answer was held against the identity."""
+
+    def forget(self, start: int, stop: int) -> None:
+        """Drop bytes of the disk cache: they may have been damaged on the way."""
+        if self._pieces is not None:
+            self._pieces.forget(start, stop)
 
     def interrupt(self) -> None:
         """End all that is under way."""

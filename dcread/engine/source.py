@@ -140,6 +140,10 @@ class ByteSource(abc.ABC):
         """Tell the system what comes, if it can be told."""
         return
 
+    def forget(self, start: int, stop: int) -> None:
+        """Drop bytes that were kept on the disk and turned out to be damaged."""
+        return
+
     def interrupt(self) -> None:
         """End the reads that wait for somebody else: the file is about to be closed."""
         return

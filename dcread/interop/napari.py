@@ -115,7 +115,7 @@ def _lazy(hd: HDF5Data, images: BaseImageChunkCache) -> Any:
         da: Any = importlib.import_module("dask.array")
     except ImportError as exc:
         raise ImportError(
-            'layers of napari need dask; `pip install "dcread[napari]"` brings it'
+            "layers of napari need dask; `pip install dask` brings it"
         ) from exc
     chunks = (images.chunk_size, *images.image_shape)
     return da.from_array(_Images(hd, images), chunks, name=False)

@@ -103,6 +103,7 @@ def test_json_has_the_keys_that_are_listed(
     made = make_measurement(tmp_path, frames=60)
     files = {
         "diff": [made.recording, made.recording],
+        "cache": [],
         "export": [made.events, tmp_path / "table.csv"],
         "plugins": [],
         "salvage": [made.recording, tmp_path / "saved.rtdc"],

@@ -42,7 +42,8 @@ def check_basin(
         A definition that leads to something with at least two events.
     referrer : path, optional
         A measurement to copy and to put the definition in, for formats that read from
-        the referrer itself; a small new one if not given.
+        the referrer itself; a small new one if not given. A format that has no
+        features itself, only names basins, needs one that tells the event count.
     policy : Policy, optional
         What may be opened; the default if not given.
 
@@ -197,7 +198,8 @@ class _Suite:
             path.write_bytes(self.referrer.read_bytes())
         definition = {**self.definition, **changes}
         with h5py.File(path, "a") as h5:
-            if events is not None and "experiment:event count" not in h5.attrs:
+            counted = "experiment:event count" in h5.attrs
+            if events is not None and (rows is not None or not counted):
                 h5.attrs["experiment:event count"] = events
             group = h5.require_group("events")
             if rows is not None:
@@ -225,7 +227,15 @@ class _Suite:
             group, names, _ = hd.get_basin_data(0)
             status = hd.basin_status()[0]
             _require(group is not None, f"it could not be opened: {status.reason}")
-            _require(names, "it has no features")
+            if not names:  # all that it has lies in the basins that it names
+                hd.get("a name that none has")  # so each of them is asked
+                names = sorted(set(hd.keys()).difference(hd.h5["events"]))
+                group = hd
+            _require(
+                names,
+                "it has no features, nor have the basins that it names; a format that "
+                "only names basins needs a `referrer` of as many events",
+            )
             for name in names:
                 value = group[name]
                 if name in ("trace", "contour"):

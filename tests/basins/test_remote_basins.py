@@ -18,8 +18,13 @@ import numpy as np
 import pytest
 
 import dcread
+from dcread.basins import Basin
+from dcread.basins.dcor import DCORBasin
+from dcread.basins.http import HTTPBasin
+from dcread.basins.s3 import S3Basin
 from dcread.engine.metadata_blocks import store
 from dcread.errors import PolicyError, RemoteError
+from dcread.testing import check_basin
 
 RAMP = np.arange(5) * 1.5
 IMAGES = np.arange(60, dtype=np.uint8).reshape(5, 3, 4)
@@ -449,3 +454,25 @@ def test_version_of_the_file_is_pinned(
     server.files["/data.rtdc"] = other.read_bytes() + bytes(100)
     with contextlib.suppress(dcread.DCReadError):
         assert np.array_equal(hd["image"][:], IMAGES)
+
+
+@pytest.mark.parametrize("format_", [HTTPBasin, S3Basin, DCORBasin])
+def test_remote_formats_pass_the_suite(
+    server: Server, format_: type[Basin], tmp_path: pathlib.Path
+) -> None:
+    referrer = None
+    place = f"{server.url}/data.rtdc"
+    if format_ is S3Basin:
+        place = f"{server.url}/bucket/data.rtdc"
+        server.files["/bucket/data.rtdc"] = server.files["/data.rtdc"]
+    elif format_ is DCORBasin:
+        behind = {"type": "remote", "format": "http", "name": "x", "urls": [place]}
+        server.basins = lambda: [behind]
+        place = server.resource
+        referrer = tmp_path / "referrer.rtdc"  # (the resource itself has no events)
+        with h5py.File(referrer, "w") as h5:
+            h5.attrs["experiment:event count"] = len(RAMP)
+            h5.create_group("events")
+    definition = {"type": "remote", "format": format_.format, "urls": [place]}
+    policy = dcread.Policy(hosts=[server.url])
+    check_basin(format_, definition, referrer=referrer, policy=policy)

@@ -137,7 +137,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[HDF5Data, str]]:
             torn.close()
             raise FormatError(
                 f"{shown(os.fspath(path))}: {torn.missing}, and what is left does not "
-                f"tell where its data are ({text_of(error)}): nothing can be saved"
+                "tell where its data are: nothing can be saved; copy it again"
             ) from error
     try:
         with hd:

@@ -2,7 +2,26 @@
 
 from __future__ import annotations
 
-from .references import to_references
-from .survey_frame import survey
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .references import to_references
+    from .survey_frame import survey
 
 __all__ = ["survey", "to_references"]
+
+_HOMES = {"survey": ".survey_frame", "to_references": ".references"}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+    found = getattr(importlib.import_module(home, __name__), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -37,6 +37,9 @@ _PIECE = re.compile(rf"{_NAME.pattern}(\.[0-9a-f]{{12}}\.part)?")
 _HASHED = re.compile(r"[0-9a-f]{32}")
 
 
+Span = tuple[int, int]
+
+
 class _Piece(NamedTuple):
     path: pathlib.Path
     size: int
@@ -151,6 +154,16 @@ class DiskCache:
         )
 
 
+# (functions: CPython 3.12 and 3.13 may lose a lock whose block has such a loop)
+def _touching(spans: list[Span], start: int, stop: int) -> list[Span]:
+    """Give the pieces that have a part in some bytes."""
+    return [span for span in spans if span[0] < stop and start < span[1]]
+
+
+def _without(spans: list[Span], gone: list[Span]) -> list[Span]:
+    return [span for span in spans if span not in gone]
+
+
 class FilePieces:
     """Pieces of one state of a remote file.
 
@@ -181,7 +194,7 @@ class FilePieces:
         self._spans = sorted(self._listed())
         self._longest = max((stop - start for start, stop in self._spans), default=0)
 
-    def _listed(self) -> Iterator[tuple[int, int]]:
+    def _listed(self) -> Iterator[Span]:
         with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as found:
             for entry in found:
                 if match := _NAME.fullmatch(entry.name):
@@ -200,20 +213,21 @@ class FilePieces:
             data = self._checked(*span)
             if data is None:
                 with self._lock:
-                    self._spans = [one for one in self._spans if one != span]
+                    self._spans = _without(self._spans, [span])
                 continue
             part = data[place - span[0] :][: len(view) - done]
             view[done : done + len(part)] = part
             done += len(part)
         return done
 
-    def _covering(self, place: int) -> tuple[int, int] | None:
+    def _covering(self, place: int) -> Span | None:
         """Return the piece that reaches farthest from a byte on."""
         with self._lock:
             low = bisect.bisect_left(self._spans, (place - self._longest, 0))
             high = bisect.bisect_left(self._spans, (place + 1, 0))
-            spans = [span for span in self._spans[low:high] if span[1] > place]
-        return max(spans, key=lambda span: span[1], default=None)
+            near = self._spans[low:high]
+        farthest = max(near, key=lambda span: span[1], default=None)
+        return farthest if farthest and farthest[1] > place else None
 
     def _checked(self, start: int, stop: int) -> memoryview | None:
         """Return a piece; None, and it is removed, if it is not what was written."""
@@ -248,8 +262,8 @@ class FilePieces:
     def forget(self, start: int, stop: int) -> None:
         """Remove the pieces that have a part in some bytes."""
         with self._lock:
-            gone = [span for span in self._spans if span[0] < stop and start < span[1]]
-            self._spans = [span for span in self._spans if span not in gone]
+            gone = _touching(self._spans, start, stop)
+            self._spans = _without(self._spans, gone)
         for span in gone:
             with contextlib.suppress(OSError):
                 self._path(*span).unlink()

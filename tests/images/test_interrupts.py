@@ -138,6 +138,8 @@ try:
     use()
 except KeyboardInterrupt:
     pass
+except RuntimeError as exc:  # Python 3.11 says so while it makes a class
+    assert isinstance(exc.__cause__, KeyboardInterrupt), exc
 signal.setitimer(signal.ITIMER_REAL, 0)
 image, difference = use()
 with h5py.File(path) as h5:

@@ -120,8 +120,16 @@ $(VENV)/plot.stamp: $(VENV)/base.stamp
 	$(pip) install --quiet 'matplotlib>=3.8'
 	touch $@
 
+# A server for tests, where it costs nothing and starts nothing: in containers.
+nginx := if ! command -v nginx >/dev/null && command -v apt-get >/dev/null \
+  && [ "$$(id -u)" = 0 ] && [ ! -d /run/systemd/system ]; then \
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y -qq --no-install-recommends nginx-light; } \
+    >$(VENV)/nginx.log 2>&1 || echo "no nginx for the tests: see $(VENV)/nginx.log"; fi
+
 $(VENV)/test.stamp: $(VENV)/plot.stamp
 	$(pip) install --quiet --group test --group peers --group servers
+	@$(nginx)
 	touch $@
 
 $(VENV)/bench.stamp: $(VENV)/test.stamp

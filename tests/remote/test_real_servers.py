@@ -6,13 +6,14 @@ import contextlib
 import json
 import os
 import pathlib
+import shutil
 import socket
 import ssl
 import subprocess
 import sys
 import time
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,6 @@ import pytest
 
 import dcread
 from dcread.cli import main as cli
-from dcread.engine import http_client
 from dcread.engine.metadata_blocks import store
 
 NAME = "fl_wide-channel_2023.rtdc"
@@ -47,7 +47,7 @@ def free_port() -> int:
 def running(*command: str, port: int) -> Iterator[None]:
     """Run a server until the block ends."""
     process = subprocess.Popen(
-        [sys.executable, *command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     try:
         end = time.monotonic() + 60
@@ -65,6 +65,87 @@ def running(*command: str, port: int) -> Iterator[None]:
         process.communicate(timeout=20)
 
 
+Serve = Callable[..., contextlib.AbstractContextManager[int]]
+"""``serve(folder, work, pem=None)`` serves the files of a folder, on the port that it
+returns: by TLS, if the file `pem` has a certificate and its key."""
+
+
+@contextlib.contextmanager
+def by_twisted(
+    folder: pathlib.Path, work: pathlib.Path, pem: pathlib.Path | None = None
+) -> Iterator[int]:
+    del work
+    need("twisted")
+    port = free_port()
+    listen = f"tcp:{port}:interface=127.0.0.1"
+    if pem is not None:
+        need("OpenSSL")
+        place = urllib.parse.quote(str(pem), safe="/")
+        listen = f"ssl:{port}:privateKey={place}:interface=127.0.0.1"
+    command = [sys.executable, "-m", "twisted", "web", "--listen", listen]
+    with running(*command, "--path", str(folder), port=port):
+        yield port
+
+
+NGINX = """\
+daemon off;
+master_process off;
+pid {work}/pid;
+error_log stderr;
+events {{ }}
+http {{
+  access_log off;
+  client_body_temp_path {work}/body;
+  proxy_temp_path {work}/proxy;
+  fastcgi_temp_path {work}/fastcgi;
+  uwsgi_temp_path {work}/uwsgi;
+  scgi_temp_path {work}/scgi;
+  gzip on;
+  gzip_types *;
+  keepalive_requests 7;
+  server {{
+    listen 127.0.0.1:{port}{tls};
+    root "{folder}";
+    autoindex on;
+  }}
+}}
+"""
+
+
+def find_nginx() -> str:
+    """Return where nginx is; skip, or fail where `make test` could install it."""
+    found = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if found is not None:
+        return found
+    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
+    has_systemd = pathlib.Path("/run/systemd/system").exists()
+    if os.environ.get("CI") == "true" and is_root and shutil.which("apt-get"):
+        assert has_systemd, "no nginx, though it can be installed: run `make test`"
+    pytest.skip("no nginx on this machine: install nginx-light, or nginx")
+
+
+@contextlib.contextmanager
+def by_nginx(
+    folder: pathlib.Path, work: pathlib.Path, pem: pathlib.Path | None = None
+) -> Iterator[int]:
+    nginx, port = find_nginx(), free_port()
+    tls = f" ssl;\n    ssl_certificate {pem};\n    ssl_certificate_key {pem}"
+    config = work / "nginx.conf"
+    config.write_text(
+        NGINX.format(work=work, port=port, folder=folder, tls=tls if pem else ""),
+        encoding="utf-8",
+    )
+    command = [nginx, "-e", "stderr", "-p", str(work), "-c", str(config)]
+    with running(*command, port=port):
+        yield port
+
+
+@pytest.fixture(params=[by_twisted, by_nginx], ids=["twisted", "nginx"])
+def serve(request: pytest.FixtureRequest) -> Serve:
+    found: Serve = request.param
+    return found
+
+
 def check(url: str, path: pathlib.Path, **options: Any) -> None:
     """Compare what a URL gives with the file."""
     with dcread.HDF5Data(url, **options) as hd, dcread.HDF5Data(path) as local:
@@ -76,11 +157,10 @@ def check(url: str, path: pathlib.Path, **options: Any) -> None:
         assert hd.handle.metadata.waits == 0
 
 
-def test_static_files_of_twisted(data_dir: pathlib.Path) -> None:
-    need("twisted")
-    port = free_port()
-    command = ["-m", "twisted", "web", "--listen", f"tcp:{port}:interface=127.0.0.1"]
-    with running(*command, "--path", str(data_dir), port=port):
+def test_static_files(
+    serve: Serve, data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    with serve(data_dir, tmp_path) as port:
         check(f"http://127.0.0.1:{port}/{NAME}", data_dir / NAME)
         with pytest.raises(dcread.FileMissingError, match="no file at"):
             dcread.HDF5Data(f"http://127.0.0.1:{port}/other.rtdc")
@@ -88,21 +168,35 @@ def test_static_files_of_twisted(data_dir: pathlib.Path) -> None:
             dcread.HDF5Data(f"http://127.0.0.1:{port}/")
 
 
+def test_a_file_that_is_replaced_on_the_server(
+    serve: Serve, data_dir: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    folder = tmp_path / "files"
+    folder.mkdir()
+    path = folder / NAME
+    path.write_bytes((data_dir / NAME).read_bytes())
+    os.utime(path, (10**9, 10**9))
+    with (
+        serve(folder, tmp_path) as port,
+        dcread.HDF5Data(f"http://127.0.0.1:{port}/{NAME}") as hd,
+    ):
+        path.write_bytes(path.read_bytes() + b"more")
+        with pytest.raises(dcread.FileChangedError, match="open it again"):
+            hd.image[:]
+
+
 def test_tls(
-    data_dir: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+    serve: Serve,
+    data_dir: pathlib.Path,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     trustme = need("trustme")
-    need("twisted")
-    need("OpenSSL")
     authority = trustme.CA()
-    pem = authority.issue_cert("localhost").private_key_and_cert_chain_pem
-    pem.write_to_path(tmp_path / "server.pem")
-    port = free_port()
-    place = urllib.parse.quote(str(tmp_path / "server.pem"), safe="/")
-    listen = f"ssl:{port}:privateKey={place}:interface=127.0.0.1"
-    with running(
-        "-m", "twisted", "web", "--listen", listen, "--path", str(data_dir), port=port
-    ):
+    pem = tmp_path / "server.pem"
+    certificate = authority.issue_cert("localhost")
+    certificate.private_key_and_cert_chain_pem.write_to_path(pem)
+    with serve(data_dir, tmp_path, pem) as port:
         url = f"https://localhost:{port}/{NAME}"
         with pytest.raises(dcread.RemoteError, match="certificate"):
             dcread.HDF5Data(url)
@@ -112,7 +206,6 @@ def test_tls(
         check(url, data_dir / NAME)
         with pytest.raises(dcread.RemoteError, match="certificate"):
             dcread.HDF5Data(url.replace("localhost", "127.0.0.1"))
-    assert http_client.ssl is ssl
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +213,16 @@ def s3() -> Iterator[str]:
     """The URL of an S3 service with one bucket, "private"."""
     need("moto")
     port = free_port()
-    with running("-m", "moto.server", "-H", "127.0.0.1", "-p", str(port), port=port):
+    with running(
+        sys.executable,
+        "-m",
+        "moto.server",
+        "-H",
+        "127.0.0.1",
+        "-p",
+        str(port),
+        port=port,
+    ):
         yield f"http://127.0.0.1:{port}"
 
 

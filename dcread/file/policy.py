@@ -47,9 +47,7 @@ class Policy:
         Whether external links and external storage inside a basin are followed.
     remote : bool or "hosts"
         Whether remote formats (http, s3, dcor, or a plugin's) may be contacted:
-        all public hosts (True), none, or those in `hosts`. Built-in formats of
-        this version are local; plugins of type ``"remote"`` are refused with
-        ``remote=False``.
+        all public hosts (True), none (False), or those in `hosts`.
     hosts : sequence of str
         The host names for ``remote="hosts"``.
     max_basins : int

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import h5py
 import numpy as np
@@ -21,6 +21,58 @@ if TYPE_CHECKING:
 
 AT_ONCE = 2**24
 """Bytes of a dataset that are in memory together."""
+IMAGE = {
+    "CLASS": np.bytes_(b"IMAGE"),
+    "IMAGE_VERSION": np.bytes_(b"1.2"),
+    "IMAGE_SUBCLASS": np.bytes_(b"IMAGE_GRAYSCALE"),
+}
+"""Attributes by which HDF5 viewers know images."""
+
+
+class Reader(Protocol):
+    """What reads rows: a `DatasetReader`, or `Joined`."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    block_rows: int
+
+    @property
+    def attrs(self) -> Mapping[str, Any]:
+        """Attributes of the new dataset."""
+
+    def read(self, rows: Any) -> NDArray[Any]:
+        """Return rows, given as a slice or as numbers."""
+
+
+class Joined:
+    """What an internal basin puts together of several datasets, as one dataset.
+
+    Parameters
+    ----------
+    array : object
+        What a basin gives for a feature (see `dcread.basins.Array`).
+    """
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+        self.shape = tuple(array.shape)
+        self._is_bool = array.dtype == bool
+        self.dtype = np.dtype("u1") if self._is_bool else array.dtype
+        self.block_rows = (getattr(array, "chunks", None) or (1,))[0]
+        self.attrs: Mapping[str, Any] = {}
+        if len(self.shape) == 3 and self.dtype == "u1":
+            self.attrs = IMAGE
+
+    def read(self, rows: Any) -> NDArray[Any]:
+        """Return rows; masks as they are stored, 0 and 255."""
+        if not isinstance(rows, slice) and hasattr(self._array, "read_rows"):
+            found = np.asarray(self._array.read_rows(rows))
+        elif not isinstance(rows, slice):
+            each = [self._array[row : row + 1] for row in rows.tolist()]
+            found = np.concatenate([self._array[0:0], *each])
+        else:
+            found = np.asarray(self._array[rows])
+        return found.astype("u1") * np.uint8(255) if self._is_bool else found
 
 
 @dataclass(frozen=True)
@@ -29,7 +81,7 @@ class Rows:
 
     Attributes
     ----------
-    reader : DatasetReader
+    reader : Reader
         Reads its rows.
     readable : ndarray of bool
         One for each row.
@@ -37,7 +89,7 @@ class Rows:
         Why the first row that cannot be read cannot; empty if all can.
     """
 
-    reader: DatasetReader
+    reader: Reader
     readable: NDArray[np.bool_]
     reason: str
 
@@ -109,6 +161,15 @@ def find_rows(
         if not isinstance(dataset, h5py.Dataset) or not dataset.shape:
             raise TypeError("it is no dataset with rows")
         reader = DatasetReader(hd.handle, dataset)
+    return try_rows(reader, length, progress)
+
+
+def try_rows(
+    reader: Reader,
+    length: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Rows:
+    """Tell which rows can be read (see `find_rows`)."""
     there = reader.shape[0]
     length = there if length is None else length
     readable = np.zeros(length, dtype=bool)
@@ -124,21 +185,19 @@ def find_rows(
     return Rows(reader, readable, reason)
 
 
-def row_bytes(reader: DatasetReader) -> int:
+def row_bytes(reader: Reader) -> int:
     """Return the bytes of one row."""
     return max(1, math.prod(reader.shape[1:]) * reader.dtype.itemsize)
 
 
-def _blocks(reader: DatasetReader, length: int) -> Iterator[slice]:
+def _blocks(reader: Reader, length: int) -> Iterator[slice]:
     height = max(1, reader.block_rows)
     step = height * max(1, AT_ONCE // (height * row_bytes(reader)))
     for start in range(0, length, step):
         yield slice(start, min(start + step, length), 1)
 
 
-def _try(
-    reader: DatasetReader, rows: slice
-) -> Iterator[tuple[slice, BaseException | None]]:
+def _try(reader: Reader, rows: slice) -> Iterator[tuple[slice, BaseException | None]]:
     """Read rows, halves of them where that fails, down to single rows."""
     try:
         reader.read(rows)

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -20,7 +21,7 @@ from ..problems import UNREADABLE, text_of
 from ..survey import full_path, is_url, require_measurement, shown
 from . import salvage_write
 from .finds import Finds, Salvage
-from .readable import find_rows, member_names, stored
+from .readable import Joined, Rows, find_rows, member_names, stored, try_rows
 from .torn_file import TornFile, open_torn
 
 if TYPE_CHECKING:
@@ -41,9 +42,10 @@ def salvage(
     """Write the events for which every feature can be read to a new file.
 
     The new file has the features that the file itself stores (those of internal
-    basins included), metadata, logs, tables, and the definitions of basins, mapped to
-    the events that are left. What cannot be read as a whole is left out. What is lost
-    is told in the log ``dcread-salvage``, as JSON. The source is only read.
+    basins included; images that are stored cropped become whole ones), metadata, logs,
+    tables, and the definitions of basins, mapped to the events that are left. What
+    cannot be read as a whole is left out. What is lost is told in the log
+    ``dcread-salvage``, as JSON. The source is only read.
 
     Parameters
     ----------
@@ -156,10 +158,12 @@ def _find(
     finds = Finds(good=np.ones(found.events, dtype=bool))
     names = member_names(hd, "events")
     internal = _internal_datasets(hd)
+    joined = _joined_features(hd, found)
     if features is not None:
-        unknown = sorted(set(features) - {*names, *internal})
+        everything = {*names, *internal, *joined}
+        unknown = sorted(set(features) - everything)
         if unknown:
-            there = ", ".join(sorted({*names, *internal}))
+            there = ", ".join(sorted(everything))
             raise ValueError(
                 f"{found.source}: '{unknown[0]}' is not stored in this file; "
                 f"stored are {there}"
@@ -171,6 +175,12 @@ def _find(
         if name in wanted or (features is not None and name not in features):
             continue
         _find_internal(hd, finds, found, place, mapping, progress=progress)
+    for name, array in joined.items():
+        if name in wanted or (features is not None and name not in features):
+            continue
+        _add_rows(
+            finds, found, name, partial(try_rows, Joined(array), found.events, progress)
+        )
     return finds
 
 
@@ -190,29 +200,26 @@ def _find_feature(
     except UNREADABLE as error:
         found.lost[path] = text_of(error)
         return
-    if not isinstance(item, h5py.Group):
-        _add_rows(hd, finds, found, name, progress)
-    elif name == "contour":
+    if name == "contour" and isinstance(item, h5py.Group):
         _add_contours(hd, finds, found, item)
-    else:
-        for member in member_names(hd, path):
-            _add_rows(hd, finds, found, f"{name}/{member}", progress)
+        return
+    names = [name]
+    if isinstance(item, h5py.Group):
+        names = [f"{name}/{member}" for member in member_names(hd, path)]
+    for one in names:
+        find = partial(find_rows, hd, f"events/{one}", found.events, progress)
+        _add_rows(finds, found, one, find)
 
 
 def _add_rows(
-    hd: HDF5Data,
-    finds: Finds,
-    found: Salvage,
-    name: str,
-    progress: Callable[[int], None] | None,
+    finds: Finds, found: Salvage, name: str, find: Callable[[], Rows]
 ) -> None:
-    path = f"events/{name}"
     try:
-        rows = find_rows(hd, path, found.events, progress)
+        rows = find()
     except (ClosedError, FileChangedError):
         raise
     except UNREADABLE as error:
-        found.lost[path] = text_of(error)
+        found.lost[f"events/{name}"] = text_of(error)
         return
     _count(finds, found, name, rows.readable, rows.reason)
     if rows.readable.any() or not found.events:
@@ -261,6 +268,36 @@ def _internal_datasets(hd: HDF5Data) -> dict[str, tuple[str, str | None]]:
             for name in definition.get("features") or member_names(hd, group):
                 places.setdefault(str(name), (f"{group}/{name}", mapping))
     return places
+
+
+def _joined_features(hd: HDF5Data, found: Salvage) -> dict[str, Any]:
+    """Return what internal basins put together of several datasets, by name."""
+    arrays: dict[str, Any] = {}
+    for index, definition in enumerate(hd.basins):
+        kind, form = definition.get("type"), definition.get("format")
+        if kind != "internal" or form == "h5dataset":
+            continue
+        reason = ""
+        try:
+            group, names, mapping = hd.get_basin_data(index)
+        except (ClosedError, FileChangedError):
+            raise
+        except UNREADABLE as error:
+            reason = text_of(error)
+        else:
+            if group is None or mapping is not None:
+                reason = f"its format '{form}' cannot be salvaged here"
+        if reason:
+            found.lost[f"basin {definition.get('name') or index}"] = reason
+            continue
+        for name in names:
+            try:
+                arrays.setdefault(name, group[name])
+            except (ClosedError, FileChangedError):
+                raise
+            except UNREADABLE as error:
+                found.lost[f"events/{name}"] = text_of(error)
+    return arrays
 
 
 def _find_internal(

@@ -202,6 +202,9 @@ def _write_basins(
 ) -> None:
     for number, definition in enumerate(definitions(hd)):
         name = str(definition.get("name") or definition.get("key") or number)
+        form = definition.get("format")
+        if definition.get("type") == "internal" and form != "h5dataset":
+            continue  # its features are written as datasets
         try:
             text = _adapted(h5, definition, finds, found, kept)
         except ValueError as error:
@@ -232,8 +235,6 @@ def _adapted(
     """
     changed = {key: value for key, value in definition.items() if key != "key"}
     if definition.get("type") == "internal":
-        if definition.get("format") != "h5dataset":
-            raise ValueError(f"its format '{definition.get('format')}' is not salvaged")
         group = paths_of(definition)[:1]
         names = [
             path.rpartition("/")[2]

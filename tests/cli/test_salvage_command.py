@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import pathlib
 import shutil
+import warnings
 from collections.abc import Callable
 
 import h5py
@@ -341,3 +344,73 @@ def test_no_link_is_followed(made: generate.DemoFiles, tmp_path: pathlib.Path) -
     with h5py.File(tmp_path / "saved.rtdc") as h5:
         assert list(h5["logs"]) == ["dcread-salvage"]
         assert "tables" not in h5
+
+
+@pytest.fixture
+def cropped(data_dir: pathlib.Path, tmp_path: pathlib.Path) -> pathlib.Path:
+    """A real measurement whose images dclab cropped, ten of them to a chunk."""
+    pytest.importorskip("dclab")
+    from dclab.cli import compress
+
+    path = tmp_path / "cropped.rtdc"
+    source = data_dir / "cytoshot_full-features_2023.rtdc"
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        compress(path_in=source, path_out=path, crop_event_images=True)
+    with h5py.File(path, "a") as h5:
+        group = h5["basin_events/image"]
+        pieces = group["0"][:]
+        del group["0"]
+        group.create_dataset(
+            "0", data=pieces, chunks=(10, *pieces.shape[1:]), fletcher32=True
+        )
+    return path
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_cropped_images_become_whole_ones(
+    cropped: pathlib.Path, damage: Damage, tmp_path: pathlib.Path
+) -> None:
+    with h5py.File(cropped) as h5:
+        index = h5["basin_events/image/index"][:]
+    rings = {event: {event} for event in range(len(index))}
+    for event, ring in rings.items():
+        other = int(index[event, 4])
+        while other != event:
+            ring.add(other)
+            other = int(index[other, 4])
+    lost = [e for e, ring in rings.items() if any(10 <= index[o, 1] < 20 for o in ring)]
+    kept = [event for event in rings if event not in lost]
+    assert 10 <= len(lost) < len(index)
+    with dcread.HDF5Data(cropped) as hd:
+        images, deform = np.asarray(hd.image[:]), np.asarray(hd["deform"])
+    damage(cropped, "basin_events/image/0", 1)
+    target = tmp_path / "saved.rtdc"
+    found = salvage(cropped, target)
+    assert found.costs["image"]["events"] == len(lost)
+    assert "checksum" in found.costs["image"]["reason"]
+    assert found.lost == {}
+    dclab = pytest.importorskip("dclab")
+    with dcread.HDF5Data(target) as hd, dclab.new_dataset(target) as ds:
+        assert hd.basins == []
+        assert hd.h5["events/image"].attrs["CLASS"] == b"IMAGE"
+        for one in (hd, ds):
+            assert np.array_equal(one["image"][:], images[kept])
+            assert np.array_equal(one["deform"][:], deform[kept])
+
+
+def test_cropped_images_that_cannot_be_found_are_told(
+    cropped: pathlib.Path, damage: Damage, tmp_path: pathlib.Path
+) -> None:
+    damage(cropped, "basin_events/image/index", 0)
+    target = tmp_path / "saved.rtdc"
+    found = salvage(cropped, target)
+    assert "index" in found.lost.pop("events/image")
+    assert found.lost == {}
+    assert found.kept == found.events == 40
+    narrow = tmp_path / "narrow.rtdc"
+    with pytest.raises(ValueError, match="'tilt_x' is not stored"):
+        salvage(cropped, narrow, ["tilt_x"])
+    assert salvage(cropped, narrow, ["deform"]).kept == 40
+    with dcread.HDF5Data(narrow) as hd:
+        assert list(hd) == ["deform"]

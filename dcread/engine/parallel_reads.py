@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
@@ -13,13 +14,27 @@ Sink: TypeAlias = Callable[[int, memoryview], None]
 """``sink(number, data)`` gets a range of bytes that has arrived."""
 
 
+MAPPED = 2**18
+"""Bytes from which on a range gets pages of its own."""
+
+_PRIVATE = {"flags": mmap.MAP_PRIVATE} if hasattr(mmap, "MAP_PRIVATE") else {}
+
+
+def _memory(size: int) -> bytearray | mmap.mmap:
+    """Return memory that the system has back as soon as its last view is gone.
+
+    Of what threads free into the heap of the C library, some MB would stay there.
+    """
+    return bytearray(size) if size < MAPPED else mmap.mmap(-1, size, **_PRIVATE)
+
+
 class _Range:
     """A range that arrives in pieces."""
 
     def __init__(self, number: int, start: int, stop: int, pieces: int) -> None:
         self.number = number
         self.start = start
-        self.data = bytearray(stop - start)
+        self.data = _memory(stop - start)
         self.pieces = pieces
         self.lock = threading.Lock()
 
@@ -78,6 +93,7 @@ def read_side_by_side(
                 read_into(whole.start + start, view[start:end], inner)
                 if whole.is_complete():
                     sink(whole.number, view)
+                del found, whole, view  # before memory for the next one is taken
         except BaseException as exc:
             failures.append(exc)
             inner.set()

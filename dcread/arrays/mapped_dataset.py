@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import RowReader, Rows, Window, reader_for
+from ..engine import ReadCost, RowReader, Rows, Storage, Window, reader_for
 from ..errors import ShapeMismatchError
 from .dataset_view import RowView
 from .index_mapping import IndexMapping, check_rows, get_mapping_indices
@@ -72,6 +72,14 @@ class MappedReader(RowReader):
     def check_room(self, size: int) -> None:
         """Ask the reader of what is mapped."""
         self.base.check_room(size)
+
+    def read_cost(self, rows: Rows) -> ReadCost:
+        """Return what reading the rows of `base` takes."""
+        return self.base.read_cost(self.rows_of(rows))
+
+    def storage(self) -> Storage:
+        """Return how `base` is stored."""
+        return self.base.storage()
 
     def read_into(self, rows: Rows, out: NDArray[Any], window: Window) -> None:
         """Read rows: see `RowReader.read_into`."""

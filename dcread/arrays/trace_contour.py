@@ -123,7 +123,11 @@ class Contours(Sequence[NDArray[Any]]):
         return self._read(event % self._length)
 
     def _read(self, event: int) -> NDArray[Any]:
-        return self._read_one(event if self._rows is None else int(self._rows[event]))
+        return self._read_one(self.row_of(event))
+
+    def row_of(self, event: int) -> int:
+        """Return the row of the file that holds the contour of an event."""
+        return event if self._rows is None else int(self._rows[event])
 
     def __repr__(self) -> str:
         return f"<Contours of {self._label}: {self._length} events>"

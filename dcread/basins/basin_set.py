@@ -39,6 +39,21 @@ class Unparsed(NamedTuple):
     error: BasinError
 
 
+class Step(NamedTuple):
+    """One basin on the way to a feature.
+
+    Attributes
+    ----------
+    entry : Entry
+        As it is defined.
+    candidate : OpenBasin
+        The location in use.
+    """
+
+    entry: Entry
+    candidate: OpenBasin
+
+
 class BasinSet:
     """The basins of one file, in the order in which they are asked.
 
@@ -186,11 +201,24 @@ class BasinSet:
 
     def look_up(self, feature: str, *, remote: bool = True) -> Found | None:
         """Return where a feature lies for all events of the file; remote ones last."""
+        return self._looked_up(feature, remote=remote)[0]
+
+    def way_to(self, feature: str) -> list[Step]:
+        """Return the basins that lead to a feature, the outermost first.
+
+        It is looked for as `look_up` does. Empty if no basin has it.
+        """
+        return self._looked_up(feature, remote=True)[1]
+
+    def _looked_up(
+        self, feature: str, *, remote: bool
+    ) -> tuple[Found | None, list[Step]]:
         query = FeatureQuery(feature)
         found = self.search(query)
         if found is None and query.skipped_remote and remote:
-            found = self.search(FeatureQuery(feature, remote=True))
-        return found
+            query = FeatureQuery(feature, remote=True)
+            found = self.search(query)
+        return found, [] if found is None else query.way
 
     def search(self, query: FeatureQuery) -> Found | None:
         """Return where a feature lies for all events of the referrer."""
@@ -220,10 +248,13 @@ class BasinSet:
         entry.findings.forget(query.feature)
         for candidate in entry.candidates():
             where = candidate.origin.location
+            query.way.clear()
             try:
                 found = self._search_candidate(entry, candidate, query)
                 if found is not None:
-                    return self.maps.fit(found, index_map)
+                    fitting = self.maps.fit(found, index_map)
+                    query.way.insert(0, Step(entry, candidate))
+                    return fitting
                 if entry.promised is not None and not query.skipped_remote:
                     entry.record_missing(
                         query.feature, f"{where} has no '{query.feature}'"

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from dcread_ext.paste import paste
 
+from ..engine import ReadCost, Rows, reader_for
 from ..errors import BasinError, FormatError
 from ..sync.locks import h5_lock
 from .base import Array, Basin, Opened
@@ -189,6 +190,21 @@ class CroppedImages:
         if self._background is not None and len(rows):
             np.add(frames, self._behind(rows), out=frames, casting="same_kind")
         return frames
+
+    def read_cost(self, rows: NDArray[np.int64]) -> tuple[int | None, int | None]:
+        """Return how many reads of the file, and bytes of it, some frames take."""
+        needed = np.unique(self._rings(rows)[1])
+        index = self._index[needed]
+        self._check(needed, index)
+        total = ReadCost(0, 0)
+        for number, images in self._datasets.items():
+            picked = np.unique(index[index[:, _DATASET] == number, _ROW])
+            if len(picked):
+                total += images.reader.read_cost(Rows.of(picked))
+        if self._background is not None:
+            behind = reader_for(self._backgrounds)
+            total += behind.read_cost(Rows.of(rows))
+        return total.requests, total.nbytes
 
     def _behind(self, rows: NDArray[np.int64]) -> NDArray[Any]:
         """Return the background of some events."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import h5py
@@ -53,6 +53,8 @@ class FeatureQuery:
         The index maps that are being looked for, to find no circle.
     opening : frozenset
         The basins that are being opened and ask for it meanwhile.
+    way : list of Step (of `basin_set`)
+        Set on the way: the basins that led to what was found, the outermost first.
     """
 
     feature: str
@@ -60,6 +62,7 @@ class FeatureQuery:
     skipped_remote: bool = False
     pending: frozenset[str] = frozenset()
     opening: frozenset[object] = frozenset()
+    way: list[Any] = field(default_factory=list)
 
 
 class Found(NamedTuple):
@@ -109,6 +112,8 @@ class OpenBasin:
         As the plugin gave them.
     handle : FileHandle or None
         The open file that the features lie in, if they lie in one.
+    is_built_in : bool
+        Whether its class comes with dcread.
     """
 
     index_mapping: Any = None
@@ -130,7 +135,7 @@ class OpenBasin:
         self.features = opened.features
         self.identity = opened.identity
         self._opened = opened
-        self._built_in = registered.built_in
+        self.is_built_in = registered.built_in
         self.origin = Origin(
             basin.location, registered.source, basin.close, scope.confine
         )
@@ -191,7 +196,7 @@ class OpenBasin:
             return list(itertools.islice(found, most + 1))
 
         with self.origin.asking("the list of its basins"):
-            if self._built_in:
+            if self.is_built_in:
                 return take()
             return call_in_time(take, LIST_SECONDS, "listing its basins")
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 class Array(Protocol):
     """One feature as a basin format gives it: the first axis counts the events.
 
-    An ``h5py.Dataset``, a NumPy array, a memory map or a Zarr array will do. Two
+    An ``h5py.Dataset``, a NumPy array, a memory map or a Zarr array will do. Three
     attributes are made use of where they are there:
 
     ``chunks`` : tuple of int or None
@@ -21,6 +21,9 @@ class Array(Protocol):
     ``read_rows(rows)``
         Called with a sorted 1-D array of different row numbers, returns those rows.
         In place of one slice after the other where rows lie scattered.
+    ``read_cost(rows)``
+        Called by `HDF5Data.explain` with the rows of one such call; returns how many
+        requests and how many stored bytes they take, each None if unknown.
     """
 
     @property

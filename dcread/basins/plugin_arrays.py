@@ -15,7 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import FileHandle, RowReader, Rows, Window, open_dataset, open_file
+from ..engine import (
+    FileHandle,
+    ReadCost,
+    RowReader,
+    Rows,
+    Storage,
+    Window,
+    open_dataset,
+    open_file,
+)
 from ..engine.kernels import scatter_rows
 from ..errors import BasinError, ClosedError, DCReadError
 from ..problems import one_line, placed
@@ -172,6 +181,7 @@ class PluginArray(RowReader):
             self.dtype = np.dtype(array.dtype)
             self.chunks = _chunks(array, self.shape)
             self._read_rows = getattr(array, "read_rows", None)
+            self._read_cost = getattr(array, "read_cost", None)
         self._row_bytes = max(1, math.prod(self.shape[1:]) * self.dtype.itemsize)
         self._most_rows = max(1, _BLOCK_BYTES // self._row_bytes)
         chunk = self.chunks[0] if self.chunks else self._most_rows
@@ -205,6 +215,35 @@ class PluginArray(RowReader):
         with self._origin.asking(self.name):
             answer = self._read_rows(rows)
             return self._checked(answer, len(rows), f"{len(rows)} rows by number")
+
+    def read_cost(self, rows: Rows) -> ReadCost:
+        """Return what reading rows takes: as the array tells, else calls of it."""
+        total = ReadCost(0, 0)
+        for part, asked in self._calls(rows):
+            if self._read_cost is None:
+                total += ReadCost(1, asked * self._row_bytes)
+                continue
+            with self._origin.asking(self.name):
+                requests, nbytes = self._read_cost(part)
+                total += ReadCost(_as_count(requests), _as_count(nbytes))
+        return total
+
+    def _calls(self, rows: Rows) -> Iterator[tuple[NDArray[np.int64], int]]:
+        """Yield the rows that each call is for, and how many it asks for."""
+        if rows.straight:
+            for start, stop, part in rows.split(self._step):
+                yield part.numbers, stop - start
+            return
+        different = np.unique(rows.numbers)
+        for first, last in self._runs(different):
+            run = different[first:last]
+            by_number = self._read_rows is not None and len(run) > 1
+            yield run, len(run) if by_number else int(run[-1] - run[0]) + 1
+
+    def storage(self) -> Storage:
+        """Return what the plugin tells of its array."""
+        reader = f"plugin {self._origin.plugin}"
+        return Storage("array", self.shape, self.dtype, self.chunks, reader=reader)
 
     def read_into(self, rows: Rows, out: NDArray[Any], window: Window) -> None:
         """Read rows: see `RowReader.read_into`.
@@ -266,6 +305,10 @@ class PluginArray(RowReader):
         """Return how many rows a slice may have so that a chunk is read once."""
         rows = self.chunks[0] if self.chunks else 1
         return rows if rows * self._row_bytes <= 4 * _BLOCK_BYTES else 1
+
+
+def _as_count(value: Any) -> int | None:
+    return None if value is None else int(value)
 
 
 def _chunks(array: Any, shape: tuple[int, ...]) -> tuple[int, ...] | None:

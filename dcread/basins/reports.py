@@ -171,12 +171,17 @@ def _reasons_of_entry(basins: BasinSet, entry: Entry, feature: str) -> list[str]
 
 def _reasons_of_dropped(dropped: Iterable[BasinRecord], feature: str) -> list[str]:
     """Return why definitions that may promise a feature are not used at all."""
-    found = []
-    for item in dropped:
-        listed = (item.raw or {}).get("features")
-        if not isinstance(listed, list) or feature in listed:
-            found.append(f"basin '{_label(item)}': {item.reason}")
-    return found
+    return [
+        f"basin '{label_of(item)}': {item.reason}"
+        for item in dropped
+        if may_promise(item, feature)
+    ]
+
+
+def may_promise(item: BasinRecord, feature: str) -> bool:
+    """Tell whether a definition that is not used may be about a feature."""
+    listed = (item.raw or {}).get("features")
+    return not isinstance(listed, list) or feature in listed
 
 
 def status_of(basins: BasinSet) -> BasinStatusList:
@@ -235,11 +240,12 @@ def _status_of_dropped(item: BasinRecord) -> BasinStatus:
     texts = (str(raw.get(name) or "") for name in ("type", "format"))
     type_, format_ = (one_line(text, 100) if text else "" for text in texts)
     return BasinStatus(
-        _label(item), type_, format_, None, False, one_line(item.reason), None
+        label_of(item), type_, format_, None, False, one_line(item.reason), None
     )
 
 
-def _label(item: BasinRecord) -> str:
+def label_of(item: BasinRecord) -> str:
+    """Return what messages call a definition that is not used."""
     name = (item.raw or {}).get("name")
     return one_line(name, 100) if isinstance(name, str) and name else item.key
 

@@ -15,6 +15,7 @@ from .open_file import open_file
 from .row_reader import ArrayReader, RowReader
 from .rows import Rows, Window
 from .source import FileIdentity
+from .storage import ReadCost, Storage
 from .thread_pool import get_num_threads, set_num_threads
 
 __all__ = [
@@ -24,8 +25,10 @@ __all__ = [
     "FileHandle",
     "FileIdentity",
     "Opened",
+    "ReadCost",
     "RowReader",
     "Rows",
+    "Storage",
     "Window",
     "get_num_threads",
     "h5_lock",

@@ -115,6 +115,23 @@ def _cut(
     ]
 
 
+def cut_evenly(start: int, stop: int, most: int) -> list[tuple[int, int]]:
+    """Return the parts of a range in which it is asked for, none above `most` bytes.
+
+    Examples
+    --------
+    >>> cut_evenly(0, 10, 4)
+    [(0, 4), (4, 8), (8, 10)]
+    """
+    length = stop - start
+    count = max(1, -(-length // most))
+    step = -(-length // count)
+    return [
+        (start + part * step, min(stop, start + (part + 1) * step))
+        for part in range(count)
+    ]
+
+
 def merge_ranges(ranges: Sequence[tuple[int, int]], gap: int) -> list[tuple[int, int]]:
     """Return ascending ranges that cover the given ones, near ones joined.
 

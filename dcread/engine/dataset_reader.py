@@ -19,9 +19,10 @@ from .file_handle import FileHandle
 from .h5py_errors import telling_of
 from .h5py_fallback import fill_value, read_by_h5py
 from .layout import Layout, LeftToH5py, describe
-from .read_plan import Plan, make_plan, plan_whole
+from .read_plan import ADDRESS, STORED, Plan, make_plan, plan_whole
 from .row_reader import SMALL, RowReader
 from .rows import Rows, Table, Window
+from .storage import ReadCost, Storage, filter_names
 from .thread_pool import Pieces, get_num_threads, share
 
 BLOCK = 2**20
@@ -29,6 +30,9 @@ LEAST = 2**18
 """Bytes that a block of `map_blocks` has: at the most, and at the least."""
 
 EXPANSION = 10_000
+
+_LAYOUTS = {0: "compact", 1: "contiguous", 2: "chunked", 3: "virtual"}
+"""What HDF5 calls its layouts."""
 
 
 def most_bytes(stored: int) -> int:
@@ -236,6 +240,44 @@ class DatasetReader(RowReader):
             raise ClosedError(f"{self.where} is closed; open the file again")
         data = out.reshape(-1).view(np.uint8)
         return Job(plan, layout, source, data, self.where)
+
+    def read_cost(self, rows: Rows) -> ReadCost:
+        """Return what reading whole rows takes: see `RowReader.read_cost`.
+
+        The structure of the dataset is read for it, if it is not known yet.
+        """
+        with self.handle.using():
+            layout, source = self.layout, self.handle.source
+            if isinstance(layout, LeftToH5py) or source is None:
+                return ReadCost(None, None)
+            try:
+                if layout.index is not None:
+                    # (so that planning does not fetch the bytes of a few chunks)
+                    self.handle.fetching(layout.index.stored)
+                plan = self.handle.fetching(make_plan, layout, rows)
+            except LeftToH5py as reason:
+                self._layout = LeftToH5py(*reason.args)
+                return ReadCost(None, None)
+            tasks = plan.sorted_by_address().tasks
+            return source.read_cost(tasks[:, ADDRESS], tasks[:, STORED])
+
+    def storage(self) -> Storage:
+        """Return how the rows are stored: see `RowReader.storage`."""
+        with self.handle.using(), h5_lock, telling_of(self.where, self.h5ds):
+            kind = self._plist.get_layout()
+            stored = int(self.handle.fetching(self.h5ds.id.get_storage_size))
+            filters = filter_names(self._plist)
+        layout = self.layout
+        reader = f"h5py ({layout})" if isinstance(layout, LeftToH5py) else "dcread"
+        return Storage(
+            _LAYOUTS.get(kind, "unknown"),
+            self.shape,
+            self.dtype,
+            self.chunks,
+            filters,
+            stored,
+            reader,
+        )
 
     def map_blocks(
         self,

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 from ..sync.locks import letting_go
+from .byte_ranges import cut_evenly
 from .stop import Stop, StoppedError
 
 Sink: TypeAlias = Callable[[int, memoryview], None]
@@ -127,9 +128,7 @@ def _pieces(
     ranges: Sequence[tuple[int, int]], size: int
 ) -> Iterator[tuple[_Range, int, int]]:
     for number, (start, stop) in enumerate(ranges):
-        length = stop - start
-        count = max(1, -(-length // size))
-        step = -(-length // count)
-        whole = _Range(number, start, stop, count)
-        for part in range(count):
-            yield whole, part * step, min(length, (part + 1) * step)
+        parts = cut_evenly(start, stop, size)
+        whole = _Range(number, start, stop, len(parts))
+        for low, high in parts:
+            yield whole, low - start, high - start

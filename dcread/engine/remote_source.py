@@ -61,6 +61,8 @@ class RemoteSource(ByteSource):
         ``known(start, stop)`` returns bytes that are in memory already, else None.
     """
 
+    piece = MOST
+
     def __init__(
         self,
         url: str,
@@ -197,7 +199,7 @@ class RemoteSource(ByteSource):
             self._read_into,
             sink,
             depth=self.client.limits.connections,
-            piece=MOST,
+            piece=self.piece,
             stop=self.client.stop,
         )
 
@@ -336,6 +338,10 @@ class RemoteSource(ByteSource):
         return FileChangedError(
             f"{self.label} changed after it was opened{difference}; open it again"
         )
+
+    def has_in_memory(self, start: int, stop: int) -> bool:
+        """Tell whether bytes were read together with the structure of the file."""
+        return self.known(start, stop) is not None
 
     def check(self) -> None:
         """Do nothing: each answer was held against the identity."""

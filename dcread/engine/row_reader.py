@@ -18,6 +18,7 @@ from ..errors import ClosedError
 from .buffer_pool import empty
 from .kernels import gather_rows
 from .rows import Rows, RowsLike, Window
+from .storage import ReadCost, Storage
 
 if TYPE_CHECKING:
     from .file_handle import FileHandle
@@ -154,6 +155,20 @@ class RowReader(abc.ABC):
         Readers that read from others ask those.
         """
         return
+
+    def read_cost(self, rows: Rows) -> ReadCost:
+        """Return what reading whole rows takes; no values are read for it.
+
+        Parameters
+        ----------
+        rows : Rows
+            At least one, all of them there.
+        """
+        return ReadCost(0, 0)
+
+    def storage(self) -> Storage:
+        """Return how the rows are stored; no values are read for it."""
+        return Storage("array", tuple(self.shape), self.dtype, self.chunks)
 
     def map_blocks(
         self,

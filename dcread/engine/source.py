@@ -13,6 +13,9 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from dcread_ext.timed_read import HAS_PREAD, timed_read
 
 from ..errors import (
@@ -24,9 +27,10 @@ from ..errors import (
     RemoteError,
 )
 from ..sync.locks import BriefLock
-from .byte_ranges import RangeLimits
+from .byte_ranges import RangeLimits, cut_evenly, plan_ranges
 from .parallel_reads import Sink, read_side_by_side
 from .read_speed import ReadSpeed
+from .storage import ReadCost
 
 PIECE = 2**17
 """Bytes of a slow share that one read asks for."""
@@ -98,6 +102,8 @@ class ByteSource(abc.ABC):
         Whether reading takes so long that many reads should be on their way at once.
     range_limits : RangeLimits
         How large the ranges of `read_ranges` should be, and how many travel at once.
+    piece : int
+        Bytes that `read_ranges` asks for at once at the most.
     """
 
     fd: int = -1
@@ -106,6 +112,7 @@ class ByteSource(abc.ABC):
     identity: Hashable | None = None
     is_far: bool = False
     range_limits = RangeLimits(depth=1, gap=0, least=2**17, most=2**20)
+    piece: int = PIECE
 
     @abc.abstractmethod
     def read_ranges(self, ranges: Sequence[tuple[int, int]], sink: Sink) -> None:
@@ -131,6 +138,30 @@ class ByteSource(abc.ABC):
         found: list[memoryview] = []
         self.read_ranges([(offset, offset + size)], lambda _, data: found.append(data))
         return bytes(found[0])
+
+    def read_cost(
+        self, starts: NDArray[np.int64], sizes: NDArray[np.int64]
+    ) -> ReadCost:
+        """Return what reading chunks takes; nothing is read.
+
+        Parameters
+        ----------
+        starts, sizes : ndarray of int64, shape (n,)
+            Where they lie, in ascending order of `starts`.
+        """
+        if not self.is_far:
+            return ReadCost(len(starts), int(sizes.sum()))
+        asked = [
+            part
+            for found in plan_ranges(starts, sizes, self.range_limits)
+            for part in cut_evenly(found.start, found.stop, self.piece)
+            if not self.has_in_memory(*part)
+        ]
+        return ReadCost(len(asked), sum(stop - start for start, stop in asked))
+
+    def has_in_memory(self, start: int, stop: int) -> bool:
+        """Tell whether bytes are in memory, so that `read_ranges` asks nobody."""
+        return False
 
     def check(self) -> None:
         """Raise `FileChangedError` if the file is not as it was."""
@@ -285,7 +316,7 @@ class LocalSource(ByteSource):
             lambda start, view, _: self._read_into(start, view),
             sink,
             depth=self.range_limits.depth,
-            piece=PIECE,
+            piece=self.piece,
         )
 
     def _read_into(self, offset: int, view: memoryview) -> None:

@@ -27,6 +27,7 @@ from .file_handle import FileHandle
 from .h5py_errors import telling_of
 from .h5py_fallback import fill_value
 from .rows import Rows
+from .storage import ReadCost, Storage
 from .virtual_boxes import Boxes, literal
 
 MAX_DEPTH = 8
@@ -181,6 +182,34 @@ class VirtualReader(DatasetReader):
             if total >= enough:
                 break
         return total
+
+    def read_cost(self, rows: Rows) -> ReadCost:
+        """Return what reading whole rows takes: see `RowReader.read_cost`."""
+        if isinstance(self.mapping, Boxes):
+            return ReadCost(None, None)
+        total = ReadCost(0, 0)
+        for segment in self.mapping:
+            local, _ = _select(segment, rows, slice(0, len(rows)))
+            if len(local):
+                total += self._cost_of(segment, local)
+        return total
+
+    def _cost_of(self, segment: Segment, local: Rows) -> ReadCost:
+        while True:
+            try:
+                return self.reader(segment).read_cost(local)
+            except ClosedError:  # (see `_collect_from`)
+                if self.handle.closed:
+                    raise
+
+    def storage(self) -> Storage:
+        """Return how the rows are stored; chunks and filters of the first source."""
+        mapping = self.mapping
+        first = None
+        if isinstance(mapping, list) and mapping:
+            first = self.reader(mapping[0]).storage()
+        chunks, filters = (None, ()) if first is None else (first.chunks, first.filters)
+        return Storage("virtual", self.shape, self.dtype, chunks, filters)
 
     def collect(self, work: Work, rows: Rows, dest: Dest) -> None:
         """Collect the jobs of all segments (see `DatasetReader.collect`)."""

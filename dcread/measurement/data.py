@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from ..arrays.trace_contour import Contours, Traces
     from ..file.event_dataset import EventDataset
     from ..file.tables import Table
+    from .explanation import Explanation
     from .feature_info import ScalarName
 
 
@@ -911,6 +912,45 @@ class HDF5Data:
         [('background images', 'available'), ('recording', 'available')]
         """
         return status_of(self._open_basins.current)
+
+    def explain(self, feat: str) -> Explanation:
+        """Return where a feature comes from, how it is stored, what reading it costs.
+
+        It is looked for as ``hd[feat]`` does: remote basins are contacted if nothing
+        local has it. Its values are not read.
+
+        Parameters
+        ----------
+        feat : str
+            Name of the feature; of one that nobody has, the explanation says why.
+
+        Returns
+        -------
+        Explanation
+            ``print`` it, or use its attributes.
+
+        Raises
+        ------
+        ClosedError
+            After `close`.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> print(hd.explain("image_bg"))  # doctest: +ELLIPSIS
+        image_bg: basin 'background images' (internal, h5dataset)
+            at         ...demo.rtdc: /basin_events/image_bg
+            mapped by  basinmap0
+            gives      (3088, 80, 320) uint8
+            stored     ...
+            one event  1 read, ...
+            all        ...
+            passed over
+                recording: it does not list 'image_bg'
+        >>> hd.explain("no such feature").available
+        False
+        """
+        return self._features.explain(feat)
 
     def _get_basin_data_file(self, bn_dict: Mapping[str, Any]) -> tuple[Any, list[str]]:
         """Return group and features of a file basin, ``(None, [])`` if it is away."""

@@ -30,6 +30,7 @@ from ..images.image_cache import HDF5ImageCache
 from ..problems import as_format_error, as_name, warn_caller
 from ..sync.loading_cache import LoadingCache
 from ..sync.locks import h5_lock
+from .explanation import Explanation, explain, is_about_all
 from .feature_info import feature_info
 
 if TYPE_CHECKING:
@@ -138,17 +139,37 @@ class FeatureStore:
         found = self._find(name)
         if found is None:
             return None
-        view = self._view(name, *found)
+        return HDF5ImageCache(
+            self._images(name, *found),
+            chunk_size=self.image_chunk_size,
+            cache_size=self.image_cache_size,
+            boolean=name == "mask",
+        )
+
+    def _images(self, name: str, obj: Any, mapping: Any) -> Any:
+        view = self._view(name, obj, mapping)
         if view.ndim < 3:
             raise ShapeMismatchError(
                 f"{self._referrer.handle.label}: feature '{name}' has shape "
                 f"{view.shape}, expected images (events, height, width)"
             )
-        return HDF5ImageCache(
-            view,
-            chunk_size=self.image_chunk_size,
-            cache_size=self.image_cache_size,
-            boolean=name == "mask",
+        return view
+
+    def explain(self, name: str) -> Explanation:
+        """Return where a feature comes from: see ``HDF5Data.explain``."""
+
+        def look(name: str) -> tuple[Any, Any]:
+            obj, mapping = self._found(name)
+            if _is_group(obj) and name not in IMAGE_FEATURES:
+                return self._open_group(name, obj, mapping), obj
+            view = self._images if name in IMAGE_FEATURES else self._view
+            return view(name, obj, mapping), obj
+
+        return explain(
+            name,
+            self._referrer,
+            self._basins.current,
+            lambda name: self._made(name, look),
         )
 
     def view(self, name: str) -> Any:
@@ -158,12 +179,16 @@ class FeatureStore:
         return self._made(name, self._open_view)
 
     def _open_view(self, name: str) -> Any:
-        found = self._find(name)
-        if found is None:
-            raise self._not_found(name)
+        found = self._found(name)
         if _is_group(found[0]):
             return self._open_group(name, *found)
         return self._view(name, *found)
+
+    def _found(self, name: str) -> tuple[Any, Any]:
+        found = self._find(name)
+        if found is None:
+            raise self._not_found(name)
+        return found
 
     def _open(self, name: str) -> Any:
         view = self._open_view(name)
@@ -224,11 +249,7 @@ class FeatureStore:
             return BasinError(f"{label}: feature '{name}': {refusal}")
         feature = self._referrer.events.get(name)
         reasons = [] if feature is None else [str(feature.refusal)]
-        reasons += [
-            str(one)
-            for one in self._referrer.problems
-            if one.kind == "feature" and one.name == "/events"
-        ]
+        reasons += map(str, filter(is_about_all, self._referrer.problems))
         reasons += reasons_of(basins, name)
         why = "; ".join(reasons) or f"there are {self.names()}"
         return FeatureNotFoundError(

@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
+import dcread
 from dcread.basins import (
     Basin,
     BasinDefinition,
@@ -26,8 +27,15 @@ from dcread.basins import (
 from dcread.basins import plugins as manager_module
 from dcread.basins.reports import data_of, features_of, reasons_of, status_of
 from dcread.engine import FileHandle, open_file, reader_for
+from dcread.engine.metadata_blocks import store
 from dcread.file.identifier import get_measurement_identifier
 from dcread.problems import Problem
+
+from .dcor_server import Server
+
+RAMP = np.arange(5) * 1.5
+IMAGES = np.arange(60, dtype=np.uint8).reshape(5, 3, 4)
+PHASES = np.random.default_rng(1).random((5, 200, 400))
 
 
 class PlainReferrer:
@@ -251,3 +259,46 @@ def plugin() -> Callable[..., types.ModuleType]:
         return module
 
     return make
+
+
+@pytest.fixture
+def server(
+    write_file: Callable[..., pathlib.Path],
+    offline: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Server]:
+    """A server with a measurement at ``/data.rtdc`` and ``/signed.rtdc``."""
+    monkeypatch.delenv("DCREAD_OFFLINE")  # (only this machine is named)
+    store.clear()
+    found = Server()
+    data = {"deform": RAMP, "image": IMAGES, "trace/fl1_raw": IMAGES[:, 0]}
+    content = write_file("data.rtdc", data).read_bytes()
+    large = write_file("large.rtdc", {**data, "qpi_pha": PHASES}).read_bytes()
+    found.files = {"/data.rtdc": content, "/signed.rtdc": large}
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def measurement(
+    write_file: Callable[..., pathlib.Path], server: Server
+) -> Iterator[Callable[..., dcread.HDF5Data]]:
+    """Open a measurement with one remote basin, on a server that is allowed."""
+    opened: list[dcread.HDF5Data] = []
+
+    def open_(url: str, format_: str = "http", **more: Any) -> dcread.HDF5Data:
+        policy = more.pop("policy", None) or dcread.Policy(hosts=[server.url])
+        credentials = more.pop("credentials", ())
+        rows = {"basinmap0": more.pop("rows")} if "rows" in more else {}
+        basin = {"type": "remote", "format": format_, "name": "web", "urls": [url]}
+        path = write_file(
+            f"ref{len(opened)}.rtdc",
+            {"area_um": RAMP, **rows},
+            [{"features": None, **basin, **more}],
+        )
+        opened.append(dcread.HDF5Data(path, policy=policy, credentials=credentials))
+        return opened[-1]
+
+    yield open_
+    for hd in opened:
+        hd.close()

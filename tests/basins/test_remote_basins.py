@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import http.server
-import json
 import pathlib
-import re
-import threading
 import time
-import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import h5py
@@ -26,170 +21,10 @@ from dcread.engine.metadata_blocks import store
 from dcread.errors import PolicyError, RemoteError
 from dcread.testing import check_basin
 
-RAMP = np.arange(5) * 1.5
-IMAGES = np.arange(60, dtype=np.uint8).reshape(5, 3, 4)
-PHASES = np.random.default_rng(1).random((5, 200, 400))
-RESOURCE = "01234567-89ab-cdef-0123-456789abcdef"
+from .conftest import IMAGES, PHASES, RAMP
+from .dcor_server import RESOURCE, Server
+
 Write = Callable[..., pathlib.Path]
-
-
-class Server:
-    """Files by name, and DCOR's answers about one resource.
-
-    Attributes
-    ----------
-    files : dict
-        Bytes by path.
-    basins : callable
-        Returns what the query ``basins`` gives.
-    asked : list of str
-        Paths that were asked for.
-    signature : str
-        What a signed address needs; others are denied.
-    """
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.basins: Callable[[], list[Any]] = list
-        self.metadata: dict[str, Any] = {
-            "experiment": {"event count": 5, "sample": "s", "run index": 1},
-            "setup": {},
-        }
-        self.asked: list[str] = []
-        self.tokens: list[str | None] = []
-        self.signature = ""
-        self.token = ""
-        server = self
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                server.answer(self)
-
-            def do_HEAD(self) -> None:
-                server.answer(self)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._http.server_port}"
-        self.resource = f"{self.url}/api/3/action/dcserv?id={RESOURCE}"
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
-
-    def close(self) -> None:
-        self._http.shutdown()
-        self._http.server_close()
-
-    def answer(self, handler: Any) -> None:
-        place = urllib.parse.urlsplit(handler.path)
-        fields = dict(urllib.parse.parse_qsl(place.query))
-        self.asked.append(handler.path)
-        self.tokens.append(handler.headers.get("Authorization"))
-        if place.path == "/api/3/action/dcserv":
-            self.send(handler, *self.dcor(fields, handler))
-        elif place.path not in self.files:
-            self.send(handler, 404, b"")
-        elif "signed" in place.path and fields.get("Signature") != self.signature:
-            self.send(handler, 403, b"")
-        else:
-            self.ranges(handler, self.files[place.path])
-
-    def dcor(self, fields: dict[str, str], handler: Any) -> tuple[int, bytes]:
-        def error(kind: str, text: str) -> bytes:
-            told = {"__type": kind, "message": text}
-            return json.dumps({"help": "", "success": False, "error": told}).encode()
-
-        if self.token and handler.headers.get("Authorization") != self.token:
-            return 403, error("Authorization Error", "Access denied")
-        if fields.get("id") != RESOURCE:
-            return 404, error("Not Found Error", "Not found: no such resource")
-        answers = {
-            "valid": lambda: True,
-            "size": lambda: 5,
-            "metadata": lambda: self.metadata,
-            "feature_list": list,
-            "basins": self.basins,
-            "logs": lambda: {"log": ["a", "b"]},
-            "tables": dict,
-        }
-        if fields.get("query") not in answers:
-            return 409, error("Validation Error", "unknown query")
-        result = answers[fields["query"]]()
-        return 200, json.dumps({"help": "", "success": True, "result": result}).encode()
-
-    def ranges(self, handler: Any, data: bytes) -> None:
-        match = re.fullmatch(r"bytes=(\d*)-(\d*)", handler.headers.get("Range") or "")
-        if match is None:
-            self.send(handler, 200, data, ETag='"state-one"')
-            return
-        first, last = match.groups()
-        start = int(first) if first else max(0, len(data) - int(last))
-        stop = min(int(last) + 1, len(data)) if first and last else len(data)
-        where = f"bytes {start}-{stop - 1}/{len(data)}"
-        self.send(
-            handler,
-            206,
-            data[start:stop],
-            **{"ETag": '"state-one"', "Content-Range": where},
-        )
-
-    @staticmethod
-    def send(handler: Any, status: int, body: bytes, **headers: str) -> None:
-        handler.send_response(status)
-        for name, value in headers.items():
-            handler.send_header(name, value)
-        handler.send_header("Accept-Ranges", "bytes")
-        handler.send_header("Content-Length", str(len(body)))
-        handler.end_headers()
-        if handler.command != "HEAD":
-            with contextlib.suppress(OSError):
-                handler.wfile.write(body)
-
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Allow this machine to be contacted; nothing else is named here."""
-    monkeypatch.delenv("DCREAD_OFFLINE", raising=False)
-
-
-@pytest.fixture
-def server(write_file: Write) -> Iterator[Server]:
-    """A server with a measurement at ``/data.rtdc`` and ``/signed.rtdc``."""
-    store.clear()
-    found = Server()
-    data = {"deform": RAMP, "image": IMAGES, "trace/fl1_raw": IMAGES[:, 0]}
-    content = write_file("data.rtdc", data).read_bytes()
-    large = write_file("large.rtdc", {**data, "qpi_pha": PHASES}).read_bytes()
-    found.files = {"/data.rtdc": content, "/signed.rtdc": large}
-    yield found
-    found.close()
-
-
-@pytest.fixture
-def measurement(
-    write_file: Write, server: Server
-) -> Iterator[Callable[..., dcread.HDF5Data]]:
-    """Open a measurement with one remote basin, on a server that is allowed."""
-    opened: list[dcread.HDF5Data] = []
-
-    def open_(url: str, format_: str = "http", **more: Any) -> dcread.HDF5Data:
-        policy = more.pop("policy", None) or dcread.Policy(hosts=[server.url])
-        credentials = more.pop("credentials", ())
-        rows = {"basinmap0": more.pop("rows")} if "rows" in more else {}
-        basin = {"type": "remote", "format": format_, "name": "web", "urls": [url]}
-        path = write_file(
-            f"ref{len(opened)}.rtdc",
-            {"area_um": RAMP, **rows},
-            [{"features": None, **basin, **more}],
-        )
-        opened.append(dcread.HDF5Data(path, policy=policy, credentials=credentials))
-        return opened[-1]
-
-    yield open_
-    for hd in opened:
-        hd.close()
 
 
 def test_features_behind_a_web_address(

@@ -201,10 +201,11 @@ def judge_events(answers: Answers, h5: h5py.File) -> None:
             member = h5["events"][key]
             if isinstance(member, h5py.Group):
                 # (contours are asked for by their numbers, whatever the group lists)
-                for inner in map(str, range(40)) if name == "contour" else member:
-                    if inner in member:
-                        place = f"events/{name}/{as_text(inner)}"
-                        note(answers, place, lambda: content(member[inner]))
+                # (h5py cannot be asked whether a name that is not UTF-8 is there)
+                contours = (one for one in map(str, range(40)) if one in member)
+                for inner in contours if name == "contour" else member:
+                    place = f"events/{name}/{as_text(inner)}"
+                    note(answers, place, lambda: content(member[inner]))
             else:
                 note(answers, f"events/{name}", lambda: shown(name, content(member)))
                 if shows_damage(member):
@@ -221,8 +222,11 @@ def as_text(name: str | bytes) -> str:
 
 
 def shows_damage(h5ds: h5py.Dataset) -> bool:
-    """Tell whether a chunk index has chunks where there can be none, or twice."""
-    if h5ds.chunks is None:
+    """Tell whether a chunk index has chunks where there can be none, or twice.
+
+    Without any element, no chunk is needed: what an index has shows nothing.
+    """
+    if h5ds.chunks is None or not h5ds.size:
         return False
     infos: list[Any] = []
     h5ds.id.chunk_iter(infos.append)
@@ -242,12 +246,13 @@ def judge_basin(answers: Answers, h5: h5py.File, definition: dict[str, Any]) -> 
             group = stack.enter_context(h5py.File(path))["events"]
         mapping = definition.get("mapping", "same")
         rows = slice(None) if mapping == "same" else h5["events"][mapping][()]
-        for name in definition["features"] or group:
+        for key in definition["features"] or group:
+            name = as_text(key)
             if f"events/{name}" not in answers:
                 note(
                     answers,
                     f"events/{name}",
-                    lambda: shown(name, group[name][()][rows]),
+                    lambda: shown(name, group[key][()][rows]),
                 )
 
 

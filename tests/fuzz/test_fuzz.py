@@ -6,6 +6,7 @@ import argparse
 import importlib
 import pathlib
 import random
+import struct
 import subprocess
 import sys
 from types import SimpleNamespace
@@ -179,3 +180,31 @@ def test_cases_depend_on_their_seed_only(fuzz):
     assert [e for e in first if "object" not in e] == [
         e for e in again if "object" not in e
     ]
+
+
+def test_right_answers_for_names_of_any_bytes_and_for_no_elements(fuzz, tmp_path):
+    path = tmp_path / "a.rtdc"
+    chunked = {"chunks": (2,), "maxshape": (None,)}
+    with h5py.File(path, "w", libver="earliest") as h5:
+        h5.create_dataset("events/deform", data=np.arange(4.0), **chunked)
+        h5["events/trace/fl1_raw"] = np.zeros((0, 9))
+        h5["events/odd name"] = np.zeros(0)
+    lengths = struct.pack("<BBBB4xQQ", 1, 1, 1, 0, 4, 2**64 - 1)
+    raw = path.read_bytes()
+    assert raw.count(lengths) == 1
+    for old, new in (
+        (lengths, lengths.replace(b"\4", b"\0")),  # the chunks stay
+        (b"fl1_raw\0", b"fl1_\xffaw\0"),
+        (b"odd name", b"odd n\xffme"),
+    ):
+        raw = raw.replace(old, new)
+    path.write_bytes(raw)
+    found = fuzz.reading.read_by_dcread(path)
+    judged = fuzz.reading.read_by_h5py(path)
+    for name in ("deform", "odd n\udcffme", "trace/fl1_\udcffaw"):
+        assert found[f"events/{name}"] == judged[f"events/{name}"]
+        assert not judged[f"events/{name}"].startswith(fuzz.reading.FOREIGN)
+    assert fuzz.reading.SHOWS_DAMAGE not in judged.values()
+    subject = fuzz.mutation.Subject(path, raw)
+    readers = (SimpleNamespace(read=lambda *_, a=a: a) for a in (found, judged))
+    assert fuzz.mutation.judge(subject, path, *readers, {}) == []

@@ -80,6 +80,9 @@ class Server(http.server.ThreadingHTTPServer):
     request_queue_size = 128
     daemon_threads = True
 
+    def handle_error(self, *_: Any) -> None:
+        return  # a client that hangs up
+
 
 if __name__ == "__main__":
     Handler.data = pathlib.Path(sys.argv[1]).read_bytes()

@@ -8,6 +8,7 @@ of what the file says. (The structures are those of the HDF5 file format specifi
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from typing import NamedTuple
@@ -24,6 +25,9 @@ and the most that is fetched on a hint."""
 
 FOLLOWED = 20_000
 """Structures that are looked into at the most, in all."""
+
+SCANNED = 8192
+"""Bytes of a structure that was found by its signature."""
 
 
 class _Array(NamedTuple):
@@ -53,6 +57,7 @@ class Hints:
         self._arrays: dict[int, _Array] = {}
         self._trees: dict[int, tuple[int, int, int, int]] = {}
         self._heaps: dict[int, int] = {}
+        self._scanned = 0
 
     def take(
         self,
@@ -86,11 +91,22 @@ class Hints:
                 taken.append((start, stop))
         return taken
 
+    def scan(self, at: int, data: bytes) -> None:
+        """Look for structures in bytes that begin at byte `at`, before HDF5 asks."""
+        for found in _SIGNATURES.finditer(data):
+            if self._scanned >= FOLLOWED:
+                return
+            self._scanned += 1
+            start = found.start()
+            self._look(at + start, data[start : start + SCANNED])
+
     def look_at(self, at: int, data: bytes) -> None:
         """Pick the addresses out of a structure that lies at byte `at`."""
-        if at in self._seen:
-            return
-        self._seen.add(at)
+        if at not in self._seen:
+            self._seen.add(at)
+            self._look(at, data)
+
+    def _look(self, at: int, data: bytes) -> None:
         look = _LOOKS.get(data[:4])
         try:
             if look is not None:
@@ -161,8 +177,10 @@ class Hints:
 
     def _header_2(self, _at: int, data: bytes) -> None:
         flags = data[5]
-        start = 6 + 16 * bool(flags & 32) + 4 * bool(flags & 16) + (1 << (flags & 3))
-        self._messages_2(data, start, 4 + 2 * bool(flags & 4))
+        width = 1 << (flags & 3)
+        start = 6 + 16 * bool(flags & 32) + 4 * bool(flags & 16) + width
+        stop = start + int.from_bytes(data[start - width : start], "little") + 4
+        self._messages_2(data[:stop], start, 4 + 2 * bool(flags & 4))
 
     def _header_2_more(self, _at: int, data: bytes) -> None:
         self._messages_2(data, 4, 4)  # (6 where creation order is kept: then no hints)
@@ -298,6 +316,9 @@ class Hints:
                     start += self._link(data[start:])  # noqa: PLW2901
                 return
 
+
+_SIGNATURES = re.compile(rb"OHDR\x02|FRHP\x00|BTHD\x00|EAHD\x00|FAHD\x00")
+"""Structures that tell what they are, wherever they lie."""
 
 _LOOKS: dict[bytes, Callable[[Hints, int, bytes], None]] = {
     b"TREE": Hints._tree,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
 
 from ..errors import RemoteError
@@ -198,6 +198,12 @@ class MetadataFile(SourceStream):
 
     # -- what is missing is fetched outside of it
 
+    def put(self, pieces: Iterable[tuple[int, bytes]]) -> None:
+        """Take pieces of the file, with their offsets, that have arrived."""
+        for start, data in pieces:
+            self._blocks.put(start, data)
+            self._hints.scan(start, data)
+
     def peek(self, start: int, size: int) -> bytes:
         """Return bytes of the file, fetched if need be."""
         data = self._blocks.read(start, start + size)
@@ -245,6 +251,8 @@ class MetadataFile(SourceStream):
             hinted = self._hints.take(self._blocks.read, ON_HINTS)
             ranges = self._blocks.lacking([missing, *hinted])
             self.rounds += 1
+            arrived: list[tuple[int, bytes]] = []
             self._source.read_ranges(
-                ranges, lambda number, data: self._blocks.put(ranges[number][0], data)
+                ranges, lambda i, data: arrived.append((ranges[i][0], bytes(data)))
             )
+            self.put(arrived)

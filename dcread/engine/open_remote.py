@@ -59,10 +59,9 @@ def open_remote(
         identity = source.identity
         assert identity is not None
         blocks = store.of(identity, source.size, keep=identity.is_certain)
-        for start, data in parts:
-            blocks.put(start, data)
         source.known = blocks.read
         stream = MetadataFile(source, blocks)
+        stream.put(parts)
         _require_signature(stream, source)
         h5 = stream.fetching(lambda: _open_h5(stream, source.label))
     except BaseException:

@@ -127,6 +127,76 @@ def test_bytes_that_are_needed_come_once(large: pathlib.Path, serve: Serve) -> N
     assert server.sent <= 1.2 * stored + 2**21
 
 
+def write_in_turns(path: pathlib.Path, libver: tuple[str, str]) -> None:
+    """Write images bit by bit, so that structures and scalars lie all over the file."""
+    rng = np.random.default_rng(6)
+    images = rng.integers(0, 256, (1600, 80, 128), np.uint8)
+    names = ("deform", "area_um", "pos_x", "pos_y", "time", "bright_avg", "temp")
+    with h5py.File(path, "w", libver=libver) as h5:
+        h5.attrs["experiment:event count"] = len(images)
+        stored = {
+            name: h5.create_dataset(
+                f"events/{name}",
+                images.shape,
+                np.uint8,
+                maxshape=(None, 80, 128),
+                chunks=(4, 80, 128),
+                fletcher32=True,
+                **hdf5plugin.Zstd(),
+            )
+            for name in ("image", "image_bg")
+        }
+        for start in range(0, len(images), 160):
+            for view in stored.values():
+                view[start : start + 160] = images[start : start + 160]
+        for name in names:
+            values = rng.normal(size=len(images))
+            kept = {"chunks": (1600,), "fletcher32": True, **hdf5plugin.Zstd()}
+            h5.create_dataset(f"events/{name}", data=values, **kept)
+
+
+@pytest.mark.parametrize("libver", [("v110", "v114"), ("earliest", "v114")])
+def test_opening_takes_two_rounds(
+    tmp_path: pathlib.Path, serve: Serve, libver: tuple[str, str]
+) -> None:
+    """The head and the tail, and a round for all structures."""
+    path = tmp_path / "a.rtdc"
+    write_in_turns(path, libver)
+    server = serve(path)
+    with dcread.HDF5Data(server.url) as hd, dcread.HDF5Data(path) as local:
+        metadata = hd.handle.metadata
+        assert metadata is not None
+        assert list(hd.keys()) == list(local.keys())
+        assert metadata.rounds == 1
+        assert len(server.requests) <= 14
+        assert same(hd["deform"][:], local["deform"][:])
+        assert same(hd.image[300:1300], local.image[300:1300])
+        assert (metadata.rounds, metadata.waits) == (1, 0)
+        assert server.sent < 1000 * 80 * 128 * 1.2 + 2**21
+
+
+def test_bytes_that_look_like_structures(tmp_path: pathlib.Path, serve: Serve) -> None:
+    """Images full of signatures cost bytes, within bounds, and nothing else."""
+    path = tmp_path / "a.rtdc"
+    marks = (b"OHDR\x02", b"FRHP\x00", b"BTHD\x00", b"EAHD\x00", b"FAHD\x00")
+    rng = np.random.default_rng(8)
+    text = b"".join(
+        marks[rng.integers(5)] + rng.bytes(rng.integers(40)) for _ in range(150_000)
+    )
+    shape = (len(text) // 4096, 32, 128)
+    pixels = np.frombuffer(text, np.uint8)[: int(np.prod(shape))].reshape(shape)
+    with h5py.File(path, "w", libver=("v110", "v114")) as h5:
+        h5["events/image"] = pixels
+        h5["events/deform"] = rng.normal(size=len(pixels))
+    server = serve(path)
+    begin = time.monotonic()
+    with dcread.HDF5Data(server.url) as hd:
+        assert same(hd["deform"][:], h5py.File(path)["events/deform"][:])
+        assert same(hd.image[:], pixels)
+    assert time.monotonic() - begin < 20
+    assert server.sent < 3 * len(text)
+
+
 def test_a_second_opening_costs_one_request(large: pathlib.Path, serve: Serve) -> None:
     server = serve(large)
     with dcread.HDF5Data(server.url) as hd:

@@ -350,8 +350,6 @@ class BasinSet:
 
     def _renewed(self, definition: BasinDefinition) -> BasinDefinition | None:
         """Return a definition as a basin with basins tells it now."""
-        if not isinstance(self.referrer, OpenBasin):
-            return None
         for raw in self.referrer.definitions(self._scope.policy.max_definitions):
             with contextlib.suppress(BasinError):
                 found = BasinDefinition.parse(raw)

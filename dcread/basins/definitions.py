@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,43 @@ def load_definitions(
     return StoredBasins(sort_definitions(kept), dropped)
 
 
+def sort_out(
+    found: Iterable[Any],
+    h5: h5py.Group,
+    problems: list[Problem],
+    policy: Policy,
+) -> StoredBasins:
+    """Return what can be used of definitions that a server told.
+
+    Parameters
+    ----------
+    found : iterable
+        The definitions; anything may be among them.
+    h5 : h5py.Group
+        The attributes of what the server told them about.
+    problems : list of Problem
+        Where to record what could not be used.
+    policy : Policy
+        Bounds their number.
+    """
+    most = policy.max_definitions
+    raws = list(itertools.islice(found, most + 1))
+    records = [_as_record(raw, number) for number, raw in enumerate(raws[:most])]
+    if len(raws) > most:
+        reason = f"there are more than {most} definitions; the rest is left out"
+        records.insert(0, BasinRecord("basins", None, reason))
+    kept, dropped = _sorted_out(h5, records, problems, check=True)
+    return StoredBasins(sort_definitions(kept), dropped)
+
+
+def _as_record(raw: Any, number: int) -> BasinRecord:
+    key = raw.get("key") if isinstance(raw, dict) else None
+    name = key if isinstance(key, str) and key else f"basin {number}"
+    if isinstance(raw, dict):
+        return BasinRecord(name, raw)
+    return BasinRecord(name, None, "the definition should be a JSON object")
+
+
 def extract_basin_dicts(
     h5: h5py.Group,
     check: bool = True,
@@ -83,7 +121,12 @@ def extract_basin_dicts(
 def _load(
     h5: Any, policy: Policy, problems: list[Problem] | None, *, check: bool
 ) -> tuple[list[dict[str, Any]], list[BasinRecord]]:
-    records = read_basin_records(h5, policy)
+    return _sorted_out(h5, read_basin_records(h5, policy), problems, check=check)
+
+
+def _sorted_out(
+    h5: Any, records: list[BasinRecord], problems: list[Problem] | None, *, check: bool
+) -> tuple[list[dict[str, Any]], list[BasinRecord]]:
     dropped = [record for record in records if record.reason]
     kept = [record for record in records if not record.reason]
     if check:

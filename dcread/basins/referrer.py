@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from ..engine import FileHandle
@@ -35,6 +36,9 @@ class Referrer(Protocol):
 
     def own_feature(self, name: str) -> Any:
         """Return a feature stored in the file, unmapped; None if there is none."""
+
+    def definitions(self, most: int) -> Sequence[Any]:
+        """Return the basins that it names now, where they may change meanwhile."""
 
     def identifier(self) -> str | None:
         """Return the measurement identifier of the file."""

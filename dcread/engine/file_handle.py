@@ -50,6 +50,8 @@ class FileHandle:
         What h5py reads from, if the file is remote.
     names : NameResolver
         What the names in the file lead to: links, the sources of virtual datasets.
+    resource : Any
+        What stands in the place of a file, if it is none (see `dcread.file.resource`).
     linked_files : LinkedFiles
         The other files that it names; given by who opens it.
     """
@@ -82,6 +84,7 @@ class FileHandle:
         self._users: dict[int, None] = {}
         self._owed = [None]  # taken by the one who releases the file
         self._closed = False
+        self.resource: Any = None
         self.linked_files: Any = None
         _handles.add(self)
 
@@ -176,6 +179,11 @@ class FileHandle:
             return self.source.size
         with h5_lock:
             return int(self._id.get_filesize())
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it lies on a server, as a file or as a resource."""
+        return self.metadata is not None or self.resource is not None
 
     @property
     def shifts_addresses(self) -> bool:

@@ -60,6 +60,9 @@ def get_measurement_identifier(h5: h5py.Group | HasFile) -> str | None:
     ...     dcread.get_measurement_identifier(hd)
     'dcread-demo-0001-1_events'
     """
+    handle = getattr(h5, "handle", None)
+    if handle is not None and handle.resource is not None:
+        return identifier_of(handle)
     group: h5py.Group = getattr(h5, "h5", h5)
     if not group.id.valid:
         raise ClosedError("the measurement to identify is closed; open it again")

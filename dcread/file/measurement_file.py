@@ -75,7 +75,7 @@ class MeasurementFile:
     @property
     def is_far(self) -> bool:
         """Whether the file lies on a server: then it never leads to local files."""
-        return self.handle.metadata is not None
+        return self.handle.is_remote
 
     @property
     def raw_length(self) -> int | None:
@@ -137,6 +137,11 @@ class MeasurementFile:
             If it cannot be used.
         """
         return DatasetGroup(self.events.open(name))
+
+    def definitions(self, most: int) -> list[Any]:
+        """Return the basins that a server names now; [] of a file, which stays."""
+        resource = self.handle.resource
+        return [] if resource is None else resource.definitions()[:most]
 
     def identifier(self) -> str | None:
         """Return the measurement identifier of the file."""

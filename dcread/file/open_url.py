@@ -62,7 +62,11 @@ def open_url(
 
 
 def get_json(
-    url: str, policy: Policy, *, credentials: Iterable[Credentials] = ()
+    url: str,
+    policy: Policy,
+    *,
+    credentials: Iterable[Credentials] = (),
+    by_caller: bool = False,
 ) -> Any:
     """Return a JSON document of a server, decoded.
 
@@ -74,6 +78,8 @@ def get_json(
         What may be contacted, and within which limits.
     credentials : iterable of Credentials
         Those of its origin are used.
+    by_caller : bool
+        Whether the caller wrote this URL: then its origin may be anywhere.
 
     Raises
     ------
@@ -83,7 +89,7 @@ def get_json(
         If there is no answer, or one of another status than 200; its message holds
         what the server says about that.
     """
-    place, client = _connection(url, policy, credentials)
+    place, client = _connection(url, policy, credentials, by_caller=by_caller)
     where = shown(place)
 
     def receive(answer: Answer) -> tuple[int, bytes]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..basins import load_definitions
+from ..basins.definitions import sort_out
 from ..file.attributes import read_metadata
 from ..file.logs import read_logs
 from ..file.measurement_file import MeasurementFile
@@ -191,8 +192,14 @@ def _stored(
     name: str, handle: FileHandle, policy: Policy, problems: list[Problem]
 ) -> Any:
     """Read one of the four from the file."""
+    resource = handle.resource
     if name == "meta":
+        problems += [] if resource is None else resource.problems
         return read_metadata(handle, problems)
+    if resource is not None:
+        if name == "basins":
+            return sort_out(resource.definitions(), handle.h5, problems, policy)
+        return getattr(resource, name)(problems)
     if name == "logs":
         return read_logs(handle, problems)
     if name == "tables":

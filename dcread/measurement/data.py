@@ -55,8 +55,9 @@ class HDF5Data:
     ----------
     path : path, URL, h5py.File or binary file object
         What to open, read-only. URLs begin with ``http://``, ``https://`` or
-        ``s3://``. A file that you opened yourself is used as it is
-        and never closed.
+        ``s3://``; ``https://host/api/3/action/dcserv?id=...`` is a resource of DCOR,
+        whose features come from the basins that the server names. A file that you
+        opened yourself is used as it is and never closed.
     pixel_size : float, optional
         Pixel size in µm, in place of the stored one; 8 decimals count.
     md5_5m : str, optional
@@ -258,17 +259,29 @@ class HDF5Data:
     def h5(self) -> h5py.File:
         """The open h5py file.
 
+        Raises
+        ------
+        NotAFileError
+            Of a resource of DCOR, which is no file.
+
         Examples
         --------
         >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
         >>> list(hd.h5["events"])[:2]
         ['area_msd', 'area_ratio']
         """
+        if self._handle.resource is not None:
+            raise self._handle.resource.no_file("h5py file")
         return self._handle.h5
 
     @property
     def md5_5m(self) -> str:
         """MD5 sum of the first 5 MiB of the file.
+
+        Raises
+        ------
+        NotAFileError
+            Of a resource of DCOR, which is no file.
 
         Examples
         --------

@@ -56,8 +56,12 @@ def open_target(
     """
     if not is_url(target):
         return open_file(target)
-    from ..file.open_url import open_url  # costs as much as the rest of dcread
+    # (which cost as much as the rest of dcread)
+    from ..file.open_url import open_url
+    from ..file.resource import Resource, is_resource
 
+    if is_resource(target):
+        return Resource(target, policy, credentials).open()
     expected = state.get("identity")
     known = None if expected is None else RemoteIdentity(*expected)
     return open_url(
@@ -69,7 +73,7 @@ def path_of(handle: FileHandle, target: Any) -> Any:
     """Return what ``HDF5Data.path`` is: a path, a URL, or the caller's object."""
     if handle.path is not None:
         return handle.path
-    if handle.metadata is not None:
+    if handle.is_remote:
         return without_signature(target)
     if hasattr(target, "filename") and hasattr(target, "id"):
         return pathlib.Path(os.fsdecode(target.filename))
@@ -78,7 +82,7 @@ def path_of(handle: FileHandle, target: Any) -> Any:
 
 def apply_policy(handle: FileHandle, policy: Policy) -> None:
     """Tell the engine which other files this one may lead to."""
-    resolver = PolicyResolver if handle.metadata is None else RemoteResolver
+    resolver = RemoteResolver if handle.is_remote else PolicyResolver
     handle.names = resolver(policy, handle.path)
 
 
@@ -94,6 +98,10 @@ def reopened(handle: FileHandle) -> FileHandle:
     FileMissingError, FormatError
         If the file cannot be opened again; then it is closed.
     """
+    if handle.resource is not None:
+        fresh: FileHandle = handle.resource.again().open()
+        handle.close()
+        return fresh
     with handle.using(), h5_lock:
         growing = bool(handle.h5.swmr_mode)
         if growing and not handle.owned and handle.h5.mode == "r":
@@ -153,7 +161,11 @@ def checksum(handle: FileHandle, target: Any) -> str:
     ------
     FileChangedError
         If another file lies at the path by now.
+    NotAFileError
+        If it is no file.
     """
+    if handle.resource is not None:
+        raise handle.resource.no_file("checksum")
     with handle.using():
         if handle.metadata is not None and handle.source is not None:
             size = min(BLOCK * BLOCKS, handle.source.size)
@@ -199,14 +211,15 @@ def pickled_origin(handle: FileHandle, target: Any) -> dict[str, Any]:
             f"{handle.label} cannot be pickled, since another process could not open "
             "it: expected a file on disk; write it there and open it by its path"
         )
-    if handle.metadata is not None:
+    if handle.is_remote:
         if is_signed(target):
             raise TypeError(
                 f"{handle.label} cannot be pickled: its address carries a signature, "
                 "which is a secret and expires; open it by an address without one, "
                 "with credentials from the environment"
             )
-        state = tuple(handle.identity or ())
+        known = handle.resource is None
+        state = tuple(handle.identity or ()) if known else None
         return {"path": target, "identity": state, "host": ""}
     identity = None if is_writable(handle) else handle.identity
     return {

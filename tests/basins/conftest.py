@@ -56,6 +56,9 @@ class PlainReferrer:
     def own_feature(self, name: str) -> Any:
         raise AssertionError("basins read the maps of an open file themselves")
 
+    def definitions(self, most: int) -> list[Any]:
+        return []
+
     def identifier(self) -> str | None:
         return get_measurement_identifier(self.handle.h5)
 

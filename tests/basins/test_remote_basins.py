@@ -234,7 +234,7 @@ def test_token_goes_to_its_origin_only(
     ("url", "telling"),
     [
         ("api/3/action/dcserv?id=nothing", "the server answers 404 Not Found"),
-        ("api/3/action/dcserv", "expected a URL such as"),
+        ("api/3/action/dcserv", "expected the URL of a resource of DCOR"),
         ("data.rtdc?id=5", "expected JSON"),
     ],
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
@@ -11,16 +10,21 @@ from ..errors import FileChangedError, FormatError, RemoteError
 from ..sync.locks import BriefLock
 from .byte_ranges import RangeLimits
 from .disk_cache import DiskCache, FilePieces
-from .http_client import (
-    Answer,
-    DeniedError,
-    HTTPClient,
-    TemporaryError,
-)
+from .http_client import HTTPClient
+from .http_exchange import Answer
+from .http_failures import DeniedError
 from .parallel_reads import Sink, read_side_by_side
+from .range_answers import (
+    check_part,
+    check_whole,
+    identity_of_answer,
+    no_ranges,
+    read_body,
+    wrong_answer,
+)
 from .source import ByteSource, RemoteIdentity
 from .stop import Stop
-from .urls import shown, without_signature
+from .urls import shown
 
 T = TypeVar("T")
 
@@ -31,8 +35,6 @@ MOST = 2**21
 
 HEAD = 2**16
 """Bytes at the start and the end of a file that are asked for first."""
-
-_CONTENT_RANGE = re.compile(r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18})")
 
 
 class RemoteSource(ByteSource):
@@ -124,7 +126,7 @@ class RemoteSource(ByteSource):
             raise failures[wanted[0]]
         head = found[wanted[0]]
         if head is None:
-            raise self._no_ranges()
+            raise no_ranges(self.label)
         self._pin(head[2])
         parts = [(head[0], head[1])]
         if tail and wanted[1] in found and (last := found[wanted[1]]) is not None:
@@ -154,41 +156,22 @@ class RemoteSource(ByteSource):
 
         def receive(answer: Answer) -> tuple[int, bytes, RemoteIdentity] | None:
             if answer.status in {200, 416, 501}:
-                return self._whole_answer(answer, what)
-            start, stop, size = self._check_head(answer, what)
+                check_whole(answer, self.label, what)
+                return None
+            start, stop, size = check_part(answer, self.label, what)
             if text.startswith("bytes=-"):
                 expected = (max(0, size - HEAD), size)
             else:
                 expected = (0, min(HEAD, size))
             if (start, stop) != expected:
-                raise self._wrong(what, _bytes(*expected), _bytes(start, stop))
+                raise wrong_answer(
+                    self.label, what, _bytes(*expected), _bytes(start, stop)
+                )
             data = bytearray(stop - start)
-            self._read_body(answer, memoryview(data))
-            return start, bytes(data), self._identity(answer, size)
+            read_body(answer, memoryview(data))
+            return start, bytes(data), identity_of_answer(answer, self._url, size)
 
         return self._get({"Range": text}, receive, what, HEAD, None)
-
-    def _whole_answer(
-        self, answer: Answer, what: str
-    ) -> tuple[int, bytes, RemoteIdentity] | None:
-        """Tell what an answer without a range means: an empty file, or no ranges."""
-        if answer.status == 416 and answer.header("Content-Range") == "bytes */0":
-            raise FormatError(
-                f"{self.label}: expected an HDF5 file, found an empty file"
-            )
-        kind = answer.header("Content-Type").partition(";")[0].strip().lower()
-        if answer.status == 200 and kind in {"text/html", "application/xhtml+xml"}:
-            raise RemoteError(
-                f"{self.label}: expected a measurement ({what}), found a web page; is "
-                "there a login page in between? Open the URL in a browser"
-            )
-        return None
-
-    def _no_ranges(self) -> RemoteError:
-        return RemoteError(
-            f"{self.label}: the server does not give parts of files (it ignores "
-            "ranges); download the file and open that"
-        )
 
     # -- checked answers
 
@@ -234,14 +217,14 @@ class RemoteSource(ByteSource):
             if answer.status == 416:
                 raise self._changed(None)
             if answer.status == 200:
-                self._whole_answer(answer, what)
-            got = self._check_head(answer, what)
-            now = self._identity(answer, got[2])
+                check_whole(answer, self.label, what)
+            got = check_part(answer, self.label, what)
+            now = identity_of_answer(answer, self._url, got[2])
             if now != self.identity:
                 raise self._changed(now)
             if got[:2] != (start, end):
-                raise self._wrong(what, what, _bytes(*got[:2]))
-            self._read_body(answer, view)
+                raise wrong_answer(self.label, what, what, _bytes(*got[:2]))
+            read_body(answer, view)
 
         self._get(headers, receive, what, len(view), stop)
         if self._pieces is not None:
@@ -282,54 +265,6 @@ class RemoteSource(ByteSource):
                 self._denied.add(denied)  # the same one again is final
                 self._url = self._renew()
             return self._url if moved or self._url != denied else None
-
-    def _check_head(self, answer: Answer, what: str) -> tuple[int, int, int]:
-        """Return start, stop and size of a partial answer that is as it should be."""
-        if answer.status != 206:
-            answer.read_some(4096)
-            if answer.status == 200:
-                raise self._no_ranges()
-            raise self._wrong(what, "206 Partial Content", f"status {answer.status}")
-        encoding = answer.header("Content-Encoding").strip().lower()
-        if encoding not in {"", "identity"}:
-            raise self._wrong(what, "bytes as they are", f"'{encoding}' encoding")
-        text = answer.header("Content-Range")
-        match = _CONTENT_RANGE.fullmatch(text.strip())
-        if match is None:
-            raise self._wrong(what, "a Content-Range", repr(text[:60] or "none"))
-        start, last, size = map(int, match.groups())
-        if not start <= last < size:
-            raise self._wrong(what, "a Content-Range", repr(text[:60]))
-        if answer.length is None:
-            raise self._wrong(what, "a Content-Length", "none")
-        if answer.length != last + 1 - start:
-            raise self._wrong(
-                what,
-                f"{last + 1 - start} bytes",
-                f"a Content-Length of {answer.length}",
-            )
-        return start, last + 1, size
-
-    @staticmethod
-    def _read_body(answer: Answer, view: memoryview) -> None:
-        count = answer.read_into(view)
-        if count != len(view):
-            raise TemporaryError(
-                f"the answer is cut short: expected {len(view)} bytes, found {count}"
-            )
-
-    def _identity(self, answer: Answer, size: int) -> RemoteIdentity:
-        etag = answer.header("ETag").strip()
-        strong = etag if re.fullmatch(r'"[^"\r\n]+"', etag) else ""
-        return RemoteIdentity(
-            without_signature(self._url), strong, size, answer.header("Last-Modified")
-        )
-
-    def _wrong(self, what: str, expected: str, found: str) -> RemoteError:
-        return RemoteError(
-            f"{self.label}, {what}: expected {expected}, found {found}; the server, or "
-            "something in between, does not answer as it should: download the file"
-        )
 
     def _changed(self, now: RemoteIdentity | None) -> FileChangedError:
         difference = ""

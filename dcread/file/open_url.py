@@ -9,7 +9,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..engine import FileHandle
-from ..engine.http_client import Answer, DeniedError, HTTPClient
+from ..engine.http_client import HTTPClient
+from ..engine.http_exchange import Answer
+from ..engine.http_failures import DeniedError
 from ..engine.open_remote import open_remote
 from ..engine.source import RemoteIdentity
 from ..engine.urls import shown

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dcread.engine.http_client import HTTPClient
+from dcread.engine.http_client import HTTPClient, redirect_target
 from dcread.engine.remote_source import RemoteSource
 from dcread.errors import DCReadError, PolicyError
 from dcread.file.addresses import (
@@ -214,11 +214,21 @@ def test_a_named_origin_licenses_no_other_port() -> None:
         client.close()
 
 
-def test_a_scheme_never_becomes_weaker(monkeypatch: pytest.MonkeyPatch) -> None:
-    client = strict()
+def test_a_scheme_never_becomes_weaker() -> None:
     with pytest.raises(DCReadError, match="unprotected"):
-        client._redirected("https://example.org/x", "http://example.org/x")
-    assert client._redirected("http://a.org/x", "https://a.org/y") == "https://a.org/y"
+        redirect_target("https://example.org/x", "http://example.org/x")
+    assert redirect_target("http://a.org/x", "https://a.org/y") == "https://a.org/y"
+
+
+@pytest.mark.parametrize("place", ["http://[::1/x", "//[x", "http://a.org:port/", "x:"])
+def test_a_redirect_to_no_address(place: str) -> None:
+    with FaultServer(b"x" * 100) as server:
+        server.elsewhere = place
+        server.fault("redirect to loopback")
+        client = strict(origin_of(server.url))
+        with pytest.raises(DCReadError):
+            RemoteSource(server.url, client).open(tail=False)
+        client.close()
 
 
 @given(st.ip_addresses(v=4))

@@ -1,0 +1,204 @@
+"""One request and its answer, on a connection that is there."""
+
+from __future__ import annotations
+
+import http.client
+import io
+import re
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..errors import RemoteError
+from .connection_pool import Connection, ConnectionPool
+from .network_limits import NetworkLimits
+from .stop import SLICE, Stop, StoppedError
+from .urls import shown
+
+AGENT = "dcread"
+
+
+class Wire(io.RawIOBase):
+    """The bytes of one answer.
+
+    Every byte passes through here: reading ends with its deadline, when the answer
+    drips, and as soon as nobody wants it any more.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        pool: ConnectionPool,
+        limits: NetworkLimits,
+        stop: Stop,
+    ) -> None:
+        super().__init__()
+        self.received = 0
+        self._connection = connection
+        self._pool = pool
+        self._limits = limits
+        self._stop = stop
+        self._until = 0.0
+        self._body_since: float | None = None
+
+    def begin_head(self, until: float) -> None:
+        """Wait for the head of the answer, all of it, so long."""
+        self._until = until
+
+    def begin_body(self, until: float) -> None:
+        """Wait for the body so long, unless it drips."""
+        self._until = until
+        self._body_since = time.monotonic()
+
+    def readable(self) -> bool:
+        """Say that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Wait for some bytes: until the deadline, while they come fast enough."""
+        now = time.monotonic()
+        end = min(self._until, now + self._limits.read)
+        sock = self._connection.sock
+        while True:
+            if self._stop.is_set():
+                raise StoppedError
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("the server stopped sending")
+            sock.settimeout(min(left, SLICE))
+            try:
+                count = sock.recv_into(buffer)
+            except TimeoutError:
+                continue
+            if not count and self._stop.is_set():
+                raise StoppedError  # our own `interrupt` looks like an end
+            self.received += count
+            self._check_rate()
+            return count
+
+    def _check_rate(self) -> None:
+        if self._body_since is None:
+            return
+        limits = self._limits
+        seconds = time.monotonic() - self._body_since
+        if seconds > limits.grace:
+            rate = limits.min_rate / max(1, self._pool.active)
+            if self.received < rate * seconds:
+                raise TimeoutError(
+                    f"the server sent {self.received} bytes in {seconds:.0f} seconds"
+                )
+
+
+class _Socket:
+    """What `http.client.HTTPResponse` wants of a socket."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self._wire)
+
+
+class Answer:
+    """An answer whose head has arrived.
+
+    Attributes
+    ----------
+    status : int
+        The status code.
+    url : str
+        Where it comes from, redirects followed.
+    """
+
+    def __init__(self, response: http.client.HTTPResponse, url: str) -> None:
+        self._response = response
+        self.status = response.status
+        self.url = url
+
+    def header(self, name: str) -> str:
+        """Return a header's value, "" if it is missing."""
+        return self._response.getheader(name) or ""
+
+    @property
+    def length(self) -> int | None:
+        """How long the body is; None if the server does not tell it plainly."""
+        return None if self._response.chunked else self._response.length
+
+    def read_into(self, view: memoryview) -> int:
+        """Fill a view from the body; return how much came before it ended."""
+        done = 0
+        while done < len(view):
+            count = self._response.readinto(view[done:])
+            if not count:
+                break
+            done += count
+        return done
+
+    def read_some(self, limit: int) -> bytes:
+        """Return the first bytes of the body."""
+        return self._response.read(limit)
+
+
+def write_request(
+    connection: Connection, url: str, headers: Mapping[str, str], *, proxied: bool
+) -> bytes:
+    """Return the bytes of a GET request.
+
+    Raises
+    ------
+    RemoteError
+        If the URL or a header cannot be part of a request.
+    """
+    place = urlsplit(url)
+    target = (place.path or "/") + (f"?{place.query}" if place.query else "")
+    endpoint = connection.endpoint
+    if proxied and endpoint.scheme == "http":
+        target = f"{endpoint.origin}{target}"
+    host = endpoint.origin.partition("://")[2]
+    standard = {"http": 80, "https": 443}[endpoint.scheme]
+    if endpoint.port == standard:
+        host = host.rpartition(":")[0]
+    sent = {
+        "Host": host,
+        "User-Agent": AGENT,
+        "Accept": "*/*",
+        "Accept-Encoding": "identity",
+        **headers,
+    }
+    lines = [f"GET {_safe(target)} HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in sent.items()]
+    if any(re.search(r"[\r\n\0]", line) for line in lines):
+        raise RemoteError(f"{shown(url)}: cannot be written into a request")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def send(
+    connection: Connection, wire: Wire, request: bytes, read: float, until: float
+) -> http.client.HTTPResponse:
+    """Send a request; return its answer when the head of it is here.
+
+    Parameters
+    ----------
+    read : float
+        Seconds to wait for the head.
+    until : float
+        When to give up in any case.
+    """
+    connection.sock.settimeout(read)
+    connection.sock.sendall(request)
+    response = http.client.HTTPResponse(_Socket(wire), method="GET")  # type: ignore[arg-type]
+    wire.begin_head(min(until, time.monotonic() + read))
+    response.begin()
+    connection.used = True
+    wire.begin_body(until)
+    return response
+
+
+def _safe(target: str) -> str:
+    """Escape what must not stand in the first line of a request."""
+    return re.sub(
+        r"[^\x21-\x7e]",
+        lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode("utf-8")),
+        target,
+    )

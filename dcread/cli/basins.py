@@ -16,22 +16,34 @@ if TYPE_CHECKING:
 
     from ..survey import Record
 
-_STATES = {True: "available", False: "not available", None: "not asked yet"}
+_STATES = {
+    True: ("available", "green"),
+    False: ("not available", "red"),
+    None: ("not asked yet", "yellow"),
+}
 
 
 @click.command(
     "basins",
     short_help="Show the basins of measurements and whether each is available.",
 )
+@click.option(
+    "--explain",
+    metavar="FEATURE",
+    help="Tell also where FEATURE comes from, how it is stored and what reading it "
+    "costs. Servers are asked if nothing local has it.",
+)
 @options.many_files
-def command(as_json: bool, quiet: bool, **request: Any) -> int:
+def command(as_json: bool, quiet: bool, explain: str | None, **request: Any) -> int:
     """Show the basins of measurements and whether each is available.
 
     FILE is a file, a folder (with all .rtdc files below it), a pattern or a URL. A
-    basin is another place from which a measurement takes features. That one is
-    missing is no error; 'dcread verify' says so by its exit status.
+    basin is another place from which a measurement takes features; basins of a basin
+    stand below it. That one is missing is no error; 'dcread verify' says so by its
+    exit status.
     """
-    return run(Screen(as_json=as_json, quiet=quiet), VIEW, {}, Request(**request))
+    asked = {} if explain is None else {"explain": explain}
+    return run(Screen(as_json=as_json, quiet=quiet), VIEW, asked, Request(**request))
 
 
 def values(record: Record) -> list[str]:
@@ -46,18 +58,28 @@ def page(screen: Screen, record: Record) -> None:
         screen.wrap(f"{record['path']} has no basins")
     for basin in record["basins"]:
         show(screen, basin)
+    if "explained" in record:
+        screen.say()
+        for line in record["explained"]["text"].split("\n"):
+            start = line[: len(line) - len(line.lstrip())]
+            screen.wrap(line.lstrip(), f"{start}    ", start)
 
 
 def show(screen: Screen, basin: Mapping[str, Any], indent: str = "") -> None:
-    """Print what is known of one basin."""
+    """Print what is known of one basin, and of its own basins below it."""
     more = indent + "  "
-    screen.wrap(f"basin '{basin['name']}': {_STATES[basin['available']]}", more, indent)
+    state = _STATES[basin["available"]]
+    screen.wrap(f"basin '{basin['name']}': ", more, indent, end=state)
+    mapped = f", mapped by {basin['mapping']}" if basin["mapping"] else ""
     place = f", {basin['location']}" if basin["location"] else ""
-    screen.wrap(f"{basin['type']} ({basin['format']}){place}", more + "  ", more)
+    kind = f"{basin['type'] or 'no type'} ({basin['format'] or 'no format'})"
+    screen.wrap(f"{kind}{mapped}{place}", more + "  ", more)
     if basin["features"]:
         screen.wrap(f"features: {' '.join(basin['features'])}", more + "  ", more)
     if basin["reason"]:
         screen.wrap(basin["reason"], more + "  ", more)
+    for inner in basin["basins"]:
+        show(screen, inner, more + "  ")
 
 
 VIEW = View(

@@ -69,12 +69,20 @@ class Screen:
         else:
             print("".join(text for text, _ in parts))
 
-    def wrap(self, text: str, indent: str = "", first: str | None = None) -> None:
+    def wrap(
+        self,
+        text: str,
+        indent: str = "",
+        first: str | None = None,
+        end: Piece | None = None,
+    ) -> None:
         """Print a sentence, wrapped at the width, each line indented.
 
         Where there is no terminal a sentence stays on one line, so that `grep` finds
-        it.
+        it. `end` is what it ends with, and the style of that.
         """
+        if end is not None:
+            text += end[0]
         start = indent if first is None else first
         for line in text.split("\n"):
             if not self.is_terminal:
@@ -88,7 +96,10 @@ class Screen:
                 break_on_hyphens=False,
             )
             for part in lines or [start.rstrip()]:
-                self.say(part)
+                if end is not None and part.endswith(end[0]):
+                    self.say(part.removesuffix(end[0]), end)
+                else:
+                    self.say(part)
             start = indent
 
     def names(self, title: str, names: Sequence[str], indent: str = "  ") -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..problems import UNREADABLE
+from .plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,9 +48,13 @@ def info(hd: HDF5Data) -> dict[str, Any]:
     }
 
 
-def basins(hd: HDF5Data) -> dict[str, Any]:
-    """Return what is known of each basin."""
-    return {"basins": hd.basin_status()}
+def basins(hd: HDF5Data, *, explain: str | None = None) -> dict[str, Any]:
+    """Return what is known of each basin; `explain` names a feature to explain."""
+    facts: dict[str, Any] = {}
+    if explain is not None:
+        found = hd.explain(explain)
+        facts["explained"] = {**plain(found), "text": str(found)}
+    return {"basins": hd.basin_status(), **facts}
 
 
 def flicker(

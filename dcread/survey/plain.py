@@ -17,6 +17,8 @@ def plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         names = [field.name for field in dataclasses.fields(value)]
         value = {name: getattr(value, name) for name in names}
+    elif hasattr(value, "_asdict"):
+        value = value._asdict()
     elif hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, Mapping):

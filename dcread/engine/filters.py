@@ -61,7 +61,8 @@ _ZSTD_STEPS = (
 _lock = PatientLock()
 _ready: dict[int, bool] = {}
 _stepwise = False
-_libraries: list[Any] = []
+_libraries: dict[int, Any] = {}
+_BYTES = [ctypes.c_void_p, ctypes.c_size_t]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,21 +166,21 @@ def _load_native(number: int, path: str, names: tuple[str, str, str]) -> bool:
     """Give the kernel the addresses of a library's create, free and decompress."""
     from dcread_ext.decode import set_native
 
-    addresses = _addresses(path, names)
+    addresses = _addresses(number, path, names)
     if addresses is None:
         return False
     set_native(number, *addresses)
     return True
 
 
-def _addresses(path: str, names: tuple[str, ...]) -> list[int] | None:
+def _addresses(number: int, path: str, names: tuple[str, ...]) -> list[int] | None:
     """Return where functions of a library lie, or None if it has not got them all."""
     try:
         library = ctypes.CDLL(path)
         functions = [getattr(library, name) for name in names]
     except (OSError, AttributeError):  # not exported there (Windows)
         return None
-    _libraries.append(library)  # an unloaded library would leave dangling addresses
+    _libraries[number] = library  # an unloaded one would leave dangling addresses
     return [ctypes.cast(one, ctypes.c_void_p).value or 0 for one in functions]
 
 
@@ -199,10 +200,38 @@ def _load_zstd_steps(path: str) -> None:
     from dcread_ext.decode import set_zstd_steps
 
     global _stepwise  # noqa: PLW0603
-    steps = _addresses(path, _ZSTD_STEPS)
+    steps = _addresses(ZSTD, path, _ZSTD_STEPS)
     if steps is not None:
         set_zstd_steps(*steps)
         _stepwise = True
+
+
+def inflate_zstd(data: bytes, most: int) -> bytes | None:
+    """Decompress one frame that says itself how long it becomes.
+
+    Parameters
+    ----------
+    data : bytes
+        The frame, of a file that is not trusted.
+    most : int
+        How long it may become.
+
+    Returns
+    -------
+    bytes or None
+        None if the frame is damaged, or too long. `available` (``ZSTD``) has to be
+        asked before.
+    """
+    library = _libraries[ZSTD]
+    size_of, decompress = library.ZSTD_getFrameContentSize, library.ZSTD_decompress
+    size_of.restype, size_of.argtypes = ctypes.c_ulonglong, _BYTES
+    decompress.restype, decompress.argtypes = ctypes.c_size_t, _BYTES * 2
+    size = size_of(data, len(data))
+    if size > most:  # (so are the numbers for "unknown" and "no frame")
+        return None
+    out = ctypes.create_string_buffer(size)
+    done = decompress(out, size, data, len(data))
+    return out.raw if done == size else None
 
 
 def _load_deflate() -> bool:

@@ -13,6 +13,7 @@ from ..errors import ClosedError
 from ..sync.locks import h5_lock
 from .h5py_errors import telling_of
 from .rows import Rows, Table, Window
+from .vetted_chunks import vet
 
 BLOCK = 2**24
 """Bytes that are read while the lock is held."""
@@ -48,6 +49,7 @@ def read_by_h5py(
         with h5_lock, telling_of(where, h5ds):
             if not h5ds.id.valid:
                 raise ClosedError(f"{where} is closed; open the file again")
+            vet(h5ds, where, block, rest)
             found = h5ds[(block, *rest)]
         out[dest] = found[within] if part is None else found[within][part]
 

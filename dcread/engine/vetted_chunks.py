@@ -1,0 +1,168 @@
+"""Chunks that HDF5 is about to decode, looked at first.
+
+HDF5's filter for zstd takes whatever it is given: damaged bytes become whatever was in
+memory, without an error, and a chunk that becomes too short is read beyond its end. So
+such chunks are decoded here before, and the chunks of all filters must be of a size
+that can be.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from ..errors import FormatError
+from .filters import FLETCHER32, SHUFFLE, ZSTD, available, inflate_zstd
+from .kernels import unshuffle
+from .layout import MAX_CHUNK
+
+_DAMAGED = "the file is damaged: copy it again"
+
+
+def vet(h5ds: Any, where: str, block: slice, window: tuple[slice, ...]) -> None:
+    """Refuse a part of a dataset that HDF5 would decode wrongly.
+
+    The caller holds the h5py lock, and turns what h5py raises into its own errors.
+
+    Parameters
+    ----------
+    h5ds : h5py.Dataset
+        Any dataset with at least one axis.
+    where : str
+        What error messages call it.
+    block : slice
+        The rows that will be read: from start to stop, not none.
+    window : tuple of slice
+        Parts of the following axes; missing ones are whole.
+
+    Raises
+    ------
+    FormatError
+        If a chunk is damaged or larger than any measurement has it.
+    """
+    from h5py import h5d
+
+    plist = h5ds.id.get_create_plist()
+    if plist.get_layout() != h5d.CHUNKED:
+        return
+    chunk = plist.get_chunk()
+    width = h5ds.id.get_type().get_size()
+    size = math.prod(chunk) * width
+    if size > MAX_CHUNK:
+        raise FormatError(
+            f"{where}: expected chunks of at most {MAX_CHUNK} bytes, found chunks of "
+            f"{size} bytes; the file is damaged or not a measurement"
+        )
+    filters = [plist.get_filter(i) for i in range(plist.get_nfilters())]
+    if ZSTD not in [number for number, *_ in filters] or not available(ZSTD):
+        return
+    for offset in product(*_spans(h5ds.shape, chunk, (block, *window))):
+        info = h5ds.id.get_chunk_info_by_coord(offset)
+        if info.byte_offset is None:
+            continue  # not stored
+        if info.size > 2 * MAX_CHUNK:
+            raise FormatError(
+                f"{where}, chunk at {offset}: expected at most {size} bytes once "
+                f"decoded, found {info.size} stored bytes; {_DAMAGED}"
+            )
+        mask, data = h5ds.id.read_direct_chunk(offset)
+        is_cut = _is_cut(offset, chunk, h5ds.shape)
+        if (
+            is_cut
+            and mask == 0
+            and len(data) == size
+            and leaves_edges_unfiltered(plist, width)
+        ):
+            continue  # (only then: asking takes a millisecond)
+        wrong = _wrong(data, filters, mask, size)
+        if wrong:
+            raise FormatError(
+                f"{where}, chunk at {offset} ({len(data)} bytes): {wrong}"
+            )
+
+
+def _spans(
+    shape: tuple[int, ...], chunk: tuple[int, ...], parts: tuple[slice, ...]
+) -> list[range]:
+    """Return where the chunks begin that parts of the axes need, axis by axis."""
+    whole = (slice(None),) * (len(shape) - len(parts))
+    spans = []
+    for length, height, part in zip(shape, chunk, (*parts, *whole), strict=True):
+        rows = range(length)[part]
+        low, high = (
+            (min(rows[0], rows[-1]), max(rows[0], rows[-1])) if rows else (0, -1)
+        )
+        spans.append(range(low - low % height, high + 1, height))
+    return spans
+
+
+def _is_cut(
+    offset: tuple[int, ...], chunk: tuple[int, ...], shape: tuple[int, ...]
+) -> bool:
+    """Tell whether a chunk reaches over the edge of the dataset."""
+    ends = zip(offset, chunk, shape, strict=True)
+    return any(start + height > length for start, height, length in ends)
+
+
+def _wrong(data: bytes, filters: list[Any], mask: int, size: int) -> str:
+    """Return what is wrong with the zstd in a chunk; nothing for none.
+
+    What filters other than zstd make of a chunk, they notice themselves.
+    """
+    used = [one for bit, one in enumerate(filters) if not mask >> bit & 1]
+    while any(number == ZSTD for number, *_ in used):
+        number, _, values, *_ = used.pop()
+        if number == FLETCHER32:
+            data = data[:-4]
+        elif number == SHUFFLE and values:
+            out = np.empty(len(data), np.uint8)
+            unshuffle(data, values[0], out)
+            data = out.tobytes()
+        elif number == ZSTD:
+            found = inflate_zstd(data, MAX_CHUNK + 4 * len(filters))
+            if found is None:
+                return "zstd: expected a whole stream, found another; " + _DAMAGED
+            data = found
+        else:
+            return (
+                f"expected zstd alone, found filter {number} behind it, so that "
+                "damage could not be told; write the data with one compression"
+            )
+    sums = sum(number == FLETCHER32 for number, *_ in used)
+    plain = all(number in {SHUFFLE, FLETCHER32} for number, *_ in used)
+    if plain and len(data) != size + 4 * sums:
+        return f"expected {size} bytes once decoded, found {len(data)}; {_DAMAGED}"
+    return ""
+
+
+def leaves_edges_unfiltered(plist: Any, width: int) -> bool:
+    """Tell whether HDF5 stores chunks at the edge without their filters.
+
+    h5py does not show that setting: such a chunk is written, in memory, and looked at.
+
+    Parameters
+    ----------
+    plist : h5py.h5p.PropDCID
+        How a chunked dataset was created.
+    width : int
+        Bytes of an element.
+    """
+    import h5py
+
+    zero = np.zeros((), f"V{width}")
+    like, chunk = plist.copy(), plist.get_chunk()
+    like.set_fill_value(zero)
+    like.set_alloc_time(h5py.h5d.ALLOC_TIME_INCR)
+    like.set_obj_track_times(False)
+    limits = (h5py.h5s.UNLIMITED,) * len(chunk)
+    space = h5py.h5s.create_simple(tuple([height + 1 for height in chunk]), limits)
+    kind = h5py.h5t.py_create(zero.dtype)
+    where = {"driver": "core", "backing_store": False, "libver": "latest"}
+    with h5py.File("edge", "w", **where) as h5:
+        made = h5py.Dataset(h5py.h5d.create(h5.id, b"x", kind, space, like))
+        made[chunk] = zero  # the last element, alone in its chunk
+        h5.flush()
+        return not any(made.id.read_direct_chunk(chunk)[1])

@@ -6,6 +6,7 @@ are worth a request, and cut into whole waves of ranges that travel side by side
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
@@ -64,7 +65,7 @@ def plan_ranges(
 
     Examples
     --------
-    >>> limits = RangeLimits(depth=2, gap=10, least=1, most=200)
+    >>> limits = RangeLimits(depth=2, gap=10, least=1, most=100)
     >>> starts, sizes = np.array([0, 105, 1000]), np.array([100, 95, 50])
     >>> for found in plan_ranges(starts, sizes, limits):
     ...     print(*found)
@@ -78,11 +79,11 @@ def plan_ranges(
     far = starts[1:] - ends[:-1] > limits.gap
     bounds = [0, *(np.flatnonzero(far) + 1).tolist(), len(starts)]
     runs = list(pairwise(bounds))
-    total = sum(int(ends[last - 1] - starts[first]) for first, last in runs)
-    share = _share(total, limits)
+    spans = [int(ends[last - 1] - starts[first]) for first, last in runs]
+    parts = _parts(spans, limits)
     found: list[ByteRange] = []
-    for first, last in runs:
-        found += _cut(starts, ends, first, last, share)
+    for (first, last), count in zip(runs, parts, strict=True):
+        found += _cut(starts, ends, first, last, count)
     return found
 
 
@@ -92,17 +93,34 @@ def _share(total: int, limits: RangeLimits) -> int:
     return max(limits.least, -(-total // (limits.depth * waves)))
 
 
+def _parts(spans: list[int], limits: RangeLimits) -> list[int]:
+    """Return in how many parts to cut each run, so that they fill whole waves.
+
+    Each run has one part at the least; the run with the largest parts gets one more.
+    """
+    total = max(1, sum(spans))
+    count = round(total / _share(total, limits))
+    parts = [max(1, -(-span // limits.most), span * count // total) for span in spans]
+    largest = [(-span / parts[number], number) for number, span in enumerate(spans)]
+    heapq.heapify(largest)
+    for _ in range(count - sum(parts)):
+        number = largest[0][1]
+        parts[number] += 1
+        heapq.heapreplace(largest, (-spans[number] / parts[number], number))
+    return parts
+
+
 def _cut(
     starts: NDArray[np.int64],
     ends: NDArray[np.int64],
     first: int,
     last: int,
-    share: int,
+    parts: int,
 ) -> list[ByteRange]:
-    """Cut a run between items, as near as possible to equal parts of `share` bytes."""
+    """Cut a run between items, as near as possible to equal parts."""
     begin = int(starts[first])
     span = int(ends[last - 1]) - begin
-    parts = max(1, min(last - first, round(span / share)))
+    parts = min(last - first, parts)
     wanted = begin + span * np.arange(1, parts) / parts
     middles = (starts[first + 1 : last] + ends[first : last - 1]) / 2
     cuts = np.unique(first + 1 + np.searchsorted(middles, wanted))

@@ -26,6 +26,9 @@ and the most that is fetched on a hint."""
 FOLLOWED = 20_000
 """Structures that are looked into at the most, in all."""
 
+UNDEFINED = 2**64 - 1
+"""The address of what is not stored."""
+
 SCANNED = 8192
 """Bytes of a structure that was found by its signature."""
 
@@ -51,6 +54,7 @@ class Hints:
         self._size = size
         self._base = 0
         self._wanted: dict[int, int] = {}
+        self._taken: list[tuple[int, int]] = []
         self._seen: set[int] = set()
         self._headers: set[int] = set()
         self._continued: set[int] = set()
@@ -74,6 +78,11 @@ class Hints:
         limit : int
             How many bytes to return at the most.
         """
+        taken, self._taken = self._taken, []
+        for start, stop in taken:  # by now they have arrived
+            data = read(start, stop)
+            if data is not None:
+                self.look_at(start, data)
         missing: dict[int, int] = {}
         while self._wanted and len(self._seen) < FOLLOWED:
             start, stop = self._wanted.popitem()
@@ -82,14 +91,14 @@ class Hints:
                 missing[start] = stop
             else:
                 self.look_at(start, data)
-        taken, room = [], limit
+        room = limit
         for start, stop in sorted(missing.items()):
             room -= stop - start
             if room < 0:
                 self._wanted[start] = stop  # the next time
             else:
-                taken.append((start, stop))
-        return taken
+                self._taken.append((start, stop))
+        return list(self._taken)
 
     def scan(self, at: int, data: bytes) -> None:
         """Look for structures in bytes that begin at byte `at`, before HDF5 asks."""
@@ -278,8 +287,12 @@ class Hints:
 
     def _addresses(self, data: bytes, place: int, array: _Array) -> None:
         for where in range(place, len(data) - 7, 8):
-            address = self._hint(struct.unpack_from("<Q", data, where)[0], 8192)
-            self._arrays.setdefault(address, array)
+            (address,) = struct.unpack_from("<Q", data, where)
+            if address == UNDEFINED:
+                continue
+            if not 0 < address + self._base < self._size:
+                return  # the checksum behind the last address
+            self._arrays.setdefault(self._hint(address, 8192), array)
 
     def _tree_2(self, _at: int, data: bytes) -> None:
         node, record, depth, root, count = struct.unpack_from("<6xIHH2xQH", data)

@@ -170,7 +170,9 @@ def test_opening_takes_two_rounds(
         assert metadata.rounds == 1
         assert len(server.requests) <= 14
         assert same(hd["deform"][:], local["deform"][:])
+        asked = len(server.requests)
         assert same(hd.image[300:1300], local.image[300:1300])
+        assert len(server.requests) - asked == NetworkLimits().connections  # one wave
         assert (metadata.rounds, metadata.waits) == (1, 0)
         assert server.sent < 1000 * 80 * 128 * 1.2 + 2**21
 

@@ -240,7 +240,7 @@ def _load_deflate() -> bool:
     try:
         import deflate
     except ImportError:
-        set_python(DEFLATE, _inflate)
+        set_python(DEFLATE, inflate)
         return True
     names = (
         "libdeflate_alloc_decompressor",
@@ -254,7 +254,7 @@ def _load_deflate() -> bool:
     return True
 
 
-def _inflate(data: memoryview, size: int) -> bytes | None:
+def inflate(data: bytes | memoryview, size: int) -> bytes | None:
     """Decompress with the standard library, never to more than `size` + 1 bytes.
 
     None if the stream is damaged, or does not end with the chunk. What is raised here
@@ -269,7 +269,7 @@ def _inflate(data: memoryview, size: int) -> bytes | None:
 
 
 def _inflate_by_deflate(data: memoryview, size: int) -> bytes | None:
-    """Decompress as `_inflate` does, with libdeflate."""
+    """Decompress as `inflate` does, with libdeflate."""
     import deflate
 
     try:

@@ -15,7 +15,16 @@ from typing import Any
 import numpy as np
 
 from ..errors import FormatError
-from .filters import FLETCHER32, SHUFFLE, ZSTD, available, inflate_zstd
+from .filters import (
+    DEFLATE,
+    FLETCHER32,
+    NAMES,
+    SHUFFLE,
+    ZSTD,
+    available,
+    inflate,
+    inflate_zstd,
+)
 from .kernels import unshuffle
 from .layout import MAX_CHUNK
 
@@ -121,15 +130,17 @@ def _wrong(data: bytes, filters: list[Any], mask: int, size: int) -> str:
             out = np.empty(len(data), np.uint8)
             unshuffle(data, values[0], out)
             data = out.tobytes()
-        elif number == ZSTD:
-            found = inflate_zstd(data, MAX_CHUNK + 4 * len(filters))
+        elif number in {ZSTD, DEFLATE}:
+            undo = inflate_zstd if number == ZSTD else inflate
+            found = undo(data, MAX_CHUNK + 4 * len(filters))
             if found is None:
-                return "zstd: expected a whole stream, found another; " + _DAMAGED
+                name = NAMES[number]
+                return f"{name}: expected a whole stream, found another; {_DAMAGED}"
             data = found
         else:
             return (
-                f"expected zstd alone, found filter {number} behind it, so that "
-                "damage could not be told; write the data with one compression"
+                f"expected zstd as the last compression, found filter {number} behind "
+                "it, so that damage cannot be told; write the data with one compression"
             )
     sums = sum(number == FLETCHER32 for number, *_ in used)
     plain = all(number in {SHUFFLE, FLETCHER32} for number, *_ in used)

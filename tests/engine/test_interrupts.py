@@ -42,7 +42,7 @@ def python_gzip():
 
     assert filters.available(GZIP)
     set_native(GZIP, 0, 0, 0)
-    set_python(GZIP, filters._inflate)
+    set_python(GZIP, filters.inflate)
     yield set_python
     filters._ready.clear()
     assert filters.available(GZIP)

@@ -21,7 +21,7 @@ from dcread.engine.kernels import fletcher32
 from dcread.engine.layout import LeftToH5py
 from dcread.errors import FormatError
 
-DEFLATE, SHUFFLE, FLETCHER32, ZSTD = 1, 2, 3, 32015
+DEFLATE, SHUFFLE, FLETCHER32, LZF, ZSTD = 1, 2, 3, 32000, 32015
 VALUES = np.random.default_rng(5).integers(0, 9, (23, 6)).astype("<u4")
 PIPELINES = [
     (ZSTD,),
@@ -30,6 +30,8 @@ PIPELINES = [
     (FLETCHER32, ZSTD),
     (ZSTD, FLETCHER32),
     (SHUFFLE, FLETCHER32, ZSTD),
+    (ZSTD, DEFLATE),
+    (DEFLATE, ZSTD),
 ]
 ANOTHER_AXIS = (23, None)
 """HDF5 lists the chunks of such datasets at wrong places."""
@@ -71,6 +73,15 @@ def test_damaged_zstd_that_h5py_reads(tools, tmp_path, opened, filters):
             assert FLETCHER32 not in filters or np.array_equal(found, VALUES)
         change(path, place, bytes([old]))
     assert refused
+
+
+def test_zstd_below_a_compression_that_only_hdf5_undoes(tools, tmp_path, opened):
+    path = tmp_path / "a.h5"
+    data = np.zeros((4000, 900), "u4")
+    tools.make_dataset(path, data, (4000, 900), (ZSTD, LZF))
+    reader = open_dataset(opened(path), "x")
+    with pytest.raises(FormatError, match="filter 32000 behind it"):
+        reader.read(slice(0, 5))
 
 
 @pytest.mark.parametrize("filters", [(ZSTD,), (ZSTD, FLETCHER32)])

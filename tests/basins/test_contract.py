@@ -373,7 +373,7 @@ def test_of_very_many_definitions_the_first_are_used(
     start = time.process_time()
     with pytest.raises(KeyError):
         hd["tilt"]
-    assert time.process_time() - start < 5
+    assert time.process_time() - start < 3  # (0.8 s, most of it for 10,000 files)
     told = [problem for problem in hd.problems if "more than 10000" in problem.reason]
     assert len(told) == 1
 

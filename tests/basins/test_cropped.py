@@ -21,6 +21,8 @@ import dcread
 from dcread.errors import BasinError, DCReadError
 from dcread.testing import check_basin
 
+from .dcor_server import Server
+
 FILES = (
     "cytoshot_full-features_2023.rtdc",
     "cytoshot_full-features_legacy_allev_2023.rtdc",
@@ -102,6 +104,38 @@ def test_through_mappings_pickles_and_basins(
         h5["basins/a"] = np.array([json.dumps(definition).encode()])
     with dcread.HDF5Data(referrer) as hd:
         assert np.array_equal(hd["image"][:], right[rows])
+
+
+def test_slices_as_dask_takes_them(
+    cropped: tuple[pathlib.Path, dict[str, Any]],
+) -> None:
+    array = pytest.importorskip("dask.array")
+    path, images = cropped
+    right = images["image"]
+    with dcread.HDF5Data(path) as hd:
+        view = hd.view("image")
+        lazy = array.from_array(view, chunks=(7, *view.shape[1:]), asarray=False)
+        assert np.array_equal(lazy.compute(), right)
+        assert np.array_equal(lazy[3:, 2:9].compute(), right[3:, 2:9])
+
+
+def test_behind_a_web_address(
+    cropped: tuple[pathlib.Path, dict[str, Any]],
+    server: Server,
+    measurement: Callable[..., dcread.HDF5Data],
+) -> None:
+    path, images = cropped
+    right = images["image"]
+    server.files["/cropped.rtdc"] = path.read_bytes()
+    url, policy = f"{server.url}/cropped.rtdc", dcread.Policy(hosts=[server.url])
+    with dcread.HDF5Data(url, policy=policy) as hd:
+        assert np.array_equal(hd["image"][:], right)
+    rows = np.array([len(right) - 1, 1, 1, 0, 2])
+    hd = measurement(url, mapping="basinmap0", rows=rows)
+    assert np.array_equal(hd["image"][:], right[rows])
+    found = hd.explain("image")
+    assert found.basins[0] == "web"
+    assert found.format == "h5datasetchop"
 
 
 def test_joined(

@@ -8,7 +8,6 @@ of what the file says. (The structures are those of the HDF5 file format specifi
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Callable
 from typing import NamedTuple
@@ -102,12 +101,12 @@ class Hints:
 
     def scan(self, at: int, data: bytes) -> None:
         """Look for structures in bytes that begin at byte `at`, before HDF5 asks."""
-        for found in _SIGNATURES.finditer(data):
-            if self._scanned >= FOLLOWED:
-                return
-            self._scanned += 1
-            start = found.start()
-            self._look(at + start, data[start : start + SCANNED])
+        for signature in _SIGNATURES:
+            start = data.find(signature)
+            while start >= 0 and self._scanned < FOLLOWED:
+                self._scanned += 1
+                self._look(at + start, data[start : start + SCANNED])
+                start = data.find(signature, start + 4)
 
     def look_at(self, at: int, data: bytes) -> None:
         """Pick the addresses out of a structure that lies at byte `at`."""
@@ -330,7 +329,7 @@ class Hints:
                 return
 
 
-_SIGNATURES = re.compile(rb"OHDR\x02|FRHP\x00|BTHD\x00|EAHD\x00|FAHD\x00")
+_SIGNATURES = (b"OHDR\x02", b"FRHP\0", b"BTHD\0", b"EAHD\0", b"FAHD\0")
 """Structures that tell what they are, wherever they lie."""
 
 _LOOKS: dict[bytes, Callable[[Hints, int, bytes], None]] = {

@@ -11,13 +11,13 @@ import pytest
 
 import dcread
 from dcread import errors
-from dcread.basins import get_manager
+from dcread.basins import definition, get_manager
 from dcread.cli import main as cli
 from dcread.demo.generate import make_measurement
 from dcread.engine import filters as pipeline
 from dcread.engine import layout
 from dcread.file import attributes as metadata
-from dcread.file import events, logs, tables
+from dcread.file import basin_records, events, logs, open_url, tables
 from dcread.measurement.feature_info import known_features
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -83,7 +83,11 @@ def test_bounds() -> None:
         "all attributes": metadata.MAX_METADATA_BYTES // mib,
         "number of attributes": metadata.MAX_ATTRIBUTES,
         "text of one basin definition": policy.max_definition_bytes // mib,
+        "text of all basin definitions of one file": basin_records.MAX_TEXT_BYTES
+        // mib,
+        "paths, URLs and features that they list": definition.MAX_TEXTS,
         "basin definitions that are read of one file": policy.max_definitions,
+        "one answer of DCOR": open_url.MAX_JSON_BYTES // mib,
         "locations that are tried for one basin": policy.max_locations,
         "basin files that one measurement opens": policy.max_basins,
         "basins that hang on one another": policy.max_depth,

@@ -13,7 +13,7 @@ from ..arrays.trace_contour import Contours, Traces
 from ..basins.passed_over import PassedOver, passed_over
 from ..engine import ReadCost, RowReader, Rows, Storage, reader_for
 from ..errors import BasinError, ClosedError, DCReadError, FeatureNotFoundError
-from ..problems import one_line
+from ..problems import as_format_error, one_line
 
 if TYPE_CHECKING:
     from ..basins import BasinSet
@@ -175,10 +175,12 @@ def explain(
     own = referrer.events.get(feature)
     if own is not None and own.absent:
         own = None
+    handle = referrer.handle
     try:
-        view, behind = look(feature)
-        way = [] if own is not None else basins.way_to(feature)
-        found = _described(feature, view, behind)
+        with as_format_error(f"{handle.label}: feature '{feature}'", handle):
+            view, behind = look(feature)
+            way = [] if own is not None else basins.way_to(feature)
+            found = _described(feature, view, behind)
     except ClosedError:
         raise
     except FeatureNotFoundError:  # (the reasons of basins stand by their names)
@@ -275,8 +277,11 @@ def _of_contours(feature: str, contours: Contours, group: Any) -> Explanation:
     if not len(contours):
         return Explanation(feature, available=True, one=NOTHING, all=NOTHING)
     try:
-        reader = reader_for(group[str(contours.row_of(len(contours) // 2))])
-    except KeyError:  # (one that is missing, too)
+        with as_format_error(feature):
+            reader = reader_for(group[str(contours.row_of(len(contours) // 2))])
+    except ClosedError:
+        raise
+    except (DCReadError, KeyError):  # (one that is damaged or missing costs itself)
         return Explanation(feature, available=True, one=UNKNOWN, all=UNKNOWN)
     return Explanation(
         feature,

@@ -165,12 +165,7 @@ class FeatureStore:
             view = self._images if name in IMAGE_FEATURES else self._view
             return view(name, obj, mapping), obj
 
-        return explain(
-            name,
-            self._referrer,
-            self._basins.current,
-            lambda name: self._made(name, look),
-        )
+        return explain(name, self._referrer, self._basins.current, look)
 
     def view(self, name: str) -> Any:
         """Return a feature that is read when it is indexed: see ``HDF5Data.view``."""

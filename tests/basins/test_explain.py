@@ -312,6 +312,26 @@ def test_traces_and_contours(tmp_path: pathlib.Path) -> None:
     assert contours.all == dcread.engine.ReadCost(None, None)
 
 
+def test_what_costs_only_itself(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "parts.rtdc"
+    with h5py.File(path, "w") as h5:
+        h5["events/deform"] = RAMP
+        h5["events/trace/fl1_raw"] = IMAGES[:, 0]
+        h5["events/trace/fl2_raw"] = IMAGES[:3, 0]
+        for event in (0, 1, 3, 4):
+            h5[f"events/contour/{event}"] = np.zeros((7, 2), np.int16)
+        h5["events/contour/2"] = h5py.SoftLink("/nowhere")
+    with dcread.HDF5Data(path) as hd:
+        contours, traces = hd.explain("contour"), hd.explain("trace")
+        assert len(hd["contour"][0]) == 7
+    unknown = dcread.engine.ReadCost(None, None)
+    assert contours.available
+    assert contours.one == contours.all == unknown
+    assert traces.available
+    assert traces.members == ("fl1_raw", "fl2_raw")
+    assert traces.all == unknown
+
+
 def test_plugin(
     manager: BasinManager,
     plugin: Callable[..., types.ModuleType],

@@ -143,6 +143,8 @@ def read_by_dcread(path: pathlib.Path) -> Answers:
             answers_of_no_judge(answers, name, lambda: getattr(hd, name))
         answers_of_no_judge(answers, "get_ppid", hd.get_ppid)
         answers_of_no_judge(answers, "basin_status", hd.basin_status)
+        for name in [*names[:20], "no such feature"]:
+            answers_of_no_judge(answers, "explain", lambda: str(hd.explain(name)))
         answers_of_no_judge(answers, "repr", lambda: [repr(hd), hd._repr_html_()])
         with noting(answers, "problems"):
             problems = [str(problem) for problem in hd.problems]

@@ -81,6 +81,17 @@ def xarray_dcread(data):
     yield look
 
 
+@DATASET.competitor("HDF5Data")
+def measurement_alone(data):
+    import dcread
+
+    def look(consume: Consume) -> None:
+        with dcread.HDF5Data(data.zstd) as hd:
+            consume(hd.image[:])
+
+    yield look
+
+
 @DATASET.competitor("h5netcdf")
 def xarray_h5netcdf(data):
     import hdf5plugin  # noqa: F401

@@ -282,6 +282,32 @@ def test_row_missing_event_count(path: pathlib.Path) -> None:
         assert len(hd) == 60
 
 
+def test_row_link_to_another_file(made: generate.DemoFiles, path: pathlib.Path) -> None:
+    with h5py.File(path, "a") as h5:
+        del h5["events/image"]
+        h5["events/image"] = h5py.ExternalLink(str(made.recording), "/events/image")
+    with peer.HDF5Data(path) as theirs:
+        right = np.asarray(theirs["image"][7])
+    with (
+        dcread.HDF5Data(path) as hd,
+        pytest.raises(dcread.PolicyError, match=r"Policy\(links=True\)"),
+    ):
+        hd["image"]
+    with dcread.HDF5Data(path, policy=dcread.Policy(links=True)) as hd:
+        assert np.array_equal(hd["image"][7], right)
+
+
+def test_row_types_of_metadata(path: pathlib.Path) -> None:
+    with h5py.File(path, "a") as h5:
+        h5.attrs["setup:channel width"] = np.float32(20)
+    with peer.HDF5Data(path) as theirs, dcread.HDF5Data(path) as hd:
+        assert dict(hd.meta) == dict(theirs.meta)
+        count, width = "experiment:event count", "setup:channel width"
+        assert type(theirs.meta[count]) is np.int64
+        assert (type(hd.meta[count]), type(hd.meta[width])) == (int, float)
+        json.dumps(dict(hd.meta))
+
+
 def test_row_damaged_basin_definition(path: pathlib.Path) -> None:
     with h5py.File(path, "a") as h5:
         h5["basins/broken"] = np.array([b"{not json"])

@@ -428,7 +428,7 @@ class BasinSet:
         """Close all that the basins opened; twice is fine."""
         self._closed = True
         if self._owns_scope:
-            self._scope.closed = True
+            self._scope.interrupt()
         self.triples.clear()
         for nested in self._nested.clear():
             if nested is not None:

@@ -13,6 +13,7 @@ import h5py
 from ..engine import FileHandle, open_file
 from ..engine.name_resolver import Place
 from ..engine.source import LocalSource
+from ..engine.stop import Stop
 from ..errors import ClosedError, PolicyError
 from ..file.addresses import looks_like_url
 from ..file.basin_records import BasinRecord, read_basin_records
@@ -49,8 +50,6 @@ class Scope:
     ----------
     policy, log
         As given.
-    closed : bool
-        Whether `close` was called.
     shared : dict
         What basins in one file found there, by the identity of what they opened:
         thousands of definitions may lead to it.
@@ -69,7 +68,7 @@ class Scope:
         self.policy = policy
         self.log = log
         self._credentials = credentials
-        self.closed = False
+        self._stop = Stop()
         self.version = 0
         self.folder = root.path.parent if root is not None and root.path else None
         self._names = PolicyResolver(policy, None if root is None else root.path)
@@ -84,6 +83,15 @@ class Scope:
         self._lock = PatientLock()
         if root is not None and root.identity is not None:
             self._files[root.identity[:2]] = root
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._stop.is_set()
+
+    def interrupt(self) -> None:
+        """End the queries that wait for a server: `close` is about to be called."""
+        self._stop.set()
 
     def check_location(self, reach: str, location: str, *, far: bool) -> None:
         """Hold a location of any basin class against the policy, by its text.
@@ -171,7 +179,9 @@ class Scope:
         from ..file.open_url import get_json
 
         self._raise_if_closed()
-        return get_json(url, self.policy, credentials=self._credentials)
+        return get_json(
+            url, self.policy, credentials=self._credentials, stop=self._stop
+        )
 
     def _open_checked(self, source: LocalSource) -> FileHandle:
         handle = open_file(source, self._names)
@@ -293,7 +303,7 @@ class Scope:
 
     def close(self) -> None:
         """Close all files except the measurement itself; twice is fine."""
-        self.closed = True
+        self._stop.set()
         with self._lock:
             handles, self._files = list(self._files.values()), {}
             self._measurements = {}

@@ -229,6 +229,8 @@ class FileHandle:
     def close(self) -> None:
         """Close the file as soon as nobody reads from it; twice is fine."""
         self._closed = True
+        if self.resource is not None:
+            self.resource.close()
         source = self.source
         if source is not None:
             source.interrupt()

@@ -14,8 +14,9 @@ from ..engine.http_exchange import Answer
 from ..engine.http_failures import DeniedError
 from ..engine.open_remote import open_remote
 from ..engine.source import RemoteIdentity
+from ..engine.stop import Stop, StoppedError
 from ..engine.urls import shown
-from ..errors import RemoteError
+from ..errors import ClosedError, RemoteError
 from ..problems import one_line
 from .addresses import AddressRule, origin_of
 from .credentials import Credentials, Keyring
@@ -69,6 +70,7 @@ def get_json(
     *,
     credentials: Iterable[Credentials] = (),
     by_caller: bool = False,
+    stop: Stop | None = None,
 ) -> Any:
     """Return a JSON document of a server, decoded.
 
@@ -82,9 +84,13 @@ def get_json(
         Those of its origin are used.
     by_caller : bool
         Whether the caller wrote this URL: then its origin may be anywhere.
+    stop : Stop, optional
+        Set when nobody wants the answer any more.
 
     Raises
     ------
+    ClosedError
+        If `stop` is set meanwhile.
     PolicyError
         If the policy forbids it.
     RemoteError
@@ -98,7 +104,11 @@ def get_json(
         return answer.status, answer.read_some(MAX_JSON_BYTES + 1)
 
     try:
-        status, body = client.get(place, {"Accept": "application/json"}, receive)
+        status, body = client.get(
+            place, {"Accept": "application/json"}, receive, stop=stop
+        )
+    except StoppedError:
+        raise ClosedError(f"{where} is closed; open it again to ask for it") from None
     except DeniedError as exc:
         raise RemoteError(
             f"{where}: {exc}; it needs Credentials for this server"

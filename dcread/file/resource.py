@@ -12,6 +12,7 @@ import numpy as np
 
 from ..engine import FileHandle, open_file
 from ..engine.source import RemoteIdentity
+from ..engine.stop import Stop
 from ..engine.urls import shown, without_signature
 from ..errors import FormatError, NotAFileError, RemoteError
 from ..problems import UNREADABLE, Problem, one_line, recorded_as_problem
@@ -141,6 +142,7 @@ class Resource:
         self._url = url
         self._policy = policy
         self._credentials = list(credentials)
+        self._stop = Stop()
 
     def ask(self, name: str) -> Any:
         """Return the answer to a query.
@@ -154,8 +156,16 @@ class Resource:
 
     def _get(self, url: str) -> Any:
         return get_json(
-            url, self._policy, credentials=self._credentials, by_caller=True
+            url,
+            self._policy,
+            credentials=self._credentials,
+            by_caller=True,
+            stop=self._stop,
         )
+
+    def close(self) -> None:
+        """End all queries that are under way."""
+        self._stop.set()
 
     def open(self) -> FileHandle:
         """Return a handle on the attributes of the resource."""

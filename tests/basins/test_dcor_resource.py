@@ -7,6 +7,8 @@ import pathlib
 import pickle
 import subprocess
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -264,6 +266,43 @@ def test_server_that_goes_away(server: Server, resource: Open) -> None:
     assert hd["deform"].tolist() == RAMP.tolist()
     server.before = lambda path: None
     assert hd.logs == {"log": ["a", "b"]}
+
+
+@pytest.mark.parametrize("as_basin", [False, True])
+def test_close_ends_a_query_that_hangs(
+    server: Server,
+    resource: Open,
+    measurement: Callable[..., dcread.HDF5Data],
+    *,
+    as_basin: bool,
+) -> None:
+    hd = measurement(server.resource, "dcor") if as_basin else resource()
+    asked, going_on = threading.Event(), threading.Event()
+
+    def before(path: str) -> None:
+        asked.set()
+        going_on.wait(30)
+
+    server.before = before
+    found: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            hd["deform"]
+        except dcread.DCReadError as exc:
+            found.append(exc)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    try:
+        thread.start()
+        assert asked.wait(10)
+        start = time.monotonic()
+        hd.close()
+        thread.join(15)
+        assert time.monotonic() - start < 8  # (the server is waited for 10 s or more)
+        assert isinstance(found[0], dcread.ClosedError)
+    finally:
+        going_on.set()
 
 
 def test_same_as_dclab_as_the_client(server: Server, resource: Open) -> None:

@@ -139,6 +139,7 @@ class OpenBasin:
         self.origin = Origin(
             basin.location, registered.source, basin.close, scope.confine
         )
+        self.origin.is_at_hand = registered.built_in and not self.is_far
         self._known = scope.shared.get(id(opened), {})
         if "place" not in self._known:
             self._known["place"] = _place_of(opened.features, scope, self.origin)

@@ -49,6 +49,11 @@ class Origin:
         Frees what the plugin took; called once, when nobody reads any more.
     confine : callable
         Has the policy apply to a file that the plugin opened itself.
+
+    Attributes
+    ----------
+    is_at_hand : bool
+        Whether a row takes no more than a moment; False unless told otherwise.
     """
 
     def __init__(
@@ -62,6 +67,7 @@ class Origin:
         self.location = one_line(location)
         self.plugin = plugin
         self._close = close
+        self.is_at_hand = False
         self._lock = BriefLock()
         self._readers = 0
         self._closed = False
@@ -174,6 +180,7 @@ class PluginArray(RowReader):
     def __init__(self, array: Any, name: str, origin: Origin) -> None:
         self.source = array
         self._origin = origin
+        self.is_at_hand = origin.is_at_hand
         self.name = name
         self.filename = origin.location
         with origin.asking(name):

@@ -54,6 +54,8 @@ class RowReader(abc.ABC):
         How many rows are made together at the least: those of a chunk.
     stops_early : bool
         Whether the first rows of a chunk cost less than the whole chunk.
+    is_at_hand : bool
+        Whether a row takes no more than a moment, though there is no open file.
     """
 
     shape: tuple[int, ...]
@@ -65,6 +67,7 @@ class RowReader(abc.ABC):
     chunks: tuple[int, ...] | None = None
     block_rows: int = 1
     stops_early: bool = False
+    is_at_hand: bool = False
 
     @property
     def closed(self) -> bool:
@@ -207,6 +210,8 @@ class ArrayReader(RowReader):
     array : ndarray
         The rows come first.
     """
+
+    is_at_hand = True
 
     def __init__(self, array: NDArray[Any]) -> None:
         self.source = array

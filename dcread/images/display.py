@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from .. import notebook
 from ..engine import RowReader
-from ..engine.row_reader import ArrayReader
 
 MOST_BYTES = 64 << 20
 """Bytes of a chunk that may be decoded to show one image."""
@@ -63,7 +62,7 @@ def as_html(
 
 def is_near(reader: RowReader) -> bool:
     """Tell whether one row can be read at once: no network, no plugin, no computing."""
-    if isinstance(reader, ArrayReader):
+    if reader.is_at_hand:
         return True
     handle = reader.handle
     if handle is None or (handle.source is not None and handle.source.is_far):

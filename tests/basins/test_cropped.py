@@ -290,3 +290,11 @@ def test_conformance(
         "paths": ["basin_events"],
     }
     check_basin(CroppedImagesBasin, definition, referrer=referrer)
+
+
+def test_a_notebook_shows_them(cropped: tuple[pathlib.Path, dict[str, Any]]) -> None:
+    path, images = cropped
+    with dcread.HDF5Data(path) as hd:
+        count = min(4, len(images["image"]))
+        for shown in (hd, hd.image):
+            assert shown._repr_html_().count("<img alt='event ") == count

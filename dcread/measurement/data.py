@@ -930,7 +930,8 @@ class HDF5Data:
         """Return where a feature comes from, how it is stored, what reading it costs.
 
         It is looked for as ``hd[feat]`` does: remote basins are contacted if nothing
-        local has it. Its values are not read.
+        local has it. Its values are not read. The costs are those of stored data:
+        images that an image cache holds cost nothing, nor do bytes in a disk cache.
 
         Parameters
         ----------

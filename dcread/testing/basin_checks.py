@@ -73,6 +73,7 @@ def check_basin(
                 suite.it_declares_what_it_reads,
                 suite.its_features_are_arrays,
                 suite.rows_are_as_numpy_gives_them,
+                suite.costs_can_be_told,
                 suite.threads_get_the_same,
                 suite.a_mapped_basin_gives_mapped_rows,
                 suite.a_closed_basin_says_so,
@@ -283,6 +284,24 @@ class _Suite:
                         _same(view[part], rows[part]),
                         f"'{name}'[{index}] is not what the array holds",
                     )
+
+    def costs_can_be_told(self) -> None:
+        """Check `HDF5Data.explain`, and ``read_cost`` of arrays that have it."""
+        with self.measurement(events=self.events) as hd:
+            for name in self.features:
+                found = hd.explain(name)
+                _require(found.available, f"'{name}' is not explained: {found.reason}")
+            group, names, _ = hd.get_basin_data(0)
+            for name in names:
+                tell = getattr(group[name], "read_cost", None)
+                if tell is None:
+                    continue
+                told = tell(np.arange(2))
+                _require(
+                    len(told) == 2
+                    and all(one is None or int(one) == one >= 0 for one in told),
+                    f"'{name}': read_cost should return two counts, returned {told!r}",
+                )
 
     def threads_get_the_same(self) -> None:
         """Check that eight threads read the same at once."""

@@ -33,12 +33,25 @@ def test_groups_inside(write_file: Write) -> None:
     check_basin(InternalBasin, definition, referrer=referrer)
 
 
+class Priced:
+    """An array that tells nonsense about its costs."""
+
+    shape, dtype = RAMP.shape, RAMP.dtype
+
+    def __getitem__(self, rows: slice) -> Any:
+        return RAMP[rows]
+
+    def read_cost(self, rows: Any) -> Any:
+        return (1.5, None)
+
+
 @pytest.mark.parametrize(
     ("attributes", "telling"),
     [
         ({"type": "other"}, "type: the class says 'other'"),
         ({"features": {}}, "it has no features"),
         ({"features": {"deform": RAMP[:1]}}, "at least two events"),
+        ({"features": {"deform": Priced()}}, "read_cost should return two counts"),
         ({"open": lambda _: None}, "it could not be opened"),
         ({"format": ""}, "should declare 'format' as text"),
     ],

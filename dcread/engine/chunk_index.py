@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import ClosedError, FormatError
 from ..sync.locks import h5_lock
 from .h5py_errors import telling_of
+from .index_claims import Read, claim_of
 from .rows import Table
 
 SHARE = 16
@@ -22,6 +23,9 @@ HDF5 finds one chunk as fast as it lists sixteen or more.
 
 FETCHED = 2**22
 """Bytes (decoded) of chunks that are fetched together without the index."""
+
+MAX_GRID = 2**24
+"""Most positions of chunks: to list few among more takes HDF5 minutes."""
 
 MISSING = -1
 """The address of a chunk that is not stored."""
@@ -77,6 +81,9 @@ class ChunkIndex:
     ----------
     fetches_few : bool
         Whether HDF5 may fetch a few chunks; no if they come over a network.
+    read : callable or None
+        Gives bytes of the file, so that HDF5 is not asked to list an index that claims
+        too much (see `claim_of`).
     """
 
     def __init__(  # noqa: PLR0917
@@ -100,6 +107,7 @@ class ChunkIndex:
         self._budget = self._count // SHARE
         self._listed: tuple[Table, Table] | None = None
         self.fetches_few = True
+        self.read: Read | None = None
 
     @property
     def listed(self) -> bool:
@@ -218,13 +226,33 @@ class ChunkIndex:
 
     def _infos(self) -> list[Any]:
         dsid = self._h5ds.id
+        self._check_claims()
         if self._count == 1:  # HDF5 cannot list a single chunk
             return [dsid.get_chunk_info(0)] if dsid.get_num_chunks() else []
         if not hasattr(dsid, "chunk_iter"):
             raise LeftToH5py("this HDF5 library cannot list chunks")
         infos: list[Any] = []
-        dsid.chunk_iter(infos.append)
+        append, most = infos.append, self._count
+
+        def keep(info: Any) -> bool | None:
+            """Stop after one chunk too many: a forged tree tells of chunks for ever."""
+            append(info)
+            return True if len(infos) > most else None
+
+        dsid.chunk_iter(keep)
         return infos
+
+    def _check_claims(self) -> None:
+        """Look at an index that HDF5 would be busy with for long, or not survive."""
+        if self.read is None:
+            return
+        claim = claim_of(self._h5ds, self.read, self._count)
+        if claim is None:
+            raise LeftToH5py("a dataset whose header is not understood")
+        if not claim.is_tree:
+            raise self._damage("a tree with a node that does not belong there")
+        if claim.places > MAX_GRID:
+            raise LeftToH5py(f"an index that claims {claim.places} places")
 
     def _damage(self, found: str) -> FormatError:
         return FormatError(

@@ -50,7 +50,8 @@ def converted(values: NDArray[Any], dtype: np.dtype[Any], where: str) -> NDArray
     size = max(dtype.itemsize, flat.dtype.itemsize, 1)
     step = BLOCK // size
     try:
-        source, target = (h5t.py_create(t, logical=True) for t in (flat.dtype, dtype))
+        # As plain numbers, as h5py reads them: HDF5 makes no enumerations of floats.
+        source, target = (h5t.py_create(t) for t in (flat.dtype, dtype))
         for start in range(0, len(flat), step):
             part = flat[start : start + step]
             raw = np.zeros(len(part) * size, np.uint8)

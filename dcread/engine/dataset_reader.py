@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from ..errors import ClosedError, FormatError
 from ..sync.locks import h5_lock
 from .buffer_pool import empty
+from .chunk_index import MAX_GRID
 from .decode import execute, execute_one
 from .decode_job import Job, Work
 from .file_handle import FileHandle
 from .h5py_errors import telling_of
 from .h5py_fallback import fill_value, read_by_h5py
+from .index_claims import claim_of
 from .layout import Layout, LeftToH5py, describe
 from .read_plan import ADDRESS, STORED, Plan, make_plan, plan_whole
 from .row_reader import SMALL, RowReader
@@ -139,6 +141,7 @@ class DatasetReader(RowReader):
                 )
                 if layout.index is not None:
                     layout.index.fetches_few = not handle.source.is_far
+                    layout.index.read = handle.read_structure
                 return layout
         except LeftToH5py as reason:
             return LeftToH5py(*reason.args)  # without the frames that lead back here
@@ -263,11 +266,11 @@ class DatasetReader(RowReader):
 
     def storage(self) -> Storage:
         """Return how the rows are stored: see `RowReader.storage`."""
+        layout = self.layout
         with self.handle.using(), h5_lock, telling_of(self.where, self.h5ds):
             kind = self._plist.get_layout()
-            stored = int(self.handle.fetching(self.h5ds.id.get_storage_size))
+            stored = self.handle.fetching(self._stored_size, kind)
             filters = filter_names(self._plist)
-        layout = self.layout
         reader = f"h5py ({layout})" if isinstance(layout, LeftToH5py) else "dcread"
         return Storage(
             _LAYOUTS.get(kind, "unknown"),
@@ -278,6 +281,17 @@ class DatasetReader(RowReader):
             stored,
             reader,
         )
+
+    def _stored_size(self, kind: int) -> int:
+        """Return how many bytes are stored; of chunks, HDF5 goes through the index."""
+        if _LAYOUTS.get(kind) == "chunked" and self.handle.source is not None:
+            claim = claim_of(self.h5ds, self.handle.read_structure, MAX_GRID)
+            if claim is None or not claim.is_tree or claim.places > MAX_GRID:
+                raise FormatError(
+                    f"{self.where}: expected an index with at most {MAX_GRID} places, "
+                    "found another; the file is damaged: copy it again"
+                )
+        return int(self.h5ds.id.get_storage_size())
 
     def map_blocks(
         self,

@@ -185,6 +185,19 @@ class FileHandle:
         """Whether it lies on a server, as a file or as a resource."""
         return self.metadata is not None or self.resource is not None
 
+    def read_structure(self, start: int, size: int) -> bytes:
+        """Return bytes of the file, fewer at its end, as HDF5 reads them.
+
+        The caller holds the h5py lock, and is called by `fetching`.
+        """
+        if self.metadata is not None:
+            self.metadata.seek(start)
+            return self.metadata.read(size) or b""
+        if self.source is None:
+            raise ClosedError(f"{self.label} is closed; open it again to read from it")
+        size = max(0, min(size, self.source.size - start))
+        return self.source.read(start, size) if size else b""
+
     @property
     def shifts_addresses(self) -> bool:
         """Whether HDF5 tells addresses without the user block that lies before them.

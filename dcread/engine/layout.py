@@ -13,16 +13,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import FormatError
-from .chunk_index import ChunkIndex, LeftToH5py
+from .chunk_index import MAX_GRID, ChunkIndex, LeftToH5py
 from .filters import Pipeline, pipeline_of
 
 __all__ = ["Layout", "LeftToH5py", "describe"]
 
 MAX_CHUNK = 256 * 2**20
 """Most bytes of a decoded chunk; more is taken for damage (or malice)."""
-
-MAX_GRID = 2**24
-"""Most positions of chunks: to list few among more takes HDF5 minutes."""
 
 CONTIGUOUS_BAND = 2**20
 """Bytes of contiguous data that are read together."""

@@ -371,6 +371,8 @@ def test_growing_mappings_end_where_their_source_ends(tools, tmp_path, opened, l
         (">u4", "i1"),
         ("u1", ">i8"),
         ("f4", "f8"),
+        ("<f2", h5py.enum_dtype({"none": 0, "one": 1}, ">i2")),
+        (">f4", h5py.enum_dtype({"none": 0}, "u1")),
     ],
 )
 def test_other_types_become_what_hdf5_makes_of_them(

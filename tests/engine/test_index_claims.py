@@ -1,0 +1,148 @@
+"""Forged chunk indices that HDF5 would be busy with for long, or not survive."""
+
+from __future__ import annotations
+
+import importlib
+import pathlib
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from types import ModuleType
+
+import h5py
+import numpy as np
+import pytest
+
+from dcread.engine import open_dataset
+from dcread.errors import FormatError
+
+VALUES = np.arange(40_000.0)
+KEY = 24
+"""Bytes of a key in the tree of a dataset with one axis."""
+
+
+@pytest.fixture
+def structures(monkeypatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(pathlib.Path(__file__).parents[2]))
+    return importlib.import_module("tests.fuzz.structures")
+
+
+def write(path: pathlib.Path, libver: str, length: int = 40_000) -> pathlib.Path:
+    with h5py.File(path, "w", libver=libver) as h5:
+        h5.create_dataset("x", data=VALUES[:length], chunks=(4,), maxshape=(None,))
+    return path
+
+
+@pytest.mark.parametrize("length", [40_000, 3])
+@pytest.mark.parametrize("missing", [False, True])
+def test_an_index_that_claims_many_places(
+    tmp_path, opened, structures, length, missing
+) -> None:
+    path = write(tmp_path / "a.h5", "v110", length)
+    expected = VALUES[:length]
+    if missing:
+        with h5py.File(path, "r+", libver="v110") as h5:
+            h5["x"].resize((length + 4000,))
+        expected = np.r_[expected, np.zeros(4000)]
+    raw = bytearray(path.read_bytes())
+    (region,) = [r for r in structures.find_regions(path) if r.kind == "EAHD"]
+    place = region.start + 44
+    assert struct.unpack_from("<Q", raw, place)[0] == -(-length // 4)
+    struct.pack_into("<Q", raw, place, 2**62)
+    structures.seal(raw, region)
+    path.write_bytes(raw)
+    reader = open_dataset(opened(path), "x")
+    start = time.process_time()
+    assert np.array_equal(reader.read(slice(0, len(expected))), expected)
+    assert np.array_equal(reader.read(np.array([2, 0])), expected[[2, 0]])
+    with pytest.raises(FormatError, match=r"a\.h5.*at most 16777216 places"):
+        reader.storage()
+    assert time.process_time() < start + 2
+    assert len(expected) < 5 or "claims" in str(reader.layout)
+
+
+def nodes(raw: bytes) -> list[tuple[int, int, int]]:
+    """Return place, level and number of entries of the nodes of a chunk index."""
+    found, start = [], raw.find(b"TREE\1")
+    while start >= 0:
+        found.append(
+            (start, raw[start + 5], struct.unpack_from("<H", raw, start + 6)[0])
+        )
+        start = raw.find(b"TREE\1", start + 1)
+    return found
+
+
+def leads_to_itself(raw: bytearray, root: int, _: int) -> None:
+    struct.pack_into("<Q", raw, root + 24 + KEY, root)
+
+
+def leads_back(raw: bytearray, root: int, first: int) -> None:
+    struct.pack_into("<Q", raw, first + 24 + KEY, root)
+
+
+def has_the_same_node_again_and_again(raw: bytearray, root: int, first: int) -> None:
+    for node in (root, first):
+        (child,) = struct.unpack_from("<Q", raw, node + 24 + KEY)
+        struct.pack_into("<H", raw, node + 6, 64)
+        for entry in range(64):
+            struct.pack_into("<Q", raw, node + 24 + KEY + entry * (KEY + 8), child)
+
+
+@pytest.mark.parametrize(
+    "forge", [leads_to_itself, leads_back, has_the_same_node_again_and_again]
+)
+def test_a_tree_that_is_none(
+    tmp_path, forge: Callable[[bytearray, int, int], None]
+) -> None:
+    """In a process of its own, since HDF5 dies of such a tree."""
+    path = write(tmp_path / "a.h5", "earliest")
+    raw = bytearray(path.read_bytes())
+    found = nodes(raw)
+    (root,) = [place for place, level, _ in found if level == 2]
+    (first,) = struct.unpack_from("<Q", raw, root + 24 + KEY)
+    forge(raw, root, first)
+    path.write_bytes(raw)
+    read = (
+        "import pathlib, sys\n"
+        "from dcread import engine, errors\n"
+        "handle = engine.open_file(pathlib.Path(sys.argv[1]))\n"
+        "reader = engine.open_dataset(handle, 'x')\n"
+        "for ask in (lambda: reader.read(slice(0, 40000)), reader.storage):\n"
+        "    try:\n"
+        "        ask()\n"
+        "    except errors.FormatError as exc:\n"
+        "        print(exc)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", read, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    first_line, second_line = done.stdout.splitlines()
+    assert "a tree with a node that does not belong there" in first_line
+    assert "the file is damaged" in second_line
+
+
+@pytest.mark.parametrize("libver", ["earliest", "v108", "v110", "latest"])
+@pytest.mark.parametrize("userblock", [0, 512])
+def test_sound_indices_are_listed(tmp_path, opened, libver, userblock) -> None:
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w", libver=libver, userblock_size=userblock) as h5:
+        for name, limits in {"x": (None,), "y": (40_000,)}.items():
+            h5ds = h5.create_dataset(name, data=VALUES, chunks=(4,), maxshape=limits)
+            h5ds.attrs.update({f"note {number}": "text" * 50 for number in range(30)})
+        h5.create_dataset("z", (9, 8), "u1", chunks=(2, 2), maxshape=(None, None))
+        h5["z"][:4, 3] = 7
+    handle = opened(path)
+    for name in "xyz":
+        reader = open_dataset(handle, name)
+        with h5py.File(path) as h5:
+            expected = h5[name][:]
+        assert np.array_equal(reader.read(slice(0, len(expected))), expected)
+        assert reader.layout.index.listed
+        assert reader.storage().reader == "dcread"

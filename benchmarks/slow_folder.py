@@ -2,7 +2,8 @@
 
     python -m benchmarks.slow_folder FOLDER MOUNT SECONDS
 
-needs ``/dev/fuse``, libfuse 2 and fusepy. Several reads may be under way at once.
+needs ``/dev/fuse``, libfuse 2 and fusepy. Several reads may be under way at once. As on
+network shares, what was read stays in memory as long as the file is the same.
 """
 
 from __future__ import annotations
@@ -49,4 +50,5 @@ if __name__ == "__main__":
         sys.argv[2],
         foreground=True,
         ro=True,
+        auto_cache=True,
     )

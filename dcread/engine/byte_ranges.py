@@ -150,6 +150,18 @@ def cut_evenly(start: int, stop: int, most: int) -> list[tuple[int, int]]:
     ]
 
 
+def cut_at_multiples(start: int, stop: int, step: int) -> list[tuple[int, int]]:
+    """Return the parts of a range, cut at the multiples of `step` in the file.
+
+    Examples
+    --------
+    >>> cut_at_multiples(3, 10, 4)
+    [(3, 4), (4, 8), (8, 10)]
+    """
+    cuts = range(start - start % step + step, stop, step)
+    return list(pairwise([start, *cuts, stop]))
+
+
 def merge_ranges(ranges: Sequence[tuple[int, int]], gap: int) -> list[tuple[int, int]]:
     """Return ascending ranges that cover the given ones, near ones joined.
 

@@ -30,6 +30,9 @@ GAP = 2**16
 ON_HINTS = 2**22
 """Bytes that are fetched on hints in one round."""
 
+AHEAD = 6
+"""Rounds in which structures are fetched without being asked for."""
+
 KEPT = 2**25
 """Bytes of blocks that the process keeps, those of closed files included."""
 
@@ -248,11 +251,24 @@ class MetadataFile(SourceStream):
                 return  # another thread has fetched it
             if self._blocks.nbytes > KEPT:
                 self._blocks.shrink(KEPT // 2)
+            self._fetch([missing, *self._hints.take(self._blocks.read, ON_HINTS)])
+
+    def _fetch(self, wanted: list[tuple[int, int]]) -> None:
+        ranges = self._blocks.lacking(wanted)
+        self.rounds += 1
+        arrived: list[tuple[int, bytes]] = []
+        self._source.read_ranges(
+            ranges, lambda i, data: arrived.append((ranges[i][0], bytes(data)))
+        )
+        self.put(arrived)
+
+    def follow_hints(self, rounds: int = AHEAD) -> None:
+        """Fetch the head, the tail, and what they lead to, without HDF5."""
+        size = self._source.size
+        head, tail = (0, min(BLOCK, size)), (max(0, size - BLOCK), size)
+        while self.rounds < rounds and self._blocks.nbytes < ON_HINTS:
             hinted = self._hints.take(self._blocks.read, ON_HINTS)
-            ranges = self._blocks.lacking([missing, *hinted])
-            self.rounds += 1
-            arrived: list[tuple[int, bytes]] = []
-            self._source.read_ranges(
-                ranges, lambda i, data: arrived.append((ranges[i][0], bytes(data)))
-            )
-            self.put(arrived)
+            if self.rounds and not hinted:
+                return
+            self._fetch(hinted if self.rounds else [head, tail])
+            self._hints.look_at(0, self._blocks.read(*head) or b"")

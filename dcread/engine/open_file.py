@@ -14,6 +14,7 @@ from ..sync.locks import h5_lock
 from .file_handle import FileHandle, count_opened_here, opened_before_change
 from .file_object import FileObjectSource
 from .linked_files import LinkedFiles
+from .metadata_blocks import Blocks, MetadataFile
 from .source import (
     ByteSource,
     FileIdentity,
@@ -136,13 +137,24 @@ def _own_source(
     return None, reason
 
 
+def _read_structures_ahead(source: LocalSource) -> None:
+    """On a slow share, have the system read what HDF5 will ask for, side by side.
+
+    The bytes are in the memory of the system then; nothing of them is used here.
+    """
+    stream = MetadataFile(source, Blocks(source.size))
+    with contextlib.suppress(DCReadError, OSError):
+        if source.probe_by(0, lambda: stream.follow_hints(1)):
+            stream.follow_hints()
+
+
 def _open_source(
     source: LocalSource, path: pathlib.Path, *, named: bool = False
 ) -> FileHandle:
     """Open a file whose descriptor is open; `named`: by a file, not by the caller."""
     identity = source.identity
     try:
-        source.probe(0)
+        _read_structures_ahead(source)
         _require_signature(source)
         if not opened_before_change(identity):
             h5 = _open_h5(source.same_file() if named else path)

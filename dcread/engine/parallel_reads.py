@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 from ..sync.locks import letting_go
-from .byte_ranges import cut_evenly
 from .stop import Stop, StoppedError
 
 Sink: TypeAlias = Callable[[int, memoryview], None]
 """``sink(number, data)`` gets a range of bytes that has arrived."""
+
+Cut: TypeAlias = Callable[[int, int], list[tuple[int, int]]]
 
 
 MAPPED = 2**18
@@ -52,7 +53,7 @@ def read_side_by_side(
     sink: Sink,
     *,
     depth: int,
-    piece: int,
+    cut: Cut,
     stop: Stop | None = None,
 ) -> None:
     """Read ranges by several threads; each hands on what it completes.
@@ -67,8 +68,9 @@ def read_side_by_side(
         Gets each range when it is complete. What it raises ends the reading.
     depth : int
         How many threads read at the most, the calling one included.
-    piece : int
-        Bytes above which a range is read in parts, by several threads.
+    cut : callable
+        ``cut(start, stop)`` returns the parts in which a range is read, by several
+        threads.
     stop : Stop, optional
         Its parts of the work end when this is set.
 
@@ -78,7 +80,8 @@ def read_side_by_side(
         The first one that a thread met; the others have ended by then.
     """
     inner = Stop(stop)
-    pieces = _pieces(ranges, piece)
+    parts = [cut(start, end) for start, end in ranges]
+    pieces = _pieces(ranges, parts)
     taking = threading.Lock()
     failures: list[BaseException] = []
 
@@ -99,7 +102,7 @@ def read_side_by_side(
             failures.append(exc)
             inner.set()
 
-    count = sum(max(1, -(-(end - start) // piece)) for start, end in ranges)
+    count = sum(map(len, parts))
     threads = [
         threading.Thread(target=work, daemon=True, name="dcread-reader")
         for _ in range(min(depth, count) - 1)
@@ -125,10 +128,9 @@ def read_side_by_side(
 
 
 def _pieces(
-    ranges: Sequence[tuple[int, int]], size: int
+    ranges: Sequence[tuple[int, int]], parts: Sequence[Sequence[tuple[int, int]]]
 ) -> Iterator[tuple[_Range, int, int]]:
     for number, (start, stop) in enumerate(ranges):
-        parts = cut_evenly(start, stop, size)
-        whole = _Range(number, start, stop, len(parts))
-        for low, high in parts:
+        whole = _Range(number, start, stop, len(parts[number]))
+        for low, high in parts[number]:
             yield whole, low - start, high - start

@@ -42,3 +42,9 @@ class ReadSpeed:
         if len(self._recent) == QUICK_READS and all(self._recent):
             self._recent.clear()
             self.is_far = False
+
+    def settle(self) -> None:
+        """Decide by the reads that were noted: one that was quick makes it near."""
+        if any(self._recent):
+            self._recent.clear()
+            self.is_far = False

@@ -182,7 +182,7 @@ class RemoteSource(ByteSource):
             self._read_into,
             sink,
             depth=self.client.limits.connections,
-            piece=self.piece,
+            cut=self.parts_of,
             stop=self.client.stop,
         )
 

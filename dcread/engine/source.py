@@ -27,7 +27,7 @@ from ..errors import (
     RemoteError,
 )
 from ..sync.locks import BriefLock
-from .byte_ranges import RangeLimits, cut_evenly, plan_ranges
+from .byte_ranges import RangeLimits, cut_at_multiples, cut_evenly, plan_ranges
 from .parallel_reads import Sink, read_side_by_side
 from .read_speed import ReadSpeed
 from .storage import ReadCost
@@ -154,10 +154,14 @@ class ByteSource(abc.ABC):
         asked = [
             part
             for found in plan_ranges(starts, sizes, self.range_limits)
-            for part in cut_evenly(found.start, found.stop, self.piece)
+            for part in self.parts_of(found.start, found.stop)
             if not self.has_in_memory(*part)
         ]
         return ReadCost(len(asked), sum(stop - start for start, stop in asked))
+
+    def parts_of(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """Return the parts in which `read_ranges` asks for a range."""
+        return cut_evenly(start, stop, self.piece)
 
     def has_in_memory(self, start: int, stop: int) -> bool:
         """Tell whether bytes are in memory, so that `read_ranges` asks nobody."""
@@ -269,6 +273,19 @@ class LocalSource(ByteSource):
                 speed.is_far = True
         return speed.is_far
 
+    def probe_by(self, offset: int, read: Callable[[], object]) -> bool:
+        """Read a byte, and if that takes long, ``read()``; return `is_far`.
+
+        As `probe`, where there is something useful to read for the second look.
+        """
+        if self.size:
+            speed, (_, taken) = self._speed, self._timed(bytearray(1), offset)
+            if speed.is_slow(taken, 1):
+                speed.is_far = True
+                read()
+                speed.settle()
+        return self._speed.is_far
+
     def same_file(self) -> pathlib.Path:
         """Return a path to the very file that is open, whatever lies at its own.
 
@@ -316,8 +333,15 @@ class LocalSource(ByteSource):
             lambda start, view, _: self._read_into(start, view),
             sink,
             depth=self.range_limits.depth,
-            piece=self.piece,
+            cut=self.parts_of,
         )
+
+    def parts_of(self, start: int, stop: int) -> list[tuple[int, int]]:
+        """Return the parts of a range, each of them one request of the system.
+
+        Of two that meet within a page, one waits until the other has read the page.
+        """
+        return cut_at_multiples(start, stop, self.piece)
 
     def _read_into(self, offset: int, view: memoryview) -> None:
         """Fill a view; once more if the share was away and is back."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import pathlib
 import threading
 import time
@@ -17,6 +18,8 @@ import pytest
 import dcread
 from dcread.engine import source
 from dcread.engine.datasets import open_dataset
+
+from .test_remote_measurement import write_in_turns
 
 EVENTS = 2000
 
@@ -49,6 +52,7 @@ class Share:
         self.reads = 0
         self.under_way = 0
         self.most = 0
+        self.places: list[tuple[int, int]] = []
         self._read = read
         self._lock = threading.Lock()
 
@@ -57,6 +61,7 @@ class Share:
             self.reads += 1
             self.under_way += 1
             self.most = max(self.most, self.under_way)
+            self.places.append((offset, offset + len(view)))
         try:
             time.sleep(self.delay)
             if self.error:
@@ -89,6 +94,57 @@ def test_a_slow_share_is_noticed_and_read_ahead(
         rows = [1500, 3, 1200, 3]
         assert np.array_equal(hd.image[rows], h5["events/image"][:][rows])
         assert np.array_equal(hd["deform"][:], h5["events/deform"][:])
+
+
+class Noting(io.FileIO):
+    """A file that notes where it is read."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        super().__init__(path)
+        self.places: list[tuple[int, int]] = []
+
+    def readinto(self, buffer: Any) -> int:
+        start = self.tell()
+        count = super().readinto(buffer)
+        self.places.append((start, start + (count or 0)))
+        return count or 0
+
+
+@pytest.mark.parametrize("libver", [("v110", "v114"), ("earliest", "v114")])
+def test_structures_are_read_before_hdf5_asks_for_them(
+    share: Share, tmp_path: pathlib.Path, libver: tuple[str, str]
+) -> None:
+    path = tmp_path / "a.rtdc"
+    write_in_turns(path, libver)
+    share.delay = 0.05
+    with dcread.HDF5Data(path) as hd:
+        ahead = list(share.places)
+        assert share.most > 2
+        assert len(ahead) < 40
+        assert hd["deform"].shape == (1600,)
+    with Noting(path) as file, h5py.File(file) as h5:
+        for dataset in h5["events"].values():
+            _ = dataset.shape
+        h5["events/image"].id.get_num_chunks()
+        missed = [
+            place
+            for place in file.places
+            if not any(low <= place[0] < high for low, high in ahead)
+        ]
+    assert len(file.places) > 20
+    assert not missed
+
+
+def test_reads_meet_where_the_system_cuts_them(
+    path: pathlib.Path, share: Share
+) -> None:
+    """Else two of them want the same page, and one waits for the other."""
+    with dcread.HDF5Data(path) as hd:
+        share.places.clear()
+        _ = hd.image[:1000]
+    assert len(share.places) > 20
+    for start, stop in share.places:
+        assert start // source.PIECE == (stop - 1) // source.PIECE
 
 
 def test_a_file_in_memory_is_read_by_the_kernel(

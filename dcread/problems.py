@@ -62,7 +62,8 @@ class CanChange(Protocol):
         """Raise `FileChangedError` if the file is no longer the one opened."""
 
 
-_QUERY = re.compile(r"(\w+://[^\s?#'\"]*)[?#][^\s'\"]*")
+# (what ends a URL in a sentence is no part of it)
+_QUERY = re.compile(r"(\w+://[^\s?#'\"]*)[?#][^\s'\"]*?(?=[:;,.)]?(?:[\s'\"]|$))")
 
 UNREADABLE = (
     DCReadError,

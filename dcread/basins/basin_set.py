@@ -154,6 +154,12 @@ class BasinSet:
                 )
 
     @property
+    def is_of_resource(self) -> bool:
+        """Whether the referrer is a resource on a server, and no file."""
+        handle = self.referrer.handle
+        return handle is not None and handle.resource is not None
+
+    @property
     def version(self) -> int:
         """Goes up whenever something comes to be known of a basin."""
         return self._scope.version

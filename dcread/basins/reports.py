@@ -23,7 +23,7 @@ def features_of(basins: BasinSet) -> set[str]:
     """Return the names of all features that basins seem to have.
 
     Basins that list their features are not opened for it, remote ones are not
-    contacted.
+    contacted, unless the referrer is a resource, which has nothing but them.
     """
     found: set[str] = set()
     for entry in basins.entries:
@@ -37,14 +37,15 @@ def _listed(basins: BasinSet, entry: Entry) -> set[str]:
     """Return what a basin seems to have, opening and contacting as little as can be.
 
     A basin that lists its features is not opened (an internal one is open anyway); a
-    remote one is not contacted.
+    remote one is not contacted, except for a resource.
     """
     promised = entry.promised
+    contact = promised is None and basins.is_of_resource
     try:
-        if entry.is_remote and not entry.opened():
+        if entry.is_remote and not entry.opened() and not contact:
             return set(promised or ()) if promised and entry.is_known() else set()
         if promised is None or entry.definition.type == "internal":
-            return _present(basins, entry) or set()
+            return _present(basins, entry, contact=contact) or set()
         basins.maps.check(entry.definition.mapping)
         return set(promised) if entry.reachable() else set()
     except BusyError:
@@ -57,7 +58,7 @@ def _listed(basins: BasinSet, entry: Entry) -> set[str]:
 
 
 def _present(
-    basins: BasinSet, entry: Entry, *, fitting: bool = False
+    basins: BasinSet, entry: Entry, *, fitting: bool = False, contact: bool = False
 ) -> set[str] | None:
     """Return what a basin has, opening it; None for a remote one not contacted.
 
@@ -69,9 +70,11 @@ def _present(
         One of them.
     fitting : bool
         Whether to leave out what has no rows for all events, mapped or not.
+    contact : bool
+        Whether to contact a remote one.
     """
     promised = entry.promised
-    if entry.is_remote and not entry.opened():
+    if entry.is_remote and not entry.opened() and not contact:
         return None
     try:
         basins.maps.check(entry.definition.mapping)

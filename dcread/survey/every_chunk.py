@@ -61,7 +61,7 @@ class Findings:
 
 def list_datasets(hd: HDF5Data, found: Findings) -> list[tuple[str, h5py.Dataset]]:
     """Return all datasets of the file itself, links to other places left out."""
-    return list(_walk(hd, found))
+    return [] if hd.handle.resource is not None else list(_walk(hd, found))
 
 
 def _walk(hd: HDF5Data, found: Findings) -> Iterator[tuple[str, h5py.Dataset]]:

@@ -16,7 +16,8 @@ SUFFIXES = (".rtdc",)
 _URL = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}(?=[^/])", re.IGNORECASE)
 _SECRET = re.compile(r"(?<=//)[^/@\s]*@|[?#].*", re.DOTALL)
 _SECRET_IN_TEXT = re.compile(
-    r"(\b[a-z][a-z0-9+.-]+:/{1,2})(?:[^\s/@'\"]*@)?([^\s?#'\"]*)(?:[?#][^\s'\"]*)?",
+    r"(\b[a-z][a-z0-9+.-]+:/{1,2})(?:[^\s/@'\"]*@)?([^\s?#'\"]*)"
+    r"(?:[?#][^\s'\"]*?(?=[:;,.)]?(?:[\s'\"]|$)))?",
     re.IGNORECASE,
 )
 

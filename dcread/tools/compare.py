@@ -156,7 +156,7 @@ def _compare_features(
         if name not in names:
             raise FeatureNotFoundError(
                 f"neither measurement has a feature '{name}'; there are "
-                f"{', '.join(names)}"
+                f"{', '.join(names) or 'none'}"
             )
     names = names if features is None else list(features)
     found.compared["features"] = len(names)

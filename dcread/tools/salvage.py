@@ -78,6 +78,8 @@ def salvage(
     check_target(target, overwrite=overwrite)
     _refuse_same(path, target)
     with _opened(path) as (hd, torn):
+        if hd.handle.resource is not None:
+            raise hd.handle.resource.no_file("events of its own to save")
         require_measurement(hd)
         found = Salvage(str(target), shown(full_path(os.fspath(path))), torn=torn)
         found.events = len(hd)

@@ -126,10 +126,10 @@ def blocks(
         require_measurement(hd)
         needed = [*features, *(selection.where.features if selection.where else ())]
         for name in needed:
-            if name not in hd and not (name == "image_corr" and "image_bg" in hd):
+            if not _has(hd, name):
                 raise FeatureNotFoundError(
                     f"{shown(os.fspath(path))}: there is no feature '{name}'; "
-                    f"there are {', '.join(hd)}"
+                    f"there are {', '.join(hd) or 'none'}"
                 )
         ranges = selection.numbers(len(hd))
     for numbers in _split(ranges, block):
@@ -142,6 +142,19 @@ def blocks(
                         raise ValueError(f"'{name}' is no scalar feature")
                 rows = np.flatnonzero(selection.where(values))
             yield hd, rows, numbers[rows]
+
+
+def _has(hd: HDF5Data, name: str) -> bool:
+    """Tell whether there is a feature; remote basins that list none are asked."""
+    if name == "image_corr":
+        return hd.image_corr is not None
+    if name in hd:
+        return True
+    try:
+        hd.view(name)
+    except FeatureNotFoundError:
+        return False
+    return True
 
 
 def _split(ranges: Sequence[range], block: int) -> Iterator[NDArray[np.int64]]:

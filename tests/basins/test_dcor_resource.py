@@ -71,7 +71,9 @@ def test_what_is_documented_works(server: Server, resource: Open) -> None:
     assert np.isnan(table["x"][1])
     assert hd.tables["image"].tolist() == [[1, 2, 3]]
     assert [len(hd.tables["empty"][name]) for name in ("a", "b")] == [0, 0]
-    assert hd.keys() == []  # (nobody was contacted that lists no features)
+    assert not any("data.rtdc" in path for path in server.asked)
+    assert hd.keys() == ["deform", "image", "trace"]
+    assert hd.features_scalar == ["deform"]
     assert hd["deform"].tolist() == RAMP.tolist()
     assert np.array_equal(hd.image[:], IMAGES)
     assert np.array_equal(hd.get_image_cache("image").get_chunk(0), IMAGES)
@@ -96,6 +98,19 @@ def test_what_is_documented_works(server: Server, resource: Open) -> None:
     hd.close()
     with pytest.raises(dcread.ClosedError):
         hd["deform"]
+
+
+def test_listed_features_need_no_contact(server: Server, resource: Open) -> None:
+    listed = definition(f"{server.url}/data.rtdc", features=["deform"])
+    gone = definition(f"{server.url}/gone.rtdc", "gone")
+    server.basins = lambda: [listed]
+    assert resource().keys() == ["deform"]
+    assert not any("data.rtdc" in path for path in server.asked)
+    server.basins = lambda: [listed, gone]
+    hd = resource()
+    assert hd.keys() == ["deform"]
+    assert "gone.rtdc" in hd.basin_status()[0].reason
+    assert hd["deform"].tolist() == RAMP.tolist()
 
 
 def test_what_only_a_file_has(resource: Open) -> None:
@@ -351,7 +366,9 @@ def test_real_measurement_over_dcserv(
         assert {key: hd.meta[key] for key in local.meta} == local.meta
 
 
-def test_commands(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands(
+    server: Server, capsys: pytest.CaptureFixture[str], tmp_path: pathlib.Path
+) -> None:
     assert main.main(["info", "--json", server.resource]) == 0
     record = json.loads(capsys.readouterr().out)
     assert (record["events"], record["path"]) == (5, server.resource)
@@ -359,6 +376,18 @@ def test_commands(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     server.basins = lambda: [definition(f"{server.url}/data.rtdc")]
     assert main.main(["basins", server.resource]) == 0
     assert "resource-01234" in capsys.readouterr().out
+    server.basins = list
+    assert main.main(["verify", "--json", server.resource]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["ok"], record["problems"], record["datasets"]) == (True, [], 0)
+    assert main.main(["salvage", server.resource, str(tmp_path / "new.rtdc")]) == 1
+    said = capsys.readouterr().err
+    assert "is a resource of DCOR and no file" in said
+    table = str(tmp_path / "table.csv")
+    assert main.main(["export", "--features", "tilt", server.resource, table]) == 1
+    said = capsys.readouterr().err
+    assert "api/3/action/dcserv: there is no feature 'tilt'" in said
+    assert "id=" not in said
 
 
 def test_other_processes_open_it(server: Server) -> None:

@@ -17,6 +17,7 @@ from dcread.basins import Basin
 from dcread.basins.dcor import DCORBasin
 from dcread.basins.http import HTTPBasin
 from dcread.basins.s3 import S3Basin
+from dcread.cli import main
 from dcread.engine.metadata_blocks import store
 from dcread.errors import PolicyError, RemoteError
 from dcread.testing import check_basin
@@ -311,3 +312,19 @@ def test_remote_formats_pass_the_suite(
     definition = {"type": "remote", "format": format_.format, "urls": [place]}
     policy = dcread.Policy(hosts=[server.url])
     check_basin(format_, definition, referrer=referrer, policy=policy)
+
+
+def test_commands_ask_basins_that_list_no_features(
+    server: Server, measurement: Callable[..., dcread.HDF5Data], tmp_path: pathlib.Path
+) -> None:
+    path = measurement(f"{server.url}/data.rtdc").path
+    table = tmp_path / "table.csv"
+    before = dcread.Policy.default()
+    dcread.Policy.set_default(dcread.Policy(hosts=[server.url]))
+    try:
+        words = ["export", "--quiet", "--features", "deform", str(path), str(table)]
+        assert main.main(words) == 0
+    finally:
+        dcread.Policy.set_default(before)
+    rows = np.genfromtxt(table, delimiter=",", names=True)
+    assert rows["deform"].tolist() == RAMP.tolist()

@@ -180,6 +180,8 @@ def explain(
         with as_format_error(f"{handle.label}: feature '{feature}'", handle):
             view, behind = look(feature)
             way = [] if own is not None else basins.way_to(feature)
+            if own is None and not way:  # (it went away in between)
+                raise FeatureNotFoundError(feature)
             found = _described(feature, view, behind)
     except ClosedError:
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -35,6 +36,9 @@ def endpoint_of(url: str) -> Endpoint:
         place = urlsplit(url)
         if place.scheme not in {"http", "https"} or not place.hostname:
             raise ValueError("expected an http or https URL with a host")
+        if re.search(r"[\\@\s]", place.netloc):
+            # Others take a backslash for a slash: they would see another host.
+            raise ValueError("expected a host without user and backslash")
         host = place.hostname
         if ":" not in host:
             host = host.encode("idna").decode("ascii")

@@ -13,9 +13,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from dcread.engine.endpoint import endpoint_of
 from dcread.engine.http_client import HTTPClient, redirect_target
 from dcread.engine.remote_source import RemoteSource
 from dcread.errors import DCReadError, PolicyError
@@ -26,6 +27,9 @@ from dcread.file.addresses import (
     why_not_public,
     why_not_public_address,
 )
+from dcread.file.credentials import Credentials
+from dcread.file.open_url import open_url
+from dcread.file.policy import Policy
 
 from .conftest import BRIEF
 from .fault_server import FaultServer
@@ -99,6 +103,29 @@ SPELLINGS = [
     "[fe80::1%eth0]",
     "[fe80::1%25eth0]",
     "[::ffff:7f00:1]",
+    "[0:0:0:0:0:ffff:127.0.0.1]",
+    "[::1%25lo]",
+    "0x7f.1",
+    "0x0",
+    "10.1",
+    "127.0.0.1%00",
+    "127.0.0.1%2e",
+    "%31%32%37.0.0.1",
+    "127.0.0.1\t",
+    "12\n7.0.0.1",
+    "127.0.0.1 ",
+    "127.0.0.1\u200b",
+    "user@127.0.0.1",
+    "example.org@127.0.0.1",
+    "example.org:80@127.0.0.1",
+    "127.0.0.1#@example.org",
+    "127.0.0.1?@example.org",
+    "127.0.0.1\\@example.org",
+    "example.org\\@127.0.0.1",
+    "127.0.0.1:80:80",
+    "loc\u00adalhost",
+    "ⓛⓞⓒⓐⓛⓗⓞⓢⓣ",
+    "127.0.0.1%0d%0aHost:x",
 ]
 
 
@@ -170,6 +197,8 @@ def test_no_spelling_of_a_private_host_is_contacted(
     for url in (f"http://{host}/x", f"https://{host}:8443/x"):
         with pytest.raises((DCReadError, ValueError)):
             RemoteSource(url, strict()).open()
+        with pytest.raises(DCReadError):
+            open_url(url, Policy(network=BRIEF))  # as for what a file names
     assert nowhere.places == []
 
 
@@ -279,6 +308,43 @@ def test_origins(url: str, origin: str) -> None:
 def test_what_has_no_origin(url: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         origin_of(url)
+
+
+@settings(max_examples=2000, deadline=None)
+@example("https", "://", "a.org\\@b.net")
+@given(
+    st.sampled_from(["http", "https", "HTTPS", " http"]),
+    st.sampled_from(["://", ":/", ":///", ":\\\\", "://\t", ":"]),
+    st.lists(
+        st.sampled_from(
+            [*"/\\?#@:;%.\t\n []", "a.org", "b.net", "127.0.0.1", "::1", "8"]
+        ),
+        max_size=8,
+    ).map("".join),
+)
+def test_a_url_has_one_host(scheme: str, mark: str, rest: str) -> None:
+    """What is checked, and what credentials belong to, is what is connected to."""
+    url = f"{scheme}{mark}{rest}"
+    try:
+        judged = origin_of(url)
+        used = endpoint_of(url)
+    except (ValueError, DCReadError):
+        return
+    assert used._replace(host=used.host.rstrip(".")).origin == judged
+
+
+@pytest.mark.parametrize("rest", ["\\@evil.com/x", "\\.evil.com/x", "\\evil.com"])
+def test_credentials_do_not_go_to_a_host_behind_a_backslash(
+    nowhere: Nowhere, monkeypatch: pytest.MonkeyPatch, rest: str
+) -> None:
+    answers(monkeypatch, "8.8.8.8")
+    url = f"https://trusted.org{rest}"
+    keys = Credentials("https://trusted.org", token="tok3n")
+    with pytest.raises(DCReadError):
+        open_url(url, Policy(network=BRIEF), credentials=[keys])
+    with pytest.raises(DCReadError):
+        redirect_target("https://trusted.org/x", url)
+    assert nowhere.places == []
 
 
 @pytest.mark.parametrize(

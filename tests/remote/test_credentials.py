@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import datetime
 import logging
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 import dcread
+from dcread.cli import main as cli
 from dcread.engine.http_client import HTTPClient
 from dcread.engine.metadata_blocks import store
 from dcread.engine.remote_source import RemoteSource
@@ -197,6 +199,73 @@ def test_nothing_shows_a_secret(
         assert any("authorization" in one.headers for one in server.requests)
     everything = "\n".join([*shown_texts, caplog.text])
     assert not any(secret in everything for secret in SECRETS)
+
+
+COMMANDS = (
+    ("info", "{}"),
+    ("info", "--json", "{}", "{}&a=1"),
+    ("basins", "{}"),
+    ("verify", "{}"),
+    ("verify", "--json", "{}"),
+    ("flicker", "{}"),
+    ("preview", "{}", "--output", "picture.png", "--overwrite"),
+    ("export", "{}", "table.csv"),
+    ("diff", "{}", "{}"),
+    ("salvage", "{}", "saved.rtdc"),
+    ("concat", "{}", "{}", "--output", "joined.rtdc"),
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda one: "-".join(one[:2]))
+@pytest.mark.parametrize("fault", ["", "403", "404", "redirect to ftp", "flipped bits"])
+def test_commands_show_and_write_no_signature(  # noqa: PLR0917
+    data_dir: pathlib.Path,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    command: tuple[str, ...],
+    fault: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with FaultServer((data_dir / "fl_2018.rtdc").read_bytes()) as server:
+        if fault:
+            server.fault(fault, math.inf)
+        url = (
+            f"{server.url}?id=3&X-Amz-Signature={TOKEN}&X-Amz-Security-Token={SESSION}"
+        )
+        with contextlib.suppress(SystemExit):
+            cli.main([part.format(url) for part in command])
+        assert server.requests or command[0] == "concat"
+    said = capfd.readouterr()
+    written = [path.read_bytes().decode("latin-1") for path in tmp_path.iterdir()]
+    everything = "\n".join([said.out, said.err, *written])
+    assert said.out + said.err
+    assert not any(secret in everything for secret in SECRETS)
+
+
+def test_nothing_that_a_measurement_tells_has_its_signature(
+    data_dir: pathlib.Path,
+) -> None:
+    told: list[str] = []
+    data = (data_dir / "fl_2018.rtdc").read_bytes()
+    with (
+        FaultServer(data) as server,
+        dcread.HDF5Data(f"{server.url}?id=3&Signature={TOKEN}") as hd,
+    ):
+        for name in sorted(set(dir(hd)) - {"close"}):
+            if name.startswith("_"):
+                continue
+            value = getattr(hd, name)
+            told.append(repr(value))
+            if callable(value):
+                for arguments in ((), ("deform",)):
+                    try:
+                        told.append(repr(value(*arguments)))
+                    except Exception:
+                        told.append(traceback.format_exc())
+        told += [repr(hd[feat]) for feat in hd.keys()]  # noqa: SIM118
+    assert len(told) > 40
+    assert not any(TOKEN in text for text in told)
 
 
 def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,11 @@ import functools
 import math
 import random
 import re
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -244,6 +246,60 @@ def test_close_ends_what_waits(
         thread.join(5)
     assert time.monotonic() - begin < 2
     assert [type(one) for one in failures] == [ClosedError] * 4
+
+
+def mute() -> Iterator[str]:
+    """A server that takes connections and says nothing, as http and as https."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/x"
+        yield f"https://127.0.0.1:{listener.getsockname()[1]}/x"
+
+
+def deaf() -> Iterator[str]:
+    """A server that takes no connection: its queue is full."""
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        waiting = [socket.socket() for _ in range(4)]
+        for one in waiting:
+            one.setblocking(False)
+            one.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/x"
+        for one in waiting:
+            one.close()
+
+
+def unknown() -> Iterator[str]:
+    """A name that no name server tells anything about, for a long time."""
+    asked = threading.Event()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", lambda *_, **__: [][asked.wait(60) :])
+        yield "http://example.invalid/x"
+        asked.set()
+
+
+@pytest.mark.parametrize("places", [mute, deaf, unknown])
+def test_close_ends_an_opening(
+    connect: Connect, places: Callable[[], Iterator[str]]
+) -> None:
+    patient = NetworkLimits(connect=60, read=60, total=600)
+    for url in places():
+        source = connect(url, patient)
+        failures: list[BaseException] = []
+
+        def wait(source: RemoteSource = source, to: list[Any] = failures) -> None:
+            try:
+                source.open()
+            except BaseException as exc:
+                to.append(exc)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        time.sleep(0.3)
+        assert thread.is_alive()
+        begin = time.monotonic()
+        source.close()
+        thread.join(5)
+        assert time.monotonic() - begin < 2
+        assert [type(one) for one in failures] == [ClosedError]
 
 
 def test_close_ends_a_pause_between_attempts(

@@ -87,7 +87,8 @@ class LinkedFiles:
             source = owner.names.open_named(owner, name, where, prefix)
             handle = self._open_file(source, owner.names)
         except DCReadError as exc:
-            raise type(exc)(f"{where}: its source cannot be read: {exc}") from exc
+            reason = str(exc).removeprefix(f"{where}: ")
+            raise type(exc)(f"{where}: its source cannot be read: {reason}") from exc
         surplus = None
         with self._lock:
             twin = self._open.get(key)

@@ -10,7 +10,9 @@ from ..sync.locks import h5_lock
 from .disk_cache_setting import disk_cache
 from .file_handle import FileHandle
 from .http_client import HTTPClient
+from .linked_files import LinkedFiles
 from .metadata_blocks import MetadataFile, store
+from .open_file import open_file
 from .remote_source import RemoteSource
 from .source import RemoteIdentity
 from .urls import without_signature
@@ -67,7 +69,7 @@ def open_remote(
     except BaseException:
         source.close()
         raise
-    return FileHandle(
+    handle = FileHandle(
         h5,
         None,
         source.label,
@@ -76,6 +78,8 @@ def open_remote(
         source=source,
         metadata=stream,
     )
+    handle.linked_files = LinkedFiles(handle, open_file)  # none but itself
+    return handle
 
 
 def _require_signature(stream: MetadataFile, source: RemoteSource) -> None:

@@ -100,7 +100,7 @@ class Boxes:
     """
 
     def __init__(self, owner: DatasetReader, sources: list[Any]) -> None:
-        self._h5ds = owner.h5ds
+        self._h5ds, self._handle = owner.h5ds, owner.handle
         self._shape, self._dtype = owner.shape, owner.dtype
         self._where = where = owner.where
         # A later box covers an earlier one.
@@ -142,7 +142,9 @@ class Boxes:
         if not known.all():
             place = np.unravel_index(int(known.argmin()), shape)
             element = tuple(int(p[i]) for p, i in zip(positions, place, strict=True))
-            out[~known] = fill_value(self._h5ds, self._where, element)
+            out[~known] = self._handle.fetching(
+                fill_value, self._h5ds, self._where, element
+            )
         return out
 
 

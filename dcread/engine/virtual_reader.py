@@ -89,7 +89,7 @@ class VirtualReader(DatasetReader):
         if self._mapping is None:
             with self.handle.using(), h5_lock:
                 if self._mapping is None:
-                    self._mapping = self._describe_mapping()
+                    self._mapping = self.handle.fetching(self._describe_mapping)
         return self._mapping
 
     def _describe_mapping(self) -> list[Segment] | Boxes:
@@ -255,7 +255,7 @@ class VirtualReader(DatasetReader):
             outside &= (numbers < segment.start) | (numbers >= segment.stop)
         row = int(numbers[outside.argmax()])
         place = (row, *(0 for _ in self.shape[1:]))
-        return fill_value(self.h5ds, self.where, place)
+        return self.handle.fetching(fill_value, self.h5ds, self.where, place)
 
     def _collect_from(
         self, segment: Segment, local: Rows, where: Dest, work: Work

@@ -168,14 +168,18 @@ def read_sources(handle: FileHandle) -> list[Source]:
         If there are records that cannot be understood.
     """
     group, name = SOURCES.split("/")
+
+    def look() -> list[str]:
+        if not has_member(handle.h5.id, group):
+            return []
+        members = subgroup(handle, group, names=STRICT)
+        if not has_member(members.id, name):
+            return []
+        return read_lines(members, name, _MAX_TEXT_BYTES, "the list")
+
     try:
         with handle.using(), h5_lock:
-            if not has_member(handle.h5.id, group):
-                return []
-            members = subgroup(handle, group, names=STRICT)
-            if not has_member(members.id, name):
-                return []
-            lines = read_lines(members, name, _MAX_TEXT_BYTES, "the list")
+            lines = handle.fetching(look)
         return list(dict.fromkeys(_parse(line) for line in lines))
     except ClosedError:
         raise

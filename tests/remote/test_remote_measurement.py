@@ -8,6 +8,7 @@ import os
 import pathlib
 import pickle
 import random
+import re
 import subprocess
 import sys
 import threading
@@ -26,7 +27,7 @@ from dcread.engine.metadata_blocks import store
 from dcread.engine.network_limits import NetworkLimits
 
 from .conftest import BRIEF
-from .fault_server import FaultServer
+from .fault_server import FAULTS, FaultServer
 
 EVENTS = 3000
 
@@ -175,6 +176,60 @@ def test_opening_takes_two_rounds(
         assert len(server.requests) - asked == NetworkLimits().connections  # one wave
         assert (metadata.rounds, metadata.waits) == (1, 0)
         assert server.sent < 1000 * 80 * 128 * 1.2 + 2**21
+
+
+def test_virtual_datasets_of_one_file(
+    large: pathlib.Path, tmp_path: pathlib.Path, serve: Serve
+) -> None:
+    path = tmp_path / "a.rtdc"
+    with h5py.File(path, "w") as h5, h5py.File(large) as stored:
+        h5.attrs["experiment:event count"] = EVENTS
+        for name in ("image", "deform"):
+            stored.copy(f"events/{name}", h5, name=f"store/{name}")
+            source = h5[f"store/{name}"]
+            rows = h5py.VirtualLayout((2 * EVENTS + 3, *source.shape[1:]), source.dtype)
+            rows[:EVENTS] = h5py.VirtualSource(source)
+            rows[EVENTS : 2 * EVENTS] = h5py.VirtualSource(source)
+            h5.create_virtual_dataset(f"events/{name}", rows, fillvalue=7)
+        other = h5py.VirtualLayout((2 * EVENTS + 3, 48, 64), np.uint8)
+        other[:EVENTS:2] = h5py.VirtualSource(h5["store/image"])[1::2, :, ::2]
+        h5.create_virtual_dataset("events/image_bg", other)
+    server = serve(path)
+    with dcread.HDF5Data(server.url) as hd, h5py.File(path) as h5:
+        for name in ("image", "deform", "image_bg"):
+            assert same(hd[name][:], h5["events"][name][:])
+        assert same(hd.image[[5, 3100, 6001]], h5["events/image"][:][[5, 3100, 6001]])
+        assert waits(hd) == 0
+
+
+@pytest.mark.parametrize("kind", ["virtual", "external storage", "external link"])
+@pytest.mark.parametrize("links", [False, True])
+def test_a_file_on_a_server_leads_to_no_file_of_this_machine(
+    tmp_path: pathlib.Path, serve: Serve, kind: str, links: bool
+) -> None:
+    secret = tmp_path / "secret.h5"
+    with h5py.File(secret, "w") as h5:
+        h5["deform"] = np.arange(100.0)
+    path = tmp_path / "a.rtdc"
+    with h5py.File(path, "w") as h5:
+        h5.attrs["experiment:event count"] = 100
+        h5["events/area_um"] = np.ones(100)
+        if kind == "virtual":
+            rows = h5py.VirtualLayout((100,), float)
+            rows[:] = h5py.VirtualSource(str(secret), "deform", (100,))
+            h5.create_virtual_dataset("events/deform", rows)
+        elif kind == "external link":
+            h5["events/deform"] = h5py.ExternalLink(str(secret), "deform")
+        else:
+            place = [(str(secret), 0, 800)]
+            h5.create_dataset("events/deform", (100,), float, external=place)
+    server = serve(path)
+    with dcread.HDF5Data(server.url, policy=dcread.Policy(links=links)) as hd:
+        with pytest.raises((dcread.PolicyError, KeyError)) as caught:
+            hd["deform"][:]
+        said = str(caught.value) + str(hd.problems)
+        assert re.search("may not name (files of this machine|others)|links=True", said)
+        assert same(hd["area_um"][:], np.ones(100))
 
 
 def test_bytes_that_look_like_structures(tmp_path: pathlib.Path, serve: Serve) -> None:
@@ -390,30 +445,41 @@ def test_a_signed_url_is_not_pickled(large: pathlib.Path, serve: Serve) -> None:
         assert "hidden" not in str(caught.value) + repr(hd) + hd._repr_html_()
 
 
-@pytest.mark.parametrize("fault", ["stall", "drip", "stall before the head"])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_close_from_another_thread_ends_a_read(
     large: pathlib.Path, serve: Serve, fault: str
 ) -> None:
+    """However patient the limits are; what is an error at once may be one before."""
     server = serve(large)
-    hd = dcread.HDF5Data(server.url)
+    limits = NetworkLimits(connect=60, read=60, total=600, grace=60, attempts=1000)
+    hd = dcread.HDF5Data(server.url, policy=dcread.Policy(network=limits))
     _ = hd.image[0]
-    server.fault(fault, math.inf)
-    failures: list[type] = []
+    server.fault(fault, math.inf, "Retry-After: 100\r\n")
+    ends: list[object] = []
 
     def read() -> None:
         try:
-            hd.image[100:1000]
+            ends.append(len(hd.image[100:1000]))
         except BaseException as exc:
-            failures.append(type(exc))
+            ends.append(type(exc))
 
     thread = threading.Thread(target=read)
     thread.start()
-    time.sleep(0.3)
+    time.sleep(0.2)
+    waits = thread.is_alive()
     begin = time.monotonic()
     hd.close()
     thread.join(5)
     assert time.monotonic() - begin < 2
-    assert failures == [dcread.ClosedError]
+    if waits:
+        assert ends == [dcread.ClosedError]
+    elif fault == "no suffix ranges":
+        assert ends == [900]
+    else:
+        assert isinstance(ends[0], type)
+        assert issubclass(ends[0], dcread.DCReadError)
+    if fault in {"stall", "drip", "503", "429", "slow headers", "endless continue"}:
+        assert waits
     with pytest.raises(dcread.ClosedError):
         _ = hd["deform"]
 

@@ -138,13 +138,14 @@ def _own_source(
 
 
 def _read_structures_ahead(source: LocalSource) -> None:
-    """On a slow share, have the system read what HDF5 will ask for, side by side.
+    """Have the system read what HDF5 will ask for piece by piece, side by side.
 
     The bytes are in the memory of the system then; nothing of them is used here.
     """
     stream = MetadataFile(source, Blocks(source.size))
     with contextlib.suppress(DCReadError, OSError):
-        if source.probe_by(0, lambda: stream.follow_hints(1)):
+        stream.follow_hints(1)
+        if source.settle():
             stream.follow_hints()
 
 
@@ -154,7 +155,7 @@ def _open_source(
     """Open a file whose descriptor is open; `named`: by a file, not by the caller."""
     identity = source.identity
     try:
-        _read_structures_ahead(source)
+        source.probe_by(lambda: _read_structures_ahead(source))
         _require_signature(source)
         if not opened_before_change(identity):
             h5 = _open_h5(source.same_file() if named else path)

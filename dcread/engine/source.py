@@ -273,18 +273,21 @@ class LocalSource(ByteSource):
                 speed.is_far = True
         return speed.is_far
 
-    def probe_by(self, offset: int, read: Callable[[], object]) -> bool:
-        """Read a byte, and if that takes long, ``read()``; return `is_far`.
+    def probe_by(self, read: Callable[[], object]) -> None:
+        """Read the first byte; if that takes long, the file counts as far: ``read()``.
 
-        As `probe`, where there is something useful to read for the second look.
+        What is read there is a second look: `settle` takes it into account.
         """
         if self.size:
-            speed, (_, taken) = self._speed, self._timed(bytearray(1), offset)
-            if speed.is_slow(taken, 1):
-                speed.is_far = True
+            _, taken = self._timed(bytearray(1), 0)
+            if self._speed.is_slow(taken, 1):
+                self._speed.is_far = True
                 read()
-                speed.settle()
-        return self._speed.is_far
+
+    def settle(self) -> bool:
+        """Decide by the reads so far: a quick one makes it near. Return `is_far`."""
+        self._speed.settle()
+        return self.is_far
 
     def same_file(self) -> pathlib.Path:
         """Return a path to the very file that is open, whatever lies at its own.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 import re
+import sys
 from typing import Any
 
 import pytest
@@ -22,7 +23,8 @@ def test_the_tutorial(
     make_measurement(tmp_path / "served", frames=500)
     text = PAGE.read_text().replace(":8000", f":{(port := free_port())}")
     blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    command = ["-m", "twisted", "web", "--listen", f"tcp:{port}:interface=127.0.0.1"]
+    listen = f"tcp:{port}:interface=127.0.0.1"
+    command = [sys.executable, "-m", "twisted", "web", "--listen", listen]
     names: dict[str, Any] = {}
     with running(*command, "--path", str(tmp_path / "served"), port=port):
         for block in blocks[:2]:

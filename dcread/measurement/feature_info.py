@@ -52,7 +52,7 @@ _SCALARS = {
     "bright_perc_10": ("Brightness without background, 10th percentile", ""),
     "bright_perc_90": ("Brightness without background, 90th percentile", ""),
     "circ": ("Circularity", ""),
-    "deform": ("Deformation: 1 less the circularity", ""),
+    "deform": ("Deformation: 1 minus the circularity", ""),
     "deform_raw": ("Deformation of the raw contour", ""),
     "eccentr_prnc": ("Eccentricity of the raw contour", ""),
     "emodulus": ("Young's modulus", "kPa"),
@@ -189,7 +189,7 @@ def feature_info(name: str) -> FeatureInfo:
     --------
     >>> import dcread
     >>> dcread.feature_info("deform").label
-    'Deformation: 1 less the circularity'
+    'Deformation: 1 minus the circularity'
     """
     found = known_features().get(name)
     if found is not None:

@@ -6,7 +6,7 @@ Subtract the background from an image.
 """
 
 # %%
-# ``image_corr`` is ``image`` less ``image_bg``. It is a signed type, so that pixels
+# ``image_corr`` is ``image`` minus ``image_bg``. It is a signed type, so that pixels
 # darker than the background are negative.
 
 import numpy as np

@@ -101,7 +101,7 @@ def test_thumbnails_are_the_images(tmp_path: pathlib.Path, images) -> None:
         assert [one.shape for one in page.images] == [(30, 50)] * 4
         assert [one[0, 0] < one[0, -1] for one in page.images] == [1, 0, 1, 1]
         assert {"event 0", "event 13", "event 26", "event 39"} <= set(page.said)
-        assert "Deformation: 1 less the circularity" in page.text
+        assert "Deformation: 1 minus the circularity" in page.text
         assert "Basins" not in page.text
         assert "Problems" not in page.text
         assert list(hd.image.cache) == []  # nothing is kept for it

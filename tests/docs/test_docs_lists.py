@@ -90,7 +90,7 @@ def test_bounds() -> None:
         "one answer of DCOR": open_url.MAX_JSON_BYTES // mib,
         "locations that are tried for one basin": policy.max_locations,
         "basin files that one measurement opens": policy.max_basins,
-        "basins that hang on one another": policy.max_depth,
+        "depth of basins of basins": policy.max_depth,
     }
 
 

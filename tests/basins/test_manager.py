@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import pathlib
+import pkgutil
 import types
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 
 import dcread
+from dcread import basins
 from dcread.basins import Basin, BasinManager
 
 RAMP = np.arange(5) * 1.5
@@ -32,6 +35,19 @@ def test_built_in_formats_are_plugins_like_others(manager: BasinManager) -> None
     assert manager.problems == []
     names = {hook for hook in dir(manager.pluggy.hook) if hook.startswith("dcread")}
     assert names == {"dcread_register_basins", "dcread_basin_locations"}
+
+
+def test_every_format_in_the_package_is_offered(manager: BasinManager) -> None:
+    """Not only those that somebody thought of when the manager was written."""
+    names = (module.name for module in pkgutil.iter_modules(basins.__path__))
+    modules = [importlib.import_module(f"dcread.basins.{name}") for name in names]
+    offering = {
+        module.__name__
+        for module in modules
+        if hasattr(getattr(module, "dcread_register_basins", None), "dcread_impl")
+    }
+    assert {"dcread.basins.file", "dcread.basins.http"} <= offering
+    assert offering == {module.__name__ for module in manager.pluggy.get_plugins()}
 
 
 def test_type_of_a_plugin_is_used_and_forgotten(

@@ -171,6 +171,12 @@ PIPELINES: tuple[tuple[int, ...], ...] = (
 )
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test that takes a `pipeline` with all of them."""
+    if "pipeline" in metafunc.fixturenames:
+        metafunc.parametrize("pipeline", PIPELINES, ids=str)
+
+
 @pytest.fixture
 def opened() -> Iterator[Callable[[Any], engine.FileHandle]]:
     """Open files that are closed after the test."""

@@ -12,11 +12,9 @@ import h5py
 import numpy as np
 
 from ..engine.conftest import (
-    DEFLATE,
     FLETCHER32,
     LZF,
     PIPELINES,
-    SHUFFLE,
     ZSTD,
     creation_plist,
     encode,
@@ -25,7 +23,7 @@ from ..engine.conftest import (
 INTEGERS = tuple(f"{o}{k}{w}" for o in "<>" for k in "iu" for w in (1, 2, 4, 8))
 FLOATS = ("<f2", ">f2", "<f4", ">f4", "<f8", ">f8")
 NUMBERS = INTEGERS + FLOATS
-FILTERS = (DEFLATE, SHUFFLE, FLETCHER32, LZF, ZSTD)
+FILTERS = tuple(sorted({number for filters in PIPELINES for number in filters}))
 LIBVERS = ("earliest", ("v108", "v110"), "latest")
 
 

@@ -7,15 +7,24 @@ import pathlib
 INK, QUIET, OURS = "#24292f", "#8c959f", "#1f6f8b"
 
 
-def draw(ratios: list[tuple[str, float]], folder: pathlib.Path) -> pathlib.Path:
-    """Draw how many times faster than dcnum.read each task is.
+def draw(
+    ratios: list[tuple[str, float]],
+    folder: pathlib.Path,
+    name: str = "benchmarks",
+    peer: str = "dcnum.read",
+) -> pathlib.Path:
+    """Draw how many times faster than a peer each task is.
 
     Parameters
     ----------
     ratios : list of (str, float)
         Title of the task, ratio.
     folder : pathlib.Path
-        Where ``benchmarks.svg`` is written.
+        Where the picture is written.
+    name : str
+        Of the file, without its suffix.
+    peer : str
+        What dcread is held against.
     """
     import matplotlib as mpl
 
@@ -31,7 +40,7 @@ def draw(ratios: list[tuple[str, float]], folder: pathlib.Path) -> pathlib.Path:
     ax.bar_label(bars, [f"{v:.1f}x" for v in values], padding=4, color=INK, fontsize=9)
     ax.axvline(1, color=INK, linewidth=1)
     ax.annotate(
-        "dcnum.read",
+        peer,
         (1, 1.01),
         xycoords=("data", "axes fraction"),
         color=QUIET,
@@ -45,13 +54,13 @@ def draw(ratios: list[tuple[str, float]], folder: pathlib.Path) -> pathlib.Path:
     ]
     ax.set_xticks(ticks, [f"{tick}x" for tick in ticks])
     ax.minorticks_off()
-    ax.set_xlabel("times as fast as dcnum.read (two cores, logarithmic)", color=INK)
+    ax.set_xlabel(f"times as fast as {peer} (two cores, logarithmic)", color=INK)
     ax.tick_params(colors=INK, length=0)
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(False)
     fig.tight_layout()
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "benchmarks.svg"
+    path = folder / f"{name}.svg"
     fig.savefig(path, metadata={"Date": None})
     plt.close(fig)
     return path

@@ -26,6 +26,7 @@ from dcread.engine.metadata_blocks import store
 
 from .data import open_data
 from .machine import describe_machine
+from .plot import draw
 
 ROUNDS = 3
 
@@ -102,7 +103,9 @@ def run(
     return (time.perf_counter() - begin, *counts(origin), found)
 
 
-def compare(path: Any, title: str, delay: float) -> None:
+def compare(path: Any, title: str, delay: float) -> list[tuple[str, float]]:
+    """Print a row for each task; return their titles and ratios."""
+    ratios = []
     with serving(path, delay / 1000) as origin:
         for task in TASKS:
             times: dict[str, list[Any]] = {"dcread": [], "dclab": []}
@@ -113,6 +116,7 @@ def compare(path: Any, title: str, delay: float) -> None:
             answers = {one[3] for found in times.values() for one in found}
             assert len(answers) == 1, task
             mine, peer = min(times["dcread"]), min(times["dclab"])
+            ratios.append((f"{task}, {title}, {delay:g} ms", peer[0] / mine[0]))
             print(
                 f"| {delay:g} ms | {title} | {task} "
                 f"| {mine[0]:.3f} s | {peer[0]:.3f} s "
@@ -120,6 +124,7 @@ def compare(path: Any, title: str, delay: float) -> None:
                 f"| {mine[2] / 1e6:.1f} / {peer[2] / 1e6:.1f} |",
                 flush=True,
             )
+    return ratios
 
 
 def compare_scans(path: Any, delay: float) -> None:
@@ -148,10 +153,12 @@ def main(delays: list[float]) -> None:
     print(describe_machine())
     print("\n| delay | format | task | dcread | dclab | ratio | requests | MB |")
     print("|---|---|---|---|---|---|---|---|")
+    ratios = []
     for delay in delays:
         for title, name in FILES.items():
-            compare(getattr(data, name), title, delay)
+            ratios += compare(getattr(data, name), title, delay)
     compare_scans(data.zstd, 20)
+    print(f"\npicture: {draw(ratios, data.folder, 'remote', 'dclab')}")
 
 
 if __name__ == "__main__":

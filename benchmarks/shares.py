@@ -21,6 +21,7 @@ import numpy as np
 
 from .data import open_data
 from .machine import describe_machine
+from .plot import draw
 
 ROUNDS = 3
 
@@ -99,6 +100,7 @@ def main(delays: list[float]) -> None:
     print(describe_machine())
     print("\n| delay | task | dcread | dcnum.read | ratio |")
     print("|---|---|---|---|---|")
+    ratios = []
     for delay in delays:
         for task in TASKS:
             ours, theirs = [], []
@@ -108,11 +110,13 @@ def main(delays: list[float]) -> None:
             assert all(one[1] == theirs[0][1] for one in ours + theirs), task
             mine = min(one[0] for one in ours)
             peer = min(one[0] for one in theirs)
+            ratios.append((f"{task}, {delay:g} ms", peer / mine))
             print(
                 f"| {delay:g} ms | {task} | {mine:.3f} s | {peer:.3f} s | "
                 f"{peer / mine:.1f} |",
                 flush=True,
             )
+    print(f"\npicture: {draw(ratios, path.parent, 'shares')}")
 
 
 if __name__ == "__main__":

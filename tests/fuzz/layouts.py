@@ -157,12 +157,12 @@ class Layouts:
             limits[0] = None
         filters = pipeline(rng, self.odd)
         plist = creation_plist(chunks, filters, fill=self.fill(data), dtype=data.dtype)
-        if rng.random() < 0.15:
+        early = rng.random() < 0.15
+        if early:
             plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
         style = rng.choice(("whole", "whole", "some rows", "masks", "grown", "shrunk"))
-        forgets_masks = limits[0] is not None and limits.count(None) == 1  # HDF5 2.0
-        if style == "masks" and (forgets_masks or not data.size):
-            style = "whole"
+        if style == "masks" and (early or not data.size):
+            style = "whole"  # (HDF5 keeps the masks that such chunks had before)
         start = data
         if style in {"grown", "shrunk"}:
             limits = [None] * len(shape)

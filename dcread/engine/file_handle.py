@@ -12,11 +12,12 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..errors import ClosedError, FileChangedError
+from ..errors import ClosedError, FileChangedError, FormatError
 from ..problems import UNREADABLE
 from ..sync.locks import h5_lock
 from .file_object import FileObjectSource
 from .h5py_errors import close_file
+from .index_claims import lists_safely
 from .metadata_blocks import MetadataFile
 from .name_resolver import NameResolver
 from .source import ByteSource, FileIdentity, RemoteIdentity, identity_of
@@ -196,7 +197,30 @@ class FileHandle:
         if self.source is None:
             raise ClosedError(f"{self.label} is closed; open it again to read from it")
         size = max(0, min(size, self.source.size - start))
-        return self.source.read(start, size) if size else b""
+        try:
+            return self.source.read(start, size) if size else b""
+        except FormatError:
+            self.source.check()  # that it changed explains everything else
+            raise
+
+    def check_listing(self, group: Any) -> None:
+        """Refuse a group whose members HDF5 would not survive to list.
+
+        The caller holds the h5py lock, and is called by `fetching`.
+
+        Raises
+        ------
+        FormatError
+            If the tree of the group leads back to itself.
+        """
+        settings = self._id.get_create_plist()
+        if self.source is None or settings.get_sizes() != (8, 8):
+            return
+        if not lists_safely(group, self.read_structure, settings.get_userblock()):
+            raise FormatError(
+                f"{self.label}: expected a group with a tree of members, found a node "
+                "in it that does not belong there; the file is damaged: copy it again"
+            )
 
     @property
     def shifts_addresses(self) -> bool:

@@ -18,11 +18,14 @@ HEADER = 512
 NOWHERE = 2**64 - 1
 """The address of what is not there."""
 
+MOST_NODES = 2**20
+"""Nodes of the tree of a group: each has 16 members at the least, mostly."""
+
 MOST_HEADER = 2**24
 MOST_BLOCKS = 1000
 """Bytes and blocks of an object header that are looked into at the most."""
 
-CONTINUATION, LAYOUT = 0x10, 0x08
+CONTINUATION, LAYOUT, SYMBOL_TABLE = 0x10, 0x08, 0x11
 FIXED_ARRAY, EXTENSIBLE_ARRAY = 3, 4
 _COUNTS = {
     FIXED_ARRAY: (b"FAHD", 8),
@@ -84,6 +87,35 @@ def claim_of(h5ds: Any, read: Read, most: int) -> Claim | None:
     return Claim(places, is_tree)
 
 
+def lists_safely(group: Any, read: Read, userblock: int) -> bool:
+    """Tell whether HDF5 can list the members of a group without going astray.
+
+    The caller holds the h5py lock.
+
+    Parameters
+    ----------
+    group : h5py.h5g.GroupID
+        The group.
+    read : callable
+        ``read(start, size)`` returns bytes of the file, fewer at its end.
+    userblock : int
+        How many bytes lie before what HDF5 counts in.
+    """
+    from h5py import h5g
+
+    low, high = h5g.get_objinfo(group).objno
+    try:
+        return all(
+            kind != SYMBOL_TABLE
+            or _nodes_fit(
+                read, userblock, struct.unpack_from("<Q", data)[0], 0, 16, MOST_NODES
+            )
+            for kind, data in _messages(read, userblock, low | high << _LONG)
+        )
+    except (struct.error, IndexError, _OddError):
+        return True  # HDF5 says what is wrong
+
+
 def _is_tree(read: Read, base: int, layout: bytes, most: int) -> bool:
     """Tell whether the tree of a layout message is one, of as many nodes as may be."""
     if layout[0] == 3 and layout[1] == 2:
@@ -94,17 +126,23 @@ def _is_tree(read: Read, base: int, layout: bytes, most: int) -> bool:
         return True
     if address == NOWHERE:
         return True  # nothing is stored
-    step = 16 + 8 * axes
+    return _nodes_fit(read, base, address, 1, 16 + 8 * axes, most)
+
+
+def _nodes_fit(  # noqa: PLR0917
+    read: Read, base: int, root: int, kind: int, step: int, most: int
+) -> bool:
+    """Tell whether the nodes of a tree lie below each other, each only once."""
     form = f"<{step - 8}xQ"
-    nodes, level = [address], read(base + address, 6)[5]
+    nodes, level = [root], read(base + root, 6)[5]
     while True:
         children: list[int] = []
         for node in nodes:
-            mark, kind, height, count = struct.unpack("<4sBBH", read(base + node, 8))
-            if (mark, kind, height) != (b"TREE", 1, level):
+            head = struct.unpack("<4sBBH", read(base + node, 8))
+            if head[:3] != (b"TREE", kind, level):
                 return False
             if level:
-                entries = read(base + node + 24, step * count)
+                entries = read(base + node + 24, step * head[3])
                 children += [one for (one,) in struct.iter_unpack(form, entries)]
         if not level:
             return True

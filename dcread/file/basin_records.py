@@ -77,18 +77,23 @@ def read_basin_records(
             if not has_member(h5.id, "basins"):
                 return []
             group = subgroup(None, "basins", h5.id)
-            keys = [as_name(key) for key in group.id]
     except UNREADABLE as exc:
         return [everything.because(f"the group '/basins' cannot be read: {exc}")]
     found = []
-    if len(keys) > limit:
-        reason = (
-            f"expected at most {limit} definitions, found {len(keys)}; the rest is "
-            "left out (Policy(max_definitions=...))"
-        )
-        found.append(everything.because(reason))
     handle = open_file(h5.file)  # the same file, for its bytes
     try:
+        try:
+            with handle.using(), h5_lock:
+                handle.check_listing(group.id)
+                keys = [as_name(key) for key in group.id]
+        except UNREADABLE as exc:
+            return [everything.because(f"the group '/basins' cannot be read: {exc}")]
+        if len(keys) > limit:
+            reason = (
+                f"expected at most {limit} definitions, found {len(keys)}; the rest is "
+                "left out (Policy(max_definitions=...))"
+            )
+            found.append(everything.because(reason))
         with handle.using(), VariableLengths(handle) as lengths:
             return found + _read_all(group, keys[:limit], policy, lengths)
     finally:

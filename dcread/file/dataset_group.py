@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from ..engine import DatasetReader
 from ..engine.name_resolver import Place
 from ..errors import FormatError, PolicyError
-from ..problems import as_name
 from ..sync.locks import h5_lock
 from .event_dataset import reader_of, usable_member
+from .links import names_in
 
 
 class DatasetGroup(Mapping[str, DatasetReader]):
@@ -58,11 +58,14 @@ class DatasetGroup(Mapping[str, DatasetReader]):
 
     def __iter__(self) -> Iterator[str]:
         with self.handle.using(), h5_lock:
-            group = self._group.id
-            names = self.handle.fetching(lambda: sorted(map(as_name, group)))
+            names = self.handle.fetching(names_in, self._group)
         return iter(names)
 
     def __len__(self) -> int:
+        def count() -> int:
+            self.handle.check_listing(self._group.id)  # HDF5 goes through the members
+            return int(self._group.id.get_num_objs())
+
         with self.handle.using(), h5_lock:
-            group = self._group.id
-            return int(self.handle.fetching(group.get_num_objs))
+            found: int = self.handle.fetching(count)
+        return found

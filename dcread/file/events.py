@@ -24,8 +24,6 @@ from .event_dataset import EventDataset, look_at
 from .links import has_member, subgroup
 
 if TYPE_CHECKING:
-    from h5py import h5g
-
     from ..engine import FileHandle
     from ..engine.name_resolver import Place
 
@@ -78,7 +76,7 @@ class Events:
             self.growing = bool(handle.h5.swmr_mode)
             self._group = _events_group(handle)
             if self._group is not None:
-                kinds = _link_kinds(self._group.id)
+                kinds = _link_kinds(self._group)
         if len(kinds) > MAX_FEATURES:
             reason = (
                 f"expected at most {MAX_FEATURES} features, found {len(kinds)}; the "
@@ -228,6 +226,7 @@ def _events_group(handle: FileHandle) -> Place | None:
     if not has_member(root, "events"):
         if has_member(root, "basins"):
             return None
+        handle.check_listing(root)
         names = sorted(map(as_name, itertools.islice(root, 10)))
         raise FormatError(
             f"{handle.label}: expected a group '/events' with the features, found "
@@ -236,14 +235,16 @@ def _events_group(handle: FileHandle) -> Place | None:
     return subgroup(handle, "events")
 
 
-def _link_kinds(group: h5g.GroupID) -> dict[str, int]:
+def _link_kinds(group: Place) -> dict[str, int]:
     """Return what kinds of links lead to the members, in one go."""
     kinds: dict[str, int] = {}
 
     def note(name: bytes, info: h5l.LinkInfo) -> None:
         kinds[as_name(name)] = info.type
 
-    group.links.iterate(note, info=True)
+    assert group.handle is not None
+    group.handle.check_listing(group.id)
+    group.id.links.iterate(note, info=True)
     return kinds
 
 

@@ -11,7 +11,7 @@ from ..engine import FileHandle, open_file
 from ..engine.name_resolver import NameResolver, Place
 from ..engine.source import LocalSource
 from ..errors import BasinError, DCReadError, FormatError, PolicyError
-from ..problems import one_line, text_of
+from ..problems import as_name, one_line, text_of
 from ..sync.locks import h5_lock
 from .confined_open import Folder
 
@@ -143,6 +143,19 @@ def subgroup(
     if not isinstance(found.id, h5g.GroupID):
         raise BasinError(f"'{place}' should be a group")
     return found
+
+
+def names_in(group: Place) -> list[str]:
+    """Return the sorted names of the members of a group; the caller holds the lock.
+
+    Raises
+    ------
+    FormatError
+        If the group is damaged so that HDF5 would not survive to list it.
+    """
+    if group.handle is not None:
+        group.handle.check_listing(group.id)
+    return sorted(map(as_name, group.id))
 
 
 def has_member(group: Any, name: str) -> bool:

@@ -9,11 +9,11 @@ import numpy as np
 from h5py import Dataset, h5d, h5s
 
 from ..errors import FormatError
-from ..problems import Problem, as_name, recorded_as_problem
+from ..problems import Problem, recorded_as_problem
 from ..sync.locks import h5_lock
 from .attributes import clean_text
 from .event_dataset import open_plain, reader_of
-from .links import has_member, member, subgroup
+from .links import has_member, member, names_in, subgroup
 from .variable_length import VariableLengths
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def member_names(
     names: list[str] = []
     with recorded_as_problem(problems, kind, f"/{group}"), handle.using(), h5_lock:
         if has_member(handle.h5.id, group):
-            names = sorted(map(as_name, subgroup(handle, group).id))
+            names = names_in(subgroup(handle, group))
             if len(names) > MAX_MEMBERS:
                 reason = (
                     f"expected at most {MAX_MEMBERS} members, found {len(names)}; the "

@@ -6,6 +6,8 @@ import io
 import os
 import pathlib
 import struct
+import subprocess
+import sys
 from collections.abc import Callable
 
 import h5py
@@ -142,3 +144,48 @@ def test_chunks_that_are_listed_out_of_order_read_as_by_h5py_or_not_at_all(
         except FormatError:
             return
         np.testing.assert_array_equal(found, expected)
+
+
+READ_GROUPS = """
+import sys, dcread
+with dcread.HDF5Data(sys.argv[1]) as hd:
+    for ask in (hd.keys, lambda: list(hd.logs), lambda: list(hd.tables),
+                hd.basin_status, lambda: list(hd["trace"]), lambda: len(hd["trace"])):
+        try:
+            ask()
+        except (dcread.DCReadError, KeyError) as exc:
+            print(exc)
+    print(*hd.problems, sep="\\n")
+"""
+
+
+@pytest.mark.parametrize("group", ["", "events", "events/trace", "logs", "basins"])
+def test_a_group_whose_tree_leads_back_to_itself(
+    tmp_path: pathlib.Path, group: str
+) -> None:
+    """In a process of its own, since HDF5 dies of listing it."""
+    path = tmp_path / "tree.rtdc"
+    with h5py.File(path, "w", libver="earliest") as h5:
+        h5["events/deform"] = np.arange(4.0)
+        h5["events/trace/fl1_raw"] = np.zeros((4, 9))
+        h5["logs/one"] = [b"a line"]
+        h5["tables/one"] = np.zeros(3, [("time", "f8")])
+        h5["basins/one"] = [b"{}"]
+    # (from the header of the group, a message leads to its tree)
+    header = header_of(path, group or "/")
+    raw = path.read_bytes()
+    message = raw.index(b"\x11\0\x10\0", header)
+    (tree,) = struct.unpack_from("<Q", raw, message + 8)
+    assert raw[tree : tree + 6] == b"TREE\0\0"
+    overwrite(path, tree + 5, b"\1")
+    overwrite(path, tree + 32, struct.pack("<Q", tree))
+    done = subprocess.run(
+        [sys.executable, "-c", READ_GROUPS, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    # (of the root, HDF5 notices it when it looks for a name)
+    assert ("does not belong there" if group else "cannot be read") in done.stdout

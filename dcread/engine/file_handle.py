@@ -191,12 +191,11 @@ class FileHandle:
 
         The caller holds the h5py lock, and is called by `fetching`.
         """
-        if self.metadata is not None:
-            self.metadata.seek(start)
-            return self.metadata.read(size) or b""
         if self.source is None:
             raise ClosedError(f"{self.label} is closed; open it again to read from it")
         size = max(0, min(size, self.source.size - start))
+        if self.metadata is not None and size:
+            return self.metadata.look(start, start + size)
         try:
             return self.source.read(start, size) if size else b""
         except FormatError:

@@ -184,6 +184,14 @@ class MetadataFile(SourceStream):
         stop = min(start + len(view), self._source.size)
         if stop <= start:
             return 0
+        data = self.look(start, stop)
+        view[: len(data)] = data
+        self._position = stop
+        self._hints.look_at(start, data)
+        return len(data)
+
+    def look(self, start: int, stop: int) -> bytes:
+        """Return bytes of the file as for HDF5, from which no hints are taken."""
         data = self._blocks.read(start, stop)
         if data is None:
             if self._asking.depth:
@@ -194,10 +202,7 @@ class MetadataFile(SourceStream):
             data = self._blocks.read(start, stop)
             if data is None:
                 raise RemoteError(f"{self._source.label}: metadata did not arrive")
-        view[: len(data)] = data
-        self._position = stop
-        self._hints.look_at(start, data)
-        return len(data)
+        return data
 
     # -- what is missing is fetched outside of it
 

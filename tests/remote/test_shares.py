@@ -155,7 +155,7 @@ def test_a_file_in_memory_is_read_by_the_kernel(
         _ = hd.image[:1000]
         _ = hd.image[:1000]
         assert not hd.handle.source.is_far
-        assert share.reads < 10  # looks at how long reading takes, no more
+        assert share.reads < 20  # looks at how long reading takes, and at the index
 
 
 def test_one_slow_read_is_no_share(path: pathlib.Path, share: Share) -> None:

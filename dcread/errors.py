@@ -65,7 +65,7 @@ class NotAFileError(DCReadError, OSError):
 
 
 class FileObjectError(DCReadError, OSError):
-    """A file object that the caller gave does not do what it is asked to."""
+    """A file object of the caller cannot be read or does not behave like a file."""
 
 
 class FormatError(DCReadError, OSError, ValueError):
@@ -73,7 +73,7 @@ class FormatError(DCReadError, OSError, ValueError):
 
 
 class ChecksumError(FormatError):
-    """A stored checksum does not belong to the bytes beside it."""
+    """Stored bytes do not match their checksum."""
 
 
 class ShapeMismatchError(DCReadError, ValueError):
@@ -85,11 +85,11 @@ class FileChangedError(DCReadError, OSError):
 
 
 class RemoteError(DCReadError, OSError):
-    """A server cannot be reached, refuses, or answers with something else."""
+    """A server cannot be reached, refuses access, or gives an unexpected answer."""
 
 
 class ClosedError(DCReadError, ValueError):
-    """Something was asked of a measurement that is closed."""
+    """A measurement was used after it was closed."""
 
 
 class FeatureNotFoundError(DCReadError, KeyError):
@@ -113,4 +113,4 @@ class BasinIdentifierMismatchError(BasinError, ValueError):
 
 
 class PolicyError(BasinError, PermissionError):
-    """A file asked for something that the caller's policy does not allow."""
+    """A file refers to something that the caller's policy does not allow."""

@@ -13,7 +13,7 @@ _COLOURS = {True: "32", False: "31", None: "33"}
 
 @dataclass(frozen=True, slots=True)
 class BasinStatus:
-    """What is known of one basin.
+    """Status of one basin.
 
     Attributes
     ----------

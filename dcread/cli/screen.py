@@ -194,9 +194,6 @@ def one_line(text: object) -> str:
 
 
 _WORDS = {
-    "exists and is left as it is; pass overwrite=True to replace it": (
-        "already exists; use --overwrite to replace it"
-    ),
     "pass overwrite=True": "use --overwrite",
 }
 """What the library says in the words of Python, and how the command line says it."""

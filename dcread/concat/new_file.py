@@ -165,7 +165,7 @@ def _final(target: pathlib.Path) -> pathlib.Path:
 
 def _exists(target: pathlib.Path) -> FileExistsError:
     return FileExistsError(
-        f"{target} exists and is left as it is; pass overwrite=True to replace it"
+        f"{target} already exists; pass overwrite=True to replace it"
     )
 
 

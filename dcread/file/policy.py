@@ -23,7 +23,7 @@ _REMOTE = (True, False, "hosts")
 
 @dataclass(frozen=True)
 class Policy:
-    r"""What the basins of a file may make us open, and how much of it.
+    r"""Rules for what a file may make dcread open: files, links and servers.
 
     The caller is trusted, the file is not: a basin definition is text in a file
     that may come from anywhere. The default follows local paths and public
@@ -49,11 +49,12 @@ class Policy:
         Whether remote formats (http, s3, dcor, or a plugin's) may be contacted:
         all public hosts (True), none (False), or those in `hosts`.
     hosts : sequence of str
-        The host names for ``remote="hosts"``.
+        Hosts or URLs of servers that are allowed even if they are not public, such as
+        ``"http://storage.lab:9000"``; with ``remote="hosts"``, no others are.
     max_basins : int
         How many basin files (or remote resources) one measurement may open.
     max_depth : int
-        How many basins may hang on one another.
+        How deep basins of basins are followed.
     max_locations : int
         How many of the locations of one definition are tried.
     max_definitions : int

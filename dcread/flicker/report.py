@@ -44,7 +44,7 @@ class FlickerReport:
     medians : ndarray of float64, shape (N,)
         Median of the first `roi_height` rows of each frame.
     offsets : ndarray of float64, shape (N,)
-        `medians` less the median of `medians`.
+        `medians` minus the median of `medians`.
     flickering_frames : ndarray of int64
         Frames whose offset reaches the threshold, in ascending order.
     flickering : bool
@@ -54,13 +54,13 @@ class FlickerReport:
         Slow change of brightness: the running median of `offsets` over
         `drift_window` frames (fewer at both ends, moved along the slope there).
     offsets_without_drift : ndarray of float64, shape (N,)
-        `offsets` less `drift`.
+        `offsets` minus `drift`.
     flickering_frames_without_drift : ndarray of int64
         Frames whose offset from the drift reaches the threshold.
     flickering_without_drift : bool
         Whether the light flickers apart from any slow drift.
     drift_range : float
-        Largest less smallest value of `drift`.
+        Largest minus smallest value of `drift`.
     drifting : bool
         Whether `drift_range` reaches the brightness threshold.
     roi_height : int

@@ -22,7 +22,7 @@ __all__ = ["BaseImageChunkCache"]
 
 
 class BaseImageChunkCache(abc.ABC):
-    """Images in chunks, of which the last used ones are kept in memory.
+    """Cache of images in chunks: the chunks used last are kept in memory.
 
     Subclasses implement `_get_chunk_data`. Many threads may share one cache: a
     chunk is loaded by one of them while the others wait, and there are never more
@@ -33,7 +33,7 @@ class BaseImageChunkCache(abc.ABC):
     shape : tuple of int
         (events, ...); usually (events, height, width).
     chunk_size : int
-        Images in a chunk; not more than there are images are taken.
+        Images in a chunk; at most the number of all images is used.
     cache_size : int
         Chunks to keep.
 
@@ -42,7 +42,7 @@ class BaseImageChunkCache(abc.ABC):
     shape, image_shape, chunk_shape : tuple of int
         Of all images, of one image, of a full chunk.
     chunk_size, cache_size, num_chunks : int
-        Images in a full chunk, chunks to keep, chunks that there are.
+        Images in a full chunk, chunks to keep, number of all chunks.
 
     Raises
     ------

@@ -141,7 +141,7 @@ class HDF5ImageCache(BaseImageChunkCache):
 
     @property
     def reads_ahead(self) -> bool:
-        """Whether chunks in order are read ahead: not if a subclass makes them.
+        """True if chunks are read ahead in order; False if a subclass makes them.
 
         Examples
         --------

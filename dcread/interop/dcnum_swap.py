@@ -192,7 +192,7 @@ def install_as_dcnum_read() -> Swap:
     if importlib.util.find_spec("dcnum") is None:
         raise ModuleNotFoundError(
             "dcnum is not installed, so there is nothing to stand in for; "
-            "`pip install dcnum` brings it"
+            "install it with `pip install dcnum`"
         )
     with _lock:
         swap = Swap()

@@ -25,7 +25,7 @@ LAYERS = {"image": "image", "image_bg": "image", "mask": "labels"}
 
 
 def get_reader(path: Paths) -> Callable[[Paths], list[Layer]] | None:
-    """Return what reads a path, None if it is no measurement (npe2's interface).
+    """Return a reader function for a path; None if it is no measurement (npe2's interface).
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def _lazy(hd: HDF5Data, images: BaseImageChunkCache) -> Any:
         da: Any = importlib.import_module("dask.array")
     except ImportError as exc:
         raise ImportError(
-            "layers of napari need dask; `pip install dask` brings it"
+            "layers of napari need dask; install it with `pip install 'dask[array]'`"
         ) from exc
     chunks = (images.chunk_size, *images.image_shape)
     return da.from_array(_Images(hd, images), chunks, name=False)

@@ -1,4 +1,4 @@
-"""Where the values of a measurement lie, so that Zarr readers can open it."""
+"""References to the stored chunks of a measurement, for Zarr readers."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def to_references(
     The references are those of kerchunk, version 1: a dictionary for ``json.dump`` that
     tells file, offset and length of each stored chunk. Names, dimensions, units and
     labels are those of ``xarray.open_dataset(path, engine="dcread")``; masks are
-    integers, as they are stored. Fletcher32 checksums are compared by who reads.
+    integers, as they are stored. The reader compares fletcher32 checksums.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ def survey(
     progress: Callable[[int, int], None] | None = None,
     **options: Any,
 ) -> pd.DataFrame:
-    """Put one question to many measurements and return a data frame.
+    """Examine many measurements and return the results as a data frame.
 
     Parameters
     ----------

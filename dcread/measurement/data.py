@@ -74,9 +74,9 @@ class HDF5Data:
         Which events to take, as NumPy would: ``100`` or ``slice(0, 100)`` for the
         first 100, a list or array for events by number.
     policy : Policy, optional
-        What the file may make us open; `Policy.default` if not given.
+        Rules for what the file may make dcread open; `Policy.default` if not given.
     credentials : sequence of Credentials, optional
-        For servers that want some, each bound to one of them. They are not pickled.
+        Tokens or keys, each for one server. They are not pickled.
 
     Attributes
     ----------
@@ -226,7 +226,7 @@ class HDF5Data:
 
     @property
     def closed(self) -> bool:
-        """Whether the measurement, or the h5py file it was made of, is closed.
+        """True if the measurement, or the h5py file it was made of, is closed.
 
         Examples
         --------
@@ -244,7 +244,7 @@ class HDF5Data:
 
     @property
     def handle(self) -> FileHandle:
-        """The open file, as the engine has it.
+        """The open file as an object of `dcread.engine`.
 
         Examples
         --------
@@ -310,8 +310,8 @@ class HDF5Data:
     def raw_length(self) -> int:
         """Number of events before index mapping.
 
-        What most features have; where the file stores none itself, what its
-        attribute "experiment:event count" says, else what its basins have.
+        The length of most features. If the file stores none itself, it is the
+        attribute "experiment:event count", else the length of its basins.
 
         Examples
         --------
@@ -837,7 +837,7 @@ class HDF5Data:
 
     @property
     def problems(self) -> list[Problem]:
-        """What could not be used of the file, and why; [] if all is well.
+        """Parts of the file that could not be used, and why; [] if there are none.
 
         Asking for it looks at all parts of the file but the values of features;
         basins are reported as far as they were asked for something. After `close`
@@ -876,7 +876,7 @@ class HDF5Data:
         return _extract_basin_dicts(h5, check=check)
 
     def get_basin_data(self, index: int) -> tuple[Any, list[str], Any]:
-        """Return what one basin has itself (not the basins of the basin).
+        """Return the features of one basin, without those of its own basins.
 
         Parameters
         ----------

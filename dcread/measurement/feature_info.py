@@ -129,7 +129,7 @@ _SCORE = re.compile(r"ml_score_([a-z0-9]{3})")
 
 @dataclass(frozen=True, slots=True)
 class FeatureInfo:
-    """What a feature is called and measured in.
+    """Label, unit and kind of a feature.
 
     Attributes
     ----------
@@ -168,7 +168,7 @@ class FeatureInfo:
 
 
 def feature_info(name: str) -> FeatureInfo:
-    """Return label, unit and kind of a feature that the field knows.
+    """Return label, unit and kind of a known feature.
 
     Parameters
     ----------

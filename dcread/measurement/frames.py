@@ -130,5 +130,5 @@ def needed(package: str) -> Any:
         return importlib.import_module(package)
     except ImportError as exc:
         raise ImportError(
-            f"{package} is not installed; `pip install {package}` brings it"
+            f"{package} is not installed; install it with `pip install {package}`"
         ) from exc

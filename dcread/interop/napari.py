@@ -25,7 +25,7 @@ LAYERS = {"image": "image", "image_bg": "image", "mask": "labels"}
 
 
 def get_reader(path: Paths) -> Callable[[Paths], list[Layer]] | None:
-    """Return a reader function for a path; None if it is no measurement (npe2's interface).
+    """Return a reader for a path; None if it is no measurement (interface of npe2).
 
     Parameters
     ----------

@@ -192,6 +192,7 @@ def _image_tag(number: int, image: NDArray[np.generic]) -> str:
     return f"<img alt='event {number}' src='data:image/png;base64,{data}'>"
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def _small(image: NDArray[np.generic]) -> NDArray[np.uint8]:
     """Return an image in 8 bits that is not larger than a thumbnail."""
     step = max(1, -(-image.shape[0] // _HEIGHT), -(-image.shape[1] // _WIDTH))
@@ -206,8 +207,7 @@ def _small(image: NDArray[np.generic]) -> NDArray[np.uint8]:
         if not finite.size:
             return np.zeros(values.shape, np.uint8)
         low, high = (float(end) for end in np.percentile(finite, [0.5, 99.5]))
-    with np.errstate(over="ignore", invalid="ignore"):
-        scaled = (values - low) / (high - low) if high > low else values * 0 + 0.5
+    scaled = (values - low) / (high - low) if high > low else values * 0 + 0.5
     clean = np.nan_to_num(scaled, nan=0.0, posinf=1.0, neginf=0.0)
     grey: NDArray[np.uint8] = (255 * clean.clip(0, 1)).astype(np.uint8)
     return grey

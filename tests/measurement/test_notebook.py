@@ -14,7 +14,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
@@ -240,6 +240,7 @@ def test_image_caches(tmp_path: pathlib.Path, images) -> None:
         hnp.array_shapes(min_dims=2, max_dims=2, max_side=300),
     )
 )
+@example(np.full((300, 300), -np.finfo(float).max))
 def test_any_image_has_a_picture(image: np.ndarray[Any, Any]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

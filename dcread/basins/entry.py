@@ -537,7 +537,13 @@ def _as_opened(basin: Basin, answer: object) -> Opened:
             f"{name} should return an integer as length, got "
             f"{type(opened.length).__name__}"
         )
-    hash(opened.identity)
+    try:
+        hash(opened.identity)
+    except TypeError as exc:
+        raise BasinError(
+            f"{name} should return something hashable as identity (a text, or a tuple "
+            f"of numbers and texts): {exc}"
+        ) from exc
     return opened
 
 

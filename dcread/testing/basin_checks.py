@@ -63,6 +63,10 @@ def check_basin(
     >>> definition = {"type": "numbers", "format": "numbers", "paths": ["here"]}
     >>> check_basin(Numbers, definition)
     """
+    _require(
+        isinstance(basin_class, type) and issubclass(basin_class, Basin),
+        f"expected a subclass of dcread.Basin, got {basin_class!r}",
+    )
     source = None if referrer is None else pathlib.Path(referrer)
     with tempfile.TemporaryDirectory() as folder:
         suite = _Suite(
@@ -73,6 +77,7 @@ def check_basin(
                 suite.it_declares_what_it_reads,
                 suite.its_features_are_arrays,
                 suite.rows_are_as_numpy_gives_them,
+                suite.rows_by_number_are_those_asked_for,
                 suite.costs_can_be_told,
                 suite.threads_get_the_same,
                 suite.a_mapped_basin_gives_mapped_rows,
@@ -123,14 +128,19 @@ def _failing(basin_class: type[Basin], events: int) -> type[Basin]:
 
 
 def _counting(basin_class: type[Basin]) -> type[Basin]:
-    """Return the class with a note of each call of `close`."""
+    """Return the class with a note of each call of `close`, and how it failed."""
 
     class Counting(basin_class):  # type: ignore[misc, valid-type]
         closed: ClassVar[list[str]] = []
+        failures: ClassVar[list[str]] = []
 
         def close(self) -> None:
             self.closed.append(self.location)
-            super().close()
+            try:
+                super().close()
+            except Exception as exc:
+                self.failures.append(f"{type(exc).__name__}: {exc}")
+                raise
 
     return Counting
 
@@ -163,6 +173,15 @@ def _slow(basin_class: type[Basin]) -> type[Basin]:
 def _require(fine: object, otherwise: str) -> None:
     if not fine:
         raise AssertionError(otherwise)
+
+
+@contextlib.contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Have an error of the class tell what was asked for."""
+    try:
+        yield
+    except Exception as exc:
+        raise AssertionError(f"{what} raised {type(exc).__name__}: {exc}") from exc
 
 
 class _Suite:
@@ -209,7 +228,7 @@ class _Suite:
                 group["basinmap0"] = rows
             if "basins" in h5:
                 del h5["basins"]
-            lines = json.dumps(definition, indent=2).split("\n")
+            lines = json.dumps(definition, indent=2, default=os.fspath).split("\n")
             h5["basins/checked"] = np.array([line.encode() for line in lines])
         with HDF5Data(path, policy=policy or self.policy) as hd:
             yield hd
@@ -225,7 +244,8 @@ class _Suite:
     def its_features_are_arrays(self) -> None:
         """Check that it opens and each feature can be read."""
         with self.measurement() as hd:
-            group, names, _ = hd.get_basin_data(0)
+            with _told("taking its features"):
+                group, names, _ = hd.get_basin_data(0)
             status = hd.basin_status()[0]
             _require(group is not None, f"it could not be opened: {status.reason}")
             if not names:  # all that it has lies in the basins that it names
@@ -238,7 +258,8 @@ class _Suite:
                 "only names basins needs a `referrer` of as many events",
             )
             for name in names:
-                value = group[name]
+                with _told(f"'{name}'"):
+                    value = group[name]
                 if name in ("trace", "contour"):
                     continue
                 for attribute in ("shape", "dtype", "__getitem__"):
@@ -247,7 +268,8 @@ class _Suite:
                     )
                 most = min(value.shape[0], _ROWS)
                 _require(most >= 2, f"'{name}' should have at least two events")
-                rows = np.array(value[0:most])
+                with _told(f"'{name}'[0:{most}]"):
+                    rows = np.array(value[0:most])
                 _require(
                     rows.shape == (most, *value.shape[1:])
                     and rows.dtype == value.dtype,
@@ -285,6 +307,27 @@ class _Suite:
                         f"'{name}'[{index}] is not what the array holds",
                     )
 
+    def rows_by_number_are_those_asked_for(self) -> None:
+        """Check ``read_rows`` of arrays that have it."""
+        with self.measurement(events=self.events) as hd:
+            group, names, _ = hd.get_basin_data(0)
+            for name in names:
+                if name not in self.features:
+                    continue
+                read_rows = getattr(group[name], "read_rows", None)
+                if read_rows is None:
+                    continue
+                rows, _ = self.features[name]
+                asked = np.array([0, len(rows) - 1])
+                call = f"'{name}': read_rows({asked!r})"
+                with _told(call):
+                    found = np.asarray(read_rows(asked))
+                _require(
+                    found.dtype == rows.dtype and _same(found, rows[asked]),
+                    f"{call} should return these rows in this order, as slices give "
+                    f"them, returned shape {found.shape} of {found.dtype}",
+                )
+
     def costs_can_be_told(self) -> None:
         """Check `HDF5Data.explain`, and ``read_cost`` of arrays that have it."""
         with self.measurement(events=self.events) as hd:
@@ -296,7 +339,8 @@ class _Suite:
                 tell = getattr(group[name], "read_cost", None)
                 if tell is None:
                     continue
-                told = tell(np.arange(2))
+                with _told(f"'{name}': read_cost({np.arange(2)!r})"):
+                    told = tell(np.arange(2))
                 _require(
                     len(told) == 2
                     and all(one is None or int(one) == one >= 0 for one in told),
@@ -346,6 +390,7 @@ class _Suite:
             _require(not closed.closed, "it was closed while the measurement is open")
         count = len(closed.closed)
         _require(count == 1, f"`close` was called {count} times")
+        _require(not closed.failures, f"`close` raised {'; '.join(closed.failures)}")
 
     def a_closed_basin_says_so(self) -> None:
         """Check that views which outlive the measurement raise ClosedError."""
@@ -432,7 +477,8 @@ def _same(found: Any, expected: Any) -> bool:
     found = np.asarray(found)
     if found.dtype == bool and np.asarray(expected).dtype != bool:
         expected = np.asarray(expected) != 0
-    return bool(found.shape == expected.shape and (found == expected).all())
+    numbers = np.asarray(expected).dtype.kind in "fc"  # (which may be NaN)
+    return bool(np.array_equal(found, expected, equal_nan=numbers))
 
 
 def _raises(kind: type[Exception], func: Callable[[], Any], when: str) -> Exception:

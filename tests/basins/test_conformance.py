@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dcread.basins import Basin
+from dcread.basins import Basin, Opened
 from dcread.basins.file import HDF5FileBasin
 from dcread.basins.internal import InternalBasin
 from dcread.testing import check_basin
@@ -45,6 +45,58 @@ class Priced:
         return (1.5, None)
 
 
+class Picked:
+    """Rows by number, changed by a function."""
+
+    shape, dtype = RAMP.shape, RAMP.dtype
+
+    def __init__(self, change: Callable[[Any], Any]) -> None:
+        self._change = change
+
+    def __getitem__(self, rows: slice) -> Any:
+        return RAMP[rows]
+
+    def read_rows(self, rows: Any) -> Any:
+        return self._change(RAMP[rows])
+
+
+class Lost(Picked):
+    """An array that cannot be read."""
+
+    def __getitem__(self, rows: slice) -> Any:
+        raise ValueError("no such row")
+
+
+def _refuse(_: Any) -> Any:
+    raise ValueError("it will not go")
+
+
+def test_features_may_hold_nan(memory_basin: Callable[..., type[Basin]]) -> None:
+    holed = np.where(RAMP == 3, np.nan, RAMP)
+    definition = {"type": "memory", "format": "memory", "paths": ["x"]}
+    check_basin(memory_basin(features={"deform": holed}), definition)
+
+
+def test_locations_may_be_path_objects(tmp_path: pathlib.Path) -> None:
+    class Folder(Basin):
+        format, type = "folder", "file"
+
+        def available(self) -> bool:
+            return self.context.check_path(self.location).is_dir()
+
+        def open(self) -> Any:
+            return {"deform": np.load(f"{self.location}/deform.npy")}
+
+    np.save(tmp_path / "deform.npy", RAMP)
+    definition = {"type": "file", "format": "folder", "paths": [tmp_path]}
+    check_basin(Folder, definition)
+
+
+def test_what_is_no_class_does_not_pass() -> None:
+    with pytest.raises(AssertionError, match=r"expected a subclass of dcread\.Basin"):
+        check_basin(np, {})  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("attributes", "telling"),
     [
@@ -52,6 +104,27 @@ class Priced:
         ({"features": {}}, "it has no features"),
         ({"features": {"deform": RAMP[:1]}}, "at least two events"),
         ({"features": {"deform": Priced()}}, "read_cost should return two counts"),
+        (
+            {"features": {"deform": Picked(lambda rows: rows[::-1])}},
+            "'deform': read_rows.* should return these rows in this order",
+        ),
+        (
+            {"features": {"deform": Picked(_refuse)}},
+            "'deform': read_rows.* raised ValueError: it will not go",
+        ),
+        (
+            {"features": {"deform": Lost(_refuse)}},
+            r"'deform'\[0:5\] raised .*no such row",
+        ),
+        (
+            {"features": {"deform": [1, 2]}},
+            "taking its features raised .*'deform' should be",
+        ),
+        ({"close": _refuse}, "`close` raised ValueError: it will not go"),
+        (
+            {"open": lambda _: Opened({"deform": RAMP}, identity=[1])},
+            "should return something hashable as identity",
+        ),
         ({"open": lambda _: None}, "it could not be opened"),
         ({"format": ""}, "should declare 'format' as text"),
     ],

@@ -6,6 +6,11 @@ import inspect
 import pathlib
 import re
 
+import h5py
+import numpy as np
+import pytest
+
+import dcread
 from dcread.basins import Basin, BasinContext, get_manager, hookspecs
 
 DOCS = pathlib.Path(__file__).parents[2] / "docs"
@@ -58,6 +63,20 @@ def test_members_of_the_context_are_shown() -> None:
     assert sorted(shown.split(", ")) == sorted(
         set(members) - {"check_location", "for_opening"}
     )
+
+
+def test_a_definition_is_stored_as_shown(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with h5py.File("measurement.rtdc", "w") as h5:
+        h5["events/time"] = np.arange(3.0)
+    blocks = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
+    (code,) = [block for block in blocks if "h5py" in block]
+    exec(code, {})
+    with dcread.HDF5Data("measurement.rtdc") as hd:
+        (status,) = hd.basin_status()
+    assert (status.name, status.format) == ("cells", "npyfolder")
 
 
 def test_included_files_exist() -> None:

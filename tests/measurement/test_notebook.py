@@ -265,7 +265,7 @@ def test_any_text_is_escaped(name: str, value: str) -> None:
 
 
 def test_reading_that_takes_long_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notebook, "SECONDS", 0.01)
+    monkeypatch.setattr("dcread.notebook.images.SECONDS", 0.01)
 
     def read(number: int) -> np.ndarray[Any, Any]:
         time.sleep(0.02)
@@ -277,7 +277,8 @@ def test_reading_that_takes_long_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_dark_and_light_have_the_same_names() -> None:
-    names = re.findall(r"--dcr-(\w+)0:", notebook._STYLE)
+    page = notebook.page("")
+    names = re.findall(r"--dcr-(\w+)0:", page)
     assert {names.count(name) for name in names} == {4}
-    used = set(re.findall(r"var\(--dcr-(\w+)0\)", notebook._STYLE))
+    used = set(re.findall(r"var\(--dcr-(\w+)0\)", page))
     assert used == set(names)

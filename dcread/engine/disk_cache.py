@@ -100,10 +100,10 @@ class DiskCache:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _require_own(self.folder)
             path = self.folder / "key"
-            key = path.read_bytes() if path.exists() else b""
-            if len(key) != HASH:
-                path.unlink(missing_ok=True)
-                _write(path, secrets.token_bytes(HASH), replace=False)
+            is_there = path.exists()
+            key = path.read_bytes() if is_there else b""
+            if len(key) != HASH:  # (only one that is damaged is replaced)
+                _write(path, secrets.token_bytes(HASH), replace=is_there)
                 key = path.read_bytes()
             self._key = key
         return self._key
@@ -119,6 +119,8 @@ class DiskCache:
                 path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _write(path, data)
                 self._held += len(data)
+            except FileNotFoundError:
+                return False  # another process made room, or empties the folder
             except OSError as exc:
                 self.fail(exc)
                 return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -363,3 +364,41 @@ def test_files_of_others_in_the_folder_stay(
     assert cli.main(["cache", "--clear"]) == 0
     assert not disk_cache.usage(folder)
     assert files(folder) == sorted(others)
+
+
+def test_who_is_first_makes_the_key(tmp_path: pathlib.Path) -> None:
+    identity = RemoteIdentity("http://h/x", '"e"', 1000, "")
+    for number in range(40):
+        folder = tmp_path / str(number)
+        caches = [disk_cache.DiskCache(folder, 10**6) for _ in range(8)]
+        with (
+            warnings.catch_warnings(),
+            concurrent.futures.ThreadPoolExecutor(8) as threads,
+        ):
+            warnings.simplefilter("error")
+            found = list(threads.map(lambda cache: cache.of(identity), caches))
+        found[0].put(0, b"abc")
+        late = caches[-1].of(identity)
+        view = memoryview(bytearray(3))
+        assert (late.read_into(0, view), bytes(view)) == (3, b"abc")
+
+
+def test_a_piece_that_another_process_removes_is_not_kept(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = disk_cache.DiskCache(tmp_path, 10**6)
+    pieces = cache.of(RemoteIdentity("http://h/x", '"e"', 1000, ""))
+    assert pieces is not None
+
+    def replace(old: pathlib.Path, new: pathlib.Path) -> None:
+        old.unlink()
+        os.rename(old, new)
+
+    with monkeypatch.context() as patched, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        patched.setattr(os, "replace", replace)
+        pieces.put(0, b"abc")
+    view = memoryview(bytearray(3))
+    assert pieces.read_into(0, view) == 0
+    pieces.put(0, b"abc")
+    assert (pieces.read_into(0, view), bytes(view)) == (3, b"abc")

@@ -226,26 +226,24 @@ class PluginArray(RowReader):
     def read_cost(self, rows: Rows) -> ReadCost:
         """Return what reading rows takes: as the array tells, else calls of it."""
         total = ReadCost(0, 0)
-        for part, asked in self._calls(rows):
+        for part in self._calls(rows):
             if self._read_cost is None:
-                total += ReadCost(1, asked * self._row_bytes)
+                total += ReadCost(1, None)
                 continue
             with self._origin.asking(self.name):
                 requests, nbytes = self._read_cost(part)
                 total += ReadCost(_as_count(requests), _as_count(nbytes))
         return total
 
-    def _calls(self, rows: Rows) -> Iterator[tuple[NDArray[np.int64], int]]:
-        """Yield the rows that each call is for, and how many it asks for."""
+    def _calls(self, rows: Rows) -> Iterator[NDArray[np.int64]]:
+        """Yield the rows that each call is for."""
         if rows.straight:
-            for start, stop, part in rows.split(self._step):
-                yield part.numbers, stop - start
+            for _, _, part in rows.split(self._step):
+                yield part.numbers
             return
         different = np.unique(rows.numbers)
         for first, last in self._runs(different):
-            run = different[first:last]
-            by_number = self._read_rows is not None and len(run) > 1
-            yield run, len(run) if by_number else int(run[-1] - run[0]) + 1
+            yield different[first:last]
 
     def storage(self) -> Storage:
         """Return what the plugin tells of its array."""

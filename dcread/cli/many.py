@@ -12,6 +12,7 @@ from ..survey import Input, Record, examine_all, find_inputs, shown
 from ..survey.inputs import full_path
 from ..survey.rows import is_bad, reasons, row, state
 from .table import Column, Table
+from .uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
     from ..survey.table_file import TableFile
@@ -99,17 +100,18 @@ def run(
             ) as all_,
         ):
             for index, record in all_:
-                records.append((names[index], record))
-                if target is not None:
-                    target.add(row(record))
-                if screen.as_json:
-                    screen.json(_public(record))
-                elif alone:
-                    _show_alone(screen, view, record)
-                elif table is not None:
-                    _show_row(table, view, names[index], record)
-                if bar is not None:
-                    bar(1)
+                with uninterrupted():
+                    records.append((names[index], record))
+                    if target is not None:
+                        target.add(row(record))
+                    if screen.as_json:
+                        screen.json(_public(record))
+                    elif alone:
+                        _show_alone(screen, view, record)
+                    elif table is not None:
+                        _show_row(table, view, names[index], record)
+                    if bar is not None:
+                        bar(1)
     except KeyboardInterrupt:
         if table is not None:
             _summarise(screen, records, len(inputs), skipped)

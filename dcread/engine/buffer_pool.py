@@ -63,6 +63,8 @@ class Lease:
         self.__array_interface__ = raw.__array_interface__
 
     def __del__(self) -> None:
+        if not hasattr(self, "_taker"):
+            return  # it was interrupted while it was made
         take_back = self._taker()
         if take_back is not None:
             take_back(self._raw)

@@ -208,12 +208,13 @@ class LocalSource(ByteSource):
         The state of the file when it was opened.
     """
 
+    fd = -1
+
     def __init__(
         self,
         path: str | os.PathLike[str],
         opener: Callable[[str, int], int] = os.open,
     ) -> None:
-        self.fd = -1
         self.label = os.fspath(path)
         self._confined = opener is not os.open
         self._opener = opener
@@ -442,7 +443,9 @@ class LocalSource(ByteSource):
             os.close(self._spare.pop())
 
     def __del__(self) -> None:
-        if os is not None:  # the interpreter is not shutting down
+        # (not while the interpreter shuts down, nor if it was interrupted before it was
+        # opened)
+        if os is not None and self.fd >= 0:
             self.close()
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from dcread.cli import main as cli
 from dcread.demo import generate
+from dcread.survey.table_file import TableFile
 
 Capture = pytest.CaptureFixture[str]
 STATES = {
@@ -216,6 +217,36 @@ def test_an_interrupt_prints_and_saves_what_is_known(
     assert summary.endswith("not looked at")
     with table.open(newline="") as stream:
         assert len(list(csv.DictReader(stream))) == len(lines) < 1500
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals as POSIX has them")
+def test_an_interrupt_waits_until_a_row_is_saved_and_shown(
+    made: generate.DemoFiles,
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    add = TableFile.add
+
+    def interrupted(self: TableFile, row: dict[str, object]) -> None:
+        signal.raise_signal(signal.SIGINT)
+        add(self, row)
+
+    monkeypatch.setattr(TableFile, "add", interrupted)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    table = tmp_path / "table.csv"
+    try:
+        files = [str(made.recording), str(made.continuation)]
+        assert cli.main(["info", *files, "--output", str(table)]) == 130
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    seen = capsys.readouterr()
+    assert seen.err == "dcread: interrupted\n"
+    assert str(made.recording) in seen.out
+    assert "1 not looked at" in seen.out
+    with table.open(newline="") as stream:
+        assert [row["path"] for row in csv.DictReader(stream)] == [str(made.recording)]
 
 
 @pytest.mark.parametrize("width", [60, 80, 132])

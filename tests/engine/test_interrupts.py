@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -13,6 +14,8 @@ import pytest
 
 from dcread import engine
 from dcread.engine import decode, filters, open_dataset
+from dcread.engine.buffer_pool import Lease
+from dcread.engine.source import LocalSource
 
 GZIP = 1
 
@@ -127,3 +130,10 @@ def test_forks_beside_reading_threads(tools, tmp_path, opened):
         ended.set()
         thread.join()
     assert engine.get_num_threads() == 4
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("kind", [LocalSource, Lease])
+def test_what_was_never_made_is_freed_in_silence(kind: type) -> None:
+    kind.__new__(kind)  # (as if an interrupt came before its first line)
+    gc.collect()

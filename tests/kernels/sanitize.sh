@@ -19,7 +19,9 @@ python=${PYTHON:-python3}
 isolation=--no-build-isolation
 "$python" -c "import cython_cmake, Cython, scikit_build_core" 2>/dev/null || isolation=
 
-for plain in OFF ON; do
+check() {
+    plain=$1
+    shift
     target=$PWD/build/sanitize-plain-$plain
     rm -rf "$target"
     # shellcheck disable=SC2086
@@ -57,4 +59,16 @@ class NoDeadline:
 sys.exit(pytest.main(sys.argv[1:], plugins=[NoDeadline]))
 RUN
     echo "sanitizers found nothing (portable loops: $plain)"
-done
+}
+
+# Side by side: most of it uses one core.
+mkdir -p build
+check ON "$@" >build/sanitize-plain.log 2>&1 &
+portable=$!
+check OFF "$@" &
+vectors=$!
+failed=0
+wait $vectors || failed=1
+wait $portable || failed=1
+cat build/sanitize-plain.log
+exit $failed

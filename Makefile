@@ -124,8 +124,8 @@ $(VENV)/plot.stamp: $(VENV)/base.stamp
 # A server for tests, where it costs nothing and starts nothing: in containers.
 nginx := if ! command -v nginx >/dev/null && command -v apt-get >/dev/null \
   && [ "$$(id -u)" = 0 ] && [ ! -d /run/systemd/system ]; then \
-  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
-    apt-get install -y -qq --no-install-recommends nginx-light; } \
+  { timeout 120 apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+    timeout 120 apt-get install -y -qq --no-install-recommends nginx-light; } \
     >$(VENV)/nginx.log 2>&1 || echo "no nginx for the tests: see $(VENV)/nginx.log"; fi
 
 $(VENV)/test.stamp: $(VENV)/plot.stamp

@@ -137,9 +137,12 @@ class OpenBasin:
         self._opened = opened
         self.is_built_in = registered.built_in
         self.origin = Origin(
-            basin.location, registered.source, basin.close, scope.confine
+            basin.location,
+            registered.source,
+            basin.close,
+            scope.confine,
+            is_at_hand=registered.built_in and not self.is_far,
         )
-        self.origin.is_at_hand = registered.built_in and not self.is_far
         self._known = scope.shared.get(id(opened), {})
         if "place" not in self._known:
             self._known["place"] = _place_of(opened.features, scope, self.origin)

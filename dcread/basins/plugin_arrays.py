@@ -49,11 +49,8 @@ class Origin:
         Frees what the plugin took; called once, when nobody reads any more.
     confine : callable
         Has the policy apply to a file that the plugin opened itself.
-
-    Attributes
-    ----------
     is_at_hand : bool
-        Whether a row takes no more than a moment; False unless told otherwise.
+        Whether a row takes no more than a moment.
     """
 
     def __init__(
@@ -62,12 +59,14 @@ class Origin:
         plugin: str,
         close: Callable[[], None],
         confine: Callable[[FileHandle], None],
+        *,
+        is_at_hand: bool,
     ) -> None:
         self._confine = confine
         self.location = one_line(location)
         self.plugin = plugin
         self._close = close
-        self.is_at_hand = False
+        self.is_at_hand = is_at_hand
         self._lock = BriefLock()
         self._readers = 0
         self._closed = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import os
 import pathlib
 import weakref
@@ -17,7 +18,7 @@ from ..problems import UNREADABLE
 from ..sync.locks import h5_lock
 from .file_object import FileObjectSource
 from .h5py_errors import close_file
-from .index_claims import lists_safely
+from .index_claims import OddError, lists_safely
 from .metadata_blocks import MetadataFile
 from .name_resolver import NameResolver
 from .source import ByteSource, FileIdentity, RemoteIdentity, identity_of
@@ -186,13 +187,27 @@ class FileHandle:
         """Whether it lies on a server, as a file or as a resource."""
         return self.metadata is not None or self.resource is not None
 
-    def read_structure(self, start: int, size: int) -> bytes:
+    @functools.cached_property
+    def _userblock(self) -> int | None:
+        """Bytes before what HDF5 counts from; None if it counts in other widths."""
+        settings = self._id.get_create_plist()
+        return settings.get_userblock() if settings.get_sizes() == (8, 8) else None
+
+    def read_structure(self, address: int, size: int) -> bytes:
         """Return bytes of the file, fewer at its end, as HDF5 reads them.
 
         The caller holds the h5py lock, and is called by `fetching`.
+
+        Raises
+        ------
+        OddError
+            If addresses and sizes are not of 8 bytes.
         """
         if self.source is None:
             raise ClosedError(f"{self.label} is closed; open it again to read from it")
+        if self._userblock is None:
+            raise OddError
+        start = self._userblock + address
         size = max(0, min(size, self.source.size - start))
         if self.metadata is not None and size:
             return self.metadata.look(start, start + size)
@@ -212,10 +227,9 @@ class FileHandle:
         FormatError
             If the tree of the group leads back to itself.
         """
-        settings = self._id.get_create_plist()
-        if self.source is None or settings.get_sizes() != (8, 8):
+        if self.source is None:
             return
-        if not lists_safely(group, self.read_structure, settings.get_userblock()):
+        if not lists_safely(group, self.read_structure):
             raise FormatError(
                 f"{self.label}: expected a group with a tree of members, found a node "
                 "in it that does not belong there; the file is damaged: copy it again"

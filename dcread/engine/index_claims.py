@@ -65,29 +65,26 @@ def claim_of(h5ds: Any, read: Read, most: int) -> Claim | None:
     h5ds : h5py.Dataset
         Chunked.
     read : callable
-        ``read(start, size)`` returns bytes of the file, fewer at its end.
+        ``read(address, size)`` returns bytes of the file, fewer at its end; raises
+        `OddError` where addresses are not those of measurements.
     most : int
         How many chunks there can be.
     """
     from h5py import h5g
 
-    settings = h5ds.file.id.get_create_plist()
-    if settings.get_sizes() != (8, 8):
-        return None
-    base = settings.get_userblock()
     low, high = h5g.get_objinfo(h5ds.id).objno  # (two C longs)
     places, is_tree = 0, True
     try:
-        for kind, data in _messages(read, base, low | high << _LONG):
+        for kind, data in _messages(read, low | high << _LONG):
             if kind == LAYOUT:
-                places = max(places, _places(read, base, data))
-                is_tree = is_tree and _is_tree(read, base, data, most)
-    except (struct.error, IndexError, _OddError):
+                places = max(places, _places(read, data))
+                is_tree = is_tree and _is_tree(read, data, most)
+    except (struct.error, IndexError, OddError):
         return None
     return Claim(places, is_tree)
 
 
-def lists_safely(group: Any, read: Read, userblock: int) -> bool:
+def lists_safely(group: Any, read: Read) -> bool:
     """Tell whether HDF5 can list the members of a group without going astray.
 
     The caller holds the h5py lock.
@@ -97,9 +94,7 @@ def lists_safely(group: Any, read: Read, userblock: int) -> bool:
     group : h5py.h5g.GroupID
         The group.
     read : callable
-        ``read(start, size)`` returns bytes of the file, fewer at its end.
-    userblock : int
-        How many bytes lie before what HDF5 counts in.
+        See `claim_of`.
     """
     from h5py import h5g
 
@@ -107,16 +102,14 @@ def lists_safely(group: Any, read: Read, userblock: int) -> bool:
     try:
         return all(
             kind != SYMBOL_TABLE
-            or _nodes_fit(
-                read, userblock, struct.unpack_from("<Q", data)[0], 0, 16, MOST_NODES
-            )
-            for kind, data in _messages(read, userblock, low | high << _LONG)
+            or _nodes_fit(read, struct.unpack_from("<Q", data)[0], 0, 16, MOST_NODES)
+            for kind, data in _messages(read, low | high << _LONG)
         )
-    except (struct.error, IndexError, _OddError):
+    except (struct.error, IndexError, OddError):
         return True  # HDF5 says what is wrong
 
 
-def _is_tree(read: Read, base: int, layout: bytes, most: int) -> bool:
+def _is_tree(read: Read, layout: bytes, most: int) -> bool:
     """Tell whether the tree of a layout message is one, of as many nodes as may be."""
     if layout[0] == 3 and layout[1] == 2:
         axes, (address,) = layout[2], struct.unpack_from("<Q", layout, 3)
@@ -126,23 +119,21 @@ def _is_tree(read: Read, base: int, layout: bytes, most: int) -> bool:
         return True
     if address == NOWHERE:
         return True  # nothing is stored
-    return _nodes_fit(read, base, address, 1, 16 + 8 * axes, most)
+    return _nodes_fit(read, address, 1, 16 + 8 * axes, most)
 
 
-def _nodes_fit(  # noqa: PLR0917
-    read: Read, base: int, root: int, kind: int, step: int, most: int
-) -> bool:
+def _nodes_fit(read: Read, root: int, kind: int, step: int, most: int) -> bool:
     """Tell whether the nodes of a tree lie below each other, each only once."""
     form = f"<{step - 8}xQ"
-    nodes, level = [root], read(base + root, 6)[5]
+    nodes, level = [root], read(root, 6)[5]
     while True:
         children: list[int] = []
         for node in nodes:
-            head = struct.unpack("<4sBBH", read(base + node, 8))
+            head = struct.unpack("<4sBBH", read(node, 8))
             if head[:3] != (b"TREE", kind, level):
                 return False
             if level:
-                entries = read(base + node + 24, step * head[3])
+                entries = read(node + 24, step * head[3])
                 children += [one for (one,) in struct.iter_unpack(form, entries)]
         if not level:
             return True
@@ -151,11 +142,11 @@ def _nodes_fit(  # noqa: PLR0917
             return False
 
 
-class _OddError(Exception):
+class OddError(Exception):
     """A structure that is not as it should be."""
 
 
-def _places(read: Read, base: int, layout: bytes) -> int:
+def _places(read: Read, layout: bytes) -> int:
     """Return how many places the index of a layout message claims."""
     version, kind, _, axes, width = struct.unpack_from("<5B", layout)
     if version < 4 or kind != 2:
@@ -169,15 +160,15 @@ def _places(read: Read, base: int, layout: bytes) -> int:
     )
     if address == NOWHERE:
         return 0  # nothing is stored
-    header = read(base + address, 128)
+    header = read(address, 128)
     if header[:4] != mark:
-        raise _OddError
+        raise OddError
     return int(struct.unpack_from("<Q", header, place)[0])
 
 
-def _messages(read: Read, base: int, address: int) -> Iterator[tuple[int, bytes]]:
+def _messages(read: Read, address: int) -> Iterator[tuple[int, bytes]]:
     """Yield kinds and contents of the messages of an object header."""
-    data = read(base + address, HEADER)
+    data = read(address, HEADER)
     if data[:4] == b"OHDR":
         flags = data[5]
         start = 6 + 16 * bool(flags & 32) + 4 * bool(flags & 16)
@@ -195,8 +186,8 @@ def _messages(read: Read, base: int, address: int) -> Iterator[tuple[int, bytes]
     for number, (where, size) in enumerate(blocks):
         total += size
         if total > MOST_HEADER or number >= MOST_BLOCKS:
-            raise _OddError
-        block = read(base + where, size)
+            raise OddError
+        block = read(where, size)
         if number and marked:
             block = block[4:-4]  # mark and checksum
         place = 0

@@ -1,70 +1,75 @@
 """A server of one file, with a delay before each answer; counts what it is asked for.
 
-    python -m benchmarks.range_server FILE SECONDS
+    python -m benchmarks.range_server FILE SECONDS [SECONDS]
 
-prints its port. ``/counts`` returns requests and bytes since it was asked last.
+prints its port. The second time is that of a handshake: a connection gives no answer
+before it is as old as that. ``/counts`` returns the requests, the bytes and the ranges
+since it was asked last.
 """
 
 from __future__ import annotations
 
-import http.server
 import json
 import pathlib
 import re
-import socket
+import socketserver
 import sys
 import threading
 import time
 from typing import Any
 
 
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    wbufsize = 2**16
+class Handler(socketserver.StreamRequestHandler):
+    disable_nagle_algorithm = True
     data = b""
     delay = 0.0
-    requests = 0
+    handshake = 0.0
+    ranges: list[tuple[int, int]] = []  # noqa: RUF012 - that of all connections
     sent = 0
     lock = threading.Lock()
 
-    def setup(self) -> None:
-        super().setup()
-        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    def handle(self) -> None:
+        """Answer requests; by hand, since both sides pay for what is slow here."""
+        ready = time.monotonic() + self.handshake
+        while line := self.rfile.readline():
+            method, path, _ = line.split(b" ", 2)
+            head = b""
+            while (line := self.rfile.readline()).strip():
+                head += line.lower()
+            if path == b"/counts":
+                self._tell()
+                continue
+            time.sleep(max(0.0, ready - time.monotonic()) + self.delay)
+            self._answer(head, with_body=method != b"HEAD")
 
-    def do_HEAD(self) -> None:
-        self._answer(with_body=False)
+    def _tell(self) -> None:
+        with Handler.lock:
+            found = [len(Handler.ranges), Handler.sent, Handler.ranges]
+            Handler.ranges, Handler.sent = [], 0
+        text = json.dumps(found).encode()
+        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text))
+        self.wfile.write(text)
 
-    def do_GET(self) -> None:
-        if self.path == "/counts":
-            with Handler.lock:
-                counts = json.dumps([Handler.requests, Handler.sent]).encode()
-                Handler.requests = Handler.sent = 0
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(counts)))
-            self.end_headers()
-            self.wfile.write(counts)
-            return
-        self._answer(with_body=True)
-
-    def _answer(self, *, with_body: bool) -> None:
-        time.sleep(self.delay)
+    def _answer(self, head: bytes, *, with_body: bool) -> None:
         size = len(self.data)
-        found = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
+        found = re.search(rb"^range: *bytes=(\d*)-(\d*)", head, re.MULTILINE)
         start, stop = 0, size
         if found and found[1]:
             start, stop = int(found[1]), min(size, int(found[2] or size) + 1)
         elif found and found[2]:
             start = max(0, size - int(found[2]))
-        self.send_response(206 if found else 200)
+        lines = [
+            "HTTP/1.1 206 Partial Content" if found else "HTTP/1.1 200 OK",
+            "Accept-Ranges: bytes",
+            'ETag: "benchmark"',
+            "Content-Type: application/octet-stream",
+            f"Content-Length: {stop - start}",
+        ]
         if found:
-            self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{size}")
-        self.send_header("Accept-Ranges", "bytes")
-        self.send_header("ETag", '"benchmark"')
-        self.send_header("Content-Type", "application/octet-stream")
-        self.send_header("Content-Length", str(stop - start))
-        self.end_headers()
+            lines.append(f"Content-Range: bytes {start}-{stop - 1}/{size}")
         with Handler.lock:
-            Handler.requests += 1
+            Handler.ranges.append((start, stop))
+        self.wfile.write("\r\n".join([*lines, "", ""]).encode())
         view = memoryview(self.data)[start:stop] if with_body else memoryview(b"")
         for place in range(0, len(view), 2**18):  # whoever hangs up gets no more
             part = view[place : place + 2**18]
@@ -72,13 +77,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             with Handler.lock:
                 Handler.sent += len(part)
 
-    def log_message(self, *_: Any) -> None:
-        return
 
-
-class Server(http.server.ThreadingHTTPServer):
+class Server(socketserver.ThreadingTCPServer):
     request_queue_size = 128
     daemon_threads = True
+    allow_reuse_address = True
 
     def handle_error(self, *_: Any) -> None:
         return  # a client that hangs up
@@ -86,7 +89,7 @@ class Server(http.server.ThreadingHTTPServer):
 
 if __name__ == "__main__":
     Handler.data = pathlib.Path(sys.argv[1]).read_bytes()
-    Handler.delay = float(sys.argv[2])
+    Handler.delay, Handler.handshake = map(float, [*sys.argv[2:], "0"][:2])
     with Server(("127.0.0.1", 0), Handler) as server:
         print(server.server_address[1], flush=True)
         server.serve_forever()

@@ -31,6 +31,11 @@ UNDEFINED = 2**64 - 1
 SCANNED = 8192
 """Bytes of a structure that was found by its signature."""
 
+NEAR = 4096
+BEHIND = 3 * 2**18
+"""Bytes between headers that were written together, and bytes behind them that are
+fetched along, in all: small datasets were mostly written right after their headers."""
+
 
 class _Array(NamedTuple):
     """How the blocks of an extensible array look like."""
@@ -56,6 +61,9 @@ class Hints:
         self._taken: list[tuple[int, int]] = []
         self._seen: set[int] = set()
         self._headers: set[int] = set()
+        self._listed: set[int] = set()
+        self._rows = 0
+        self._behind = BEHIND
         self._continued: set[int] = set()
         self._arrays: dict[int, _Array] = {}
         self._trees: dict[int, tuple[int, int, int, int]] = {}
@@ -90,6 +98,7 @@ class Hints:
                 missing[start] = stop
             else:
                 self.look_at(start, data)
+        self._add_small_datasets(missing)
         room = limit
         for start, stop in sorted(missing.items()):
             room -= stop - start
@@ -98,6 +107,27 @@ class Hints:
             else:
                 self._taken.append((start, stop))
         return list(self._taken)
+
+    def _add_small_datasets(self, missing: dict[int, int]) -> None:
+        """Extend the places of headers by what probably lies behind them.
+
+        That is a number for each event, for each header of a group of the old kind;
+        how many events there are is known from what has arrived.
+        """
+        together: list[int] = []
+        for start in sorted(missing.keys() & self._listed):
+            if together and start - together[-1] > NEAR:
+                self._extend(missing, together)
+                together = []
+            together.append(start)
+        self._extend(missing, together)
+
+    def _extend(self, missing: dict[int, int], headers: list[int]) -> None:
+        size = 8 * self._rows * len(headers) + NEAR
+        if headers and self._rows and size <= self._behind:
+            self._behind -= size
+            last = headers[-1]
+            missing[last] = min(missing[last] + size, self._size)
 
     def scan(self, at: int, data: bytes) -> None:
         """Look for structures in bytes that begin at byte `at`, before HDF5 asks."""
@@ -136,8 +166,10 @@ class Hints:
             self._wanted[at] = at + size
         return at
 
-    def _hint_header(self, address: int) -> None:
-        self._headers.add(self._hint(address, HEADER))
+    def _hint_header(self, address: int) -> int:
+        at = self._hint(address, HEADER)
+        self._headers.add(at)
+        return at
 
     def _superblock(self, at: int, data: bytes) -> None:
         if data[8] < 2:
@@ -172,7 +204,7 @@ class Hints:
         for number in range(count):
             place = 8 + 40 * number
             header, kind, tree, heap = struct.unpack_from("<8xQI4xQQ", data, place)
-            self._hint_header(header)
+            self._listed.add(self._hint_header(header))
             if kind == 1:
                 self._hint(tree, NODE)
                 self._hint(heap, 128)
@@ -206,7 +238,10 @@ class Hints:
             place += 8 + size
 
     def _message(self, kind: int, data: bytes, *, plain: bool) -> None:
-        if kind == 0x10:  # the header goes on elsewhere
+        if kind == 0x01 and data[1]:  # a dataspace
+            (rows,) = struct.unpack_from("<Q", data, 8 if data[0] == 1 else 4)
+            self._rows = max(self._rows, rows)
+        elif kind == 0x10:  # the header goes on elsewhere
             address, size = struct.unpack_from("<QQ", data)
             at = self._hint(address, size)
             if plain:

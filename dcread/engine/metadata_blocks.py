@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from ..errors import RemoteError
 from ..sync.locks import BriefLock, letting_go
-from .byte_ranges import merge_ranges
+from .byte_ranges import cut_at_multiples, merge_ranges
 from .hdf5_hints import Hints
 from .source import ByteSource, SourceStream
 
@@ -29,6 +29,9 @@ GAP = 2**16
 
 ON_HINTS = 2**22
 """Bytes that are fetched on hints in one round."""
+
+PART = 2**18
+"""Bytes of such a place that one request asks for."""
 
 AHEAD = 6
 """Rounds in which structures are fetched without being asked for."""
@@ -259,7 +262,11 @@ class MetadataFile(SourceStream):
             self._fetch([missing, *self._hints.take(self._blocks.read, ON_HINTS)])
 
     def _fetch(self, wanted: list[tuple[int, int]]) -> None:
-        ranges = self._blocks.lacking(wanted)
+        ranges = [
+            part
+            for lacking in self._blocks.lacking(wanted)
+            for part in cut_at_multiples(*lacking, PART)
+        ]
         self.rounds += 1
         arrived: list[tuple[int, bytes]] = []
         self._source.read_ranges(

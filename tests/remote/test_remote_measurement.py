@@ -178,6 +178,32 @@ def test_opening_takes_two_rounds(
         assert server.sent < 1000 * 80 * 128 * 1.2 + 2**21
 
 
+@pytest.mark.parametrize(("events", "ahead"), [(12_000, True), (400_000, False)])
+def test_small_datasets_come_with_their_headers(
+    tmp_path: pathlib.Path, serve: Serve, events: int, ahead: bool
+) -> None:
+    """They lie behind them in files of the older format; large ones are left."""
+    path, names = tmp_path / "a.rtdc", ("area_um", "deform", "pos_x", "time", "temp")
+    with h5py.File(path, "w", libver=("earliest", "v114")) as h5:
+        h5.attrs["experiment:event count"] = events
+        group = h5.create_group("events")
+        shape, chunks = (events, 2, 16), (events // 60, 2, 16)
+        image = group.create_dataset("image", shape, np.uint8, chunks=chunks)
+        noise = np.random.default_rng(8).integers(0, 256, shape, np.uint8)
+        image[:] = noise[:]
+        group.create_dataset("mask", data=noise)  # far from the head
+        for name in names:
+            group[name] = np.random.default_rng(9).random(events)
+    server = serve(path)
+    with dcread.HDF5Data(server.url) as hd, dcread.HDF5Data(path) as local:
+        assert list(hd.keys()) == list(local.keys())
+        asked, sent = len(server.requests), server.sent
+        for name in names:
+            assert same(hd[name][:], local[name][:])
+        assert (len(server.requests) == asked) == ahead
+        assert sent <= 2**21
+
+
 def test_virtual_datasets_of_one_file(
     large: pathlib.Path, tmp_path: pathlib.Path, serve: Serve
 ) -> None:

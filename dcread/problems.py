@@ -6,7 +6,7 @@ import contextlib
 import inspect
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -173,6 +173,39 @@ def one_line(what: object, limit: int = 400) -> str:
         text = "(empty)" if isinstance(what, str) else type(what).__name__
     text = _QUERY.sub(r"\1", text)
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def near_and_first(name: object, names: Collection[str], most: int = 6) -> str:
+    """Return names for whoever asked for one that is not there, for a message.
+
+    Parameters
+    ----------
+    name : object
+        What was asked for.
+    names : collection of str
+        All that could have been asked for.
+    most : int
+        How many are listed at the most, beside those that are spelled alike.
+
+    Returns
+    -------
+    str
+        Those that are spelled alike, then all, or the first and how many there are.
+
+    Examples
+    --------
+    >>> from dcread.problems import near_and_first
+    >>> near_and_first("area", ["deform", "area_um", "image"])
+    "did you mean 'area_um'? There are 'area_um', 'deform', 'image'"
+    """
+    import difflib
+
+    ordered = sorted(names)
+    near = difflib.get_close_matches(str(name), ordered, 3)
+    hint = f"did you mean {' or '.join(map(repr, near))}? There" if near else "there"
+    listed = ", ".join(map(repr, ordered[:most])) or "none"
+    more = f" and {len(ordered) - most:,} more" if len(ordered) > most else ""
+    return one_line(f"{hint} are {listed}{more}", 600)
 
 
 def warn_caller(message: str, category: type[Warning] = UserWarning) -> None:

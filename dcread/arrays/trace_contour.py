@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FeatureNotFoundError
+from ..problems import near_and_first
 
 
 class Traces(Mapping[str, Any]):
@@ -42,7 +43,8 @@ class Traces(Mapping[str, Any]):
         """
         if name not in self._names:
             raise FeatureNotFoundError(
-                f"{self._label} has no trace {name!r}; there are {self._names}"
+                f"{self._label} has no trace {name!r}; "
+                f"{near_and_first(name, self._names)}"
             )
         return self._open_one(name)
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     default=1000,
     show_default=True,
     metavar="N",
-    help="Look at the first N frames, 0 for all.",
+    help="Look at the images of the first N events, 0 for all.",
 )
 @click.option(
     "--threshold",
@@ -68,7 +68,7 @@ def page(screen: Screen, record: Record) -> None:
 
 VIEW = View(
     "flicker",
-    [Column("FRAMES", 7, spare=True), Column("OFF", 6), Column("DRIFT", 6)],
+    [Column("IMAGES", 7, spare=True), Column("OFF", 6), Column("DRIFT", 6)],
     values,
     page,
 )

@@ -237,6 +237,6 @@ class AddressRule:
         reason = why_not_public_address(ipaddress.ip_address(address))
         if reason:
             raise PolicyError(
-                f"{origin}: its address is not public ({reason}); only the caller may "
-                "name hosts of the own network"
+                f"{origin}: its address is not public ({reason}); if you "
+                f"trust this server, allow it by Policy(hosts=[{origin!r}])"
             )

@@ -232,7 +232,8 @@ class Policy:
     def _require_local(self, path: str | os.PathLike[str]) -> None:
         if self.local is False:
             raise PolicyError(
-                f"{one_line(path)}: local files are switched off by Policy(local=False)"
+                f"{one_line(path)}: local files are switched off by "
+                "Policy(local=False); pass another Policy to allow them"
             )
 
     def _outside(
@@ -272,10 +273,14 @@ class Policy:
         """
         where = shown(url)
         if os.environ.get("DCREAD_OFFLINE", "") not in {"", "0"}:
-            raise PolicyError(f"{where}: not contacted, since DCREAD_OFFLINE is set")
+            raise PolicyError(
+                f"{where}: not contacted, since DCREAD_OFFLINE is set; "
+                "unset it to read from servers"
+            )
         if self.remote is False:
             raise PolicyError(
-                f"{where}: not contacted, since Policy(remote=False) says so"
+                f"{where}: not contacted, since Policy(remote=False) says so; "
+                "pass another Policy to allow it"
             )
         try:
             origin = _origin(url)
@@ -286,14 +291,14 @@ class Policy:
         if self.remote == "hosts":
             raise PolicyError(
                 f"{where}: not contacted, since {origin} is not among the hosts of the "
-                "policy"
+                "policy; if you trust this server, add it to Policy(hosts=[...])"
             )
         host = urlsplit(origin).hostname or ""
         reason = "" if origin.startswith("s3:") else why_not_public(host)
         if reason:
             raise PolicyError(
-                f"{where}: not contacted, since {reason}; only the caller may name "
-                "hosts of the own network"
+                f"{where}: not contacted, since {reason}; if you trust this "
+                f"server, allow it by Policy(hosts=[{origin!r}])"
             )
 
     @property

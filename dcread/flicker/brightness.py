@@ -1,4 +1,4 @@
-"""Brightness over time: the ROI median of each frame."""
+"""Brightness over time: the ROI median of each image."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ if TYPE_CHECKING:
 def roi_median_series(
     image_data: Any, roi_height: int, max_frames: int | None
 ) -> tuple[NDArray[np.float64], int]:
-    """Return the median of the first rows of each frame.
+    """Return the median of the first rows of each image.
 
     Parameters
     ----------
-    image_data : array-like of shape (N, H, W), measurement, or sequence of frames
+    image_data : array-like of shape (N, H, W), measurement, or sequence of images
         See `dcread.detect_flickering`.
     roi_height : int
         Rows that count, at least 1; more than H means all.
     max_frames : int or None
-        Which frames, as in ``image_data[:max_frames]``.
+        Which images, as in ``image_data[:max_frames]``.
 
     Returns
     -------
     medians : ndarray of float64
-        In grey values, one for each frame.
+        In grey values, one for each image.
     roi_height : int
         Rows that were used.
 
@@ -69,14 +69,14 @@ def roi_median_series(
 
 
 def _stack_of(frames: Sequence[Any], roi_height: int) -> NDArray[Any]:
-    """Stack the first rows of frames."""
+    """Stack the first rows of images."""
     if not frames:
         return np.empty((0, 1, 1), np.uint8)
     images = [np.asarray(frame) for frame in frames]
     shapes = {image.shape for image in images}
     if len(shapes) > 1 or images[0].ndim != 2:
         raise ValueError(
-            "a sequence of frames: expected images of one shape (height, width), "
+            "a sequence of images: expected images of one shape (height, width), "
             f"found {sorted(shapes)}"
         )
     return np.stack([image[:roi_height] for image in images])

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["FlickerReport", "detect_flickering", "flicker_report"]
 
 DRIFT_WINDOW = 101
-"""Frames in the window of the running median; odd, so that it has a middle."""
+"""Images in the window of the running median; odd, so that it has a middle."""
 
 
 @dataclass(frozen=True, eq=False, slots=True, repr=False)
@@ -42,21 +42,21 @@ class FlickerReport:
     Attributes
     ----------
     medians : ndarray of float64, shape (N,)
-        Median of the first `roi_height` rows of each frame.
+        Median of the first `roi_height` rows of each image.
     offsets : ndarray of float64, shape (N,)
         `medians` minus the median of `medians`.
     flickering_frames : ndarray of int64
-        Frames whose offset reaches the threshold, in ascending order.
+        Images whose offset reaches the threshold, by number in ascending order.
     flickering : bool
-        The documented decision: at least `count_threshold` such frames. It is
+        The documented decision: at least `count_threshold` such images. It is
         what `detect_flickering` returns. A drift counts as flickering here.
     drift : ndarray of float64, shape (N,)
         Slow change of brightness: the running median of `offsets` over
-        `drift_window` frames (fewer at both ends, moved along the slope there).
+        `drift_window` images (fewer at both ends, moved along the slope there).
     offsets_without_drift : ndarray of float64, shape (N,)
         `offsets` minus `drift`.
     flickering_frames_without_drift : ndarray of int64
-        Frames whose offset from the drift reaches the threshold.
+        Images whose offset from the drift reaches the threshold.
     flickering_without_drift : bool
         Whether the light flickers apart from any slow drift.
     drift_range : float
@@ -74,7 +74,7 @@ class FlickerReport:
     deviations that last less than half of its window [1]_. At the ends of the
     series, where the window is cut off, it would lag behind a steep trend: there
     it follows the repeated median of the slopes [2]_. Flicker that lasts longer
-    than half of the window, and everything in series of fewer frames than that,
+    than half of the window, and everything in series of fewer images than that,
     cannot be told from a drift by this method.
 
     References
@@ -108,7 +108,7 @@ class FlickerReport:
 
     @property
     def frames(self) -> int:
-        """Number of frames that were looked at.
+        """Number of images that were looked at.
 
         Examples
         --------
@@ -119,7 +119,7 @@ class FlickerReport:
 
     @property
     def count(self) -> int:
-        """Number of flickering frames, a drift included.
+        """Number of flickering images, a drift included.
 
         Examples
         --------
@@ -131,7 +131,7 @@ class FlickerReport:
 
     @property
     def count_without_drift(self) -> int:
-        """Number of flickering frames apart from a drift.
+        """Number of flickering images apart from a drift.
 
         Examples
         --------
@@ -145,30 +145,30 @@ class FlickerReport:
         light = "flickering" if self.flickering else "not flickering"
         drift = "drifting" if self.drifting else "not drifting"
         return (
-            f"<FlickerReport of {_plural(self.frames, 'frame')}: {light} "
-            f"({_plural(self.count, 'frame')}), {drift} "
+            f"<FlickerReport of {_plural(self.frames, 'image')}: {light} "
+            f"({_plural(self.count, 'image')}), {drift} "
             f"({self.drift_range:.2f} grey values)>"
         )
 
     def __str__(self) -> str:
         if not self.frames:
-            return "Flicker check: no frames, so no flickering."
+            return "Flicker check: no images, so no flickering."
         level = f"{self.brightness_threshold:g} grey values"
         verdict = "flickering" if self.flickering else "not flickering"
         slow = f"{self.drift_range:.2f} grey values"
         lines = [
-            f"Flicker check of {_plural(self.frames, 'frame')} "
+            f"Flicker check of {_plural(self.frames, 'image')} "
             f"(first {_plural(self.roi_height, 'row')} of each): {verdict}.",
-            f"  {_plural(self.count, 'frame')} at least {level} brighter or darker "
-            f"than the median ({self.count_threshold} make it flickering).",
+            f"  {_plural(self.count, 'image')} at least {level} brighter or darker "
+            f"than the median (flickering: {self.count_threshold} or more).",
             f"  Slow drift: {slow}, {'which reaches' if self.drifting else 'below'} "
-            f"the threshold (running median of {self.drift_window} frames).",
-            f"  Apart from the drift: {_plural(self.count_without_drift, 'frame')} "
+            f"the threshold (running median of {self.drift_window} images).",
+            f"  Apart from the drift: {_plural(self.count_without_drift, 'image')} "
             f"off by {level} or more.",
         ]
         if self.flickering and not self.flickering_without_drift:
             lines.append(
-                "  The light drifts but is steady from frame to frame: a background "
+                "  The light drifts but is steady from image to image: a background "
                 "that follows time corrects it."
             )
         elif self.flickering:
@@ -187,29 +187,29 @@ def detect_flickering(
 ) -> bool:
     """Determine whether an image series experiences flickering.
 
-    Random noise in the power of the light source makes frames brighter or darker
+    Random noise in the power of the light source makes images brighter or darker
     at random. If flickering is detected, compute the background with "sparsemed"
     and ``offset_correction=True``.
 
     Parameters
     ----------
-    image_data : array-like of shape (N, H, W), HDF5Data, or sequence of frames
+    image_data : array-like of shape (N, H, W), HDF5Data, or sequence of images
         Grey values; of an `HDF5Data` the feature "image" is used.
     roi_height : int
         Rows at the top of each image that are looked at, over the whole width;
         all rows if the image has fewer.
     brightness_threshold : float
-        Offset in grey values between a frame's median and the median of all
-        medians from which the frame counts as flickering; its sign is ignored.
+        Offset in grey values between an image's median and the median of all
+        medians from which the image counts as flickering; its sign is ignored.
     count_threshold : int
-        Number of flickering frames from which the series is flickering.
+        Number of flickering images from which the series is flickering.
     max_frames : int or None
-        How many frames to look at, counted as in ``image_data[:max_frames]``.
+        How many images to look at, counted as in ``image_data[:max_frames]``.
 
     Returns
     -------
     bool
-        False if there are no frames.
+        False if there are no images.
 
     Raises
     ------
@@ -256,7 +256,7 @@ def flicker_report(
     image_data, roi_height, brightness_threshold, count_threshold, max_frames
         As for `detect_flickering`.
     drift_window : int
-        Frames in the window of the running median, odd; a change that lasts
+        Images in the window of the running median, odd; a change that lasts
         longer than half of it is drift.
 
     Raises
@@ -276,7 +276,7 @@ def flicker_report(
     drift_window = operator.index(drift_window)
     if drift_window < 1 or drift_window % 2 == 0:
         raise ValueError(
-            f"drift_window must be an odd number of frames, got {drift_window}"
+            f"drift_window must be an odd number of images, got {drift_window}"
         )
     medians, roi_height = roi_median_series(image_data, roi_height, max_frames)
     threshold = abs(brightness_threshold)

@@ -1,4 +1,4 @@
-"""Medians of the first rows of frames, by the compiled kernels."""
+"""Medians of the first rows of images, by the compiled kernels."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _SELECTED = tuple(map(np.dtype, ("i1", "i2", "i4", "u4", "i8", "u8", "f4", "f8")
 
 
 def roi_medians(stack: NDArray[Any], roi_height: int) -> NDArray[np.float64]:
-    """Return the median of the first rows of every frame.
+    """Return the median of the first rows of every image.
 
     Parameters
     ----------
     stack : ndarray
-        Frames of shape (N, H, W), any real dtype, any strides; not copied.
+        Images of shape (N, H, W), any real dtype, any strides; not copied.
     roi_height : int
         How many rows count, at least 1; more than H means all.
 
@@ -38,7 +38,7 @@ def roi_medians(stack: NDArray[Any], roi_height: int) -> NDArray[np.float64]:
     -------
     ndarray of float64
         Shape (N,); the values of ``np.median(stack[:, :roi_height], axis=(1, 2))``,
-        NaN for frames without pixels.
+        NaN for images without pixels.
 
     Raises
     ------

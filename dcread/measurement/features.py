@@ -27,7 +27,7 @@ from ..errors import (
 )
 from ..images.corrected_cache import ImageCorrCache
 from ..images.image_cache import HDF5ImageCache
-from ..problems import as_format_error, as_name, warn_caller
+from ..problems import as_format_error, as_name, near_and_first, warn_caller
 from ..sync.loading_cache import LoadingCache
 from ..sync.locks import h5_lock
 from .explanation import Explanation, explain, is_about_all
@@ -246,7 +246,10 @@ class FeatureStore:
         reasons = [] if feature is None else [str(feature.refusal)]
         reasons += map(str, filter(is_about_all, self._referrer.problems))
         reasons += reasons_of(basins, name)
-        why = "; ".join(reasons) or f"there are {self.names()}"
+        why = "; ".join(reasons)
+        if not why:
+            names = self.names()
+            why = f"{near_and_first(name, names)}; keys() lists all {len(names)}"
         return FeatureNotFoundError(
             f"Feature '{name}' not found in {label}: it is not stored here; {why}"
         )

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import ClosedError, DCReadError, FeatureNotFoundError, FileChangedError
 from ..hdf5_data import HDF5Data
-from ..problems import text_of
+from ..problems import near_and_first, text_of
 
 PARTS = ("features", "metadata", "logs", "tables")
 """What is compared."""
@@ -155,8 +155,8 @@ def _compare_features(
     for name in features or ():
         if name not in names:
             raise FeatureNotFoundError(
-                f"neither measurement has a feature '{name}'; there are "
-                f"{', '.join(names) or 'none'}"
+                f"neither measurement has a feature '{name}'; "
+                f"{near_and_first(name, names)}; dcread info lists all"
             )
     names = names if features is None else list(features)
     found.compared["features"] = len(names)

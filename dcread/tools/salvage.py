@@ -17,7 +17,7 @@ import numpy as np
 from ..concat.new_file import check_target, new_file
 from ..errors import ClosedError, FileChangedError, FormatError
 from ..hdf5_data import HDF5Data
-from ..problems import UNREADABLE, text_of
+from ..problems import UNREADABLE, near_and_first, text_of
 from ..survey import full_path, is_url, require_measurement, shown
 from . import salvage_write
 from .finds import Finds, Salvage
@@ -165,10 +165,9 @@ def _find(
         everything = {*names, *internal, *joined}
         unknown = sorted(set(features) - everything)
         if unknown:
-            there = ", ".join(sorted(everything))
             raise ValueError(
                 f"{found.source}: '{unknown[0]}' is not stored in this file; "
-                f"stored are {there}"
+                f"{near_and_first(unknown[0], everything)}"
             )
     wanted = [name for name in names if features is None or name in features]
     for name in wanted:

@@ -13,6 +13,7 @@ import numpy as np
 
 from ..errors import FeatureNotFoundError
 from ..hdf5_data import HDF5Data
+from ..problems import near_and_first
 from ..survey import require_measurement, shown
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def blocks(
             if not _has(hd, name):
                 raise FeatureNotFoundError(
                     f"{shown(os.fspath(path))}: there is no feature '{name}'; "
-                    f"there are {', '.join(hd) or 'none'}"
+                    f"{near_and_first(name, hd.keys())}; dcread info lists all"
                 )
         ranges = selection.numbers(len(hd))
     for numbers in _split(ranges, block):

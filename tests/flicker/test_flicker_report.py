@@ -160,7 +160,7 @@ def test_no_frames():
     assert report.flickering_without_drift is False
     assert report.drifting is False
     assert report.frames == report.count == 0
-    assert "no frames" in str(report)
+    assert "no images" in str(report)
 
 
 def test_nan_frames_do_not_spoil_the_drift():
@@ -185,17 +185,17 @@ def test_report_cannot_be_changed():
 
 def test_text_for_each_case():
     steady = str(flicker_report(frames_of(np.full(300, 9.0))))
-    assert "300 frames" in steady
+    assert "300 images" in steady
     assert "not flickering" in steady
-    assert "0 frames off" in steady
+    assert "0 images off" in steady
     drifting = str(flicker_report(frames_of(np.linspace(0, 12, 1000))))
     assert "drifts but is steady" in drifting
     values = np.full(300, 90.0)
     values[::10] += 5
     text = str(flicker_report(frames_of(values), roi_height=1, max_frames=250))
-    assert "250 frames" in text
+    assert "250 images" in text
     assert "first 1 row of each" in text
-    assert "25 frames" in text
+    assert "25 images" in text
     assert "sparsemed" in text
 
 
@@ -219,7 +219,7 @@ def test_repr_is_one_short_line():
     light[::10] += 5
     shown = repr(flicker_report(light, max_frames=None))
     assert shown == (
-        "<FlickerReport of 3000 frames: flickering (300 frames), not drifting "
+        "<FlickerReport of 3000 images: flickering (300 images), not drifting "
         "(0.00 grey values)>"
     )
-    assert "of 0 frames: not flickering" in repr(flicker_report(light[:0]))
+    assert "of 0 images: not flickering" in repr(flicker_report(light[:0]))

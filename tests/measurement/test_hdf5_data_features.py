@@ -38,6 +38,22 @@ def test_absent_features(path: pathlib.Path) -> None:
         assert data.get_image_cache("peter") is None
 
 
+def test_an_absent_feature_gives_names_spelled_alike_before_a_few_others(
+    path: pathlib.Path,
+) -> None:
+    with HDF5Data(path) as data:
+        count = len(data.keys())
+        with pytest.raises(FeatureNotFoundError) as caught:
+            data["deformation"]
+        text = str(caught.value)
+        assert "did you mean 'deform'" in text
+        assert f"and {count - 6} more; keys() lists all {count}" in text
+        assert len(text) < 500
+        with pytest.raises(FeatureNotFoundError) as caught:
+            data["qqqq"]
+        assert "did you mean" not in str(caught.value)
+
+
 def test_images_that_are_not_there(data_dir: pathlib.Path) -> None:
     with HDF5Data(data_dir / "raw-cytoshot-exported.rtdc") as data:
         assert data.image is not None

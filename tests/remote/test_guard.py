@@ -212,6 +212,22 @@ def test_a_name_that_leads_to_a_private_address(
     assert nowhere.places == []
 
 
+def test_a_refused_server_can_be_allowed_as_the_message_says(
+    nowhere: Nowhere, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = "http://10.0.0.1:9000/x"
+    with pytest.raises(PolicyError) as caught:
+        Policy().check_url(url)
+    hosts = re.search(r"Policy\(hosts=\['(.*)'\]\)", str(caught.value))
+    assert hosts is not None
+    Policy(hosts=[hosts[1]]).check_url(url)
+    answers(monkeypatch, "10.0.0.1")
+    with pytest.raises(PolicyError) as caught:
+        RemoteSource("https://example.org/x", strict()).open()
+    assert "Policy(hosts=['https://example.org:443'])" in str(caught.value)
+    assert nowhere.places == []
+
+
 def test_a_name_that_changes_between_check_and_connection(
     nowhere: Nowhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:

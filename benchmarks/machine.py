@@ -22,7 +22,8 @@ PACKAGES = (
 )
 
 
-def _processor() -> str:
+def processor() -> str:
+    """Return the name of the processor, as the system gives it."""
     path = pathlib.Path("/proc/cpuinfo")
     if path.exists():
         for line in path.read_text().splitlines():
@@ -46,6 +47,6 @@ def describe_machine() -> str:
     if hasattr(os, "sched_getscheduler") and os.sched_getscheduler(0) != os.SCHED_OTHER:
         beside = " Run with real-time priority, beside other work."
     return (
-        f"{_processor()}, {CORES} cores, {platform.system()} {platform.machine()}, "
+        f"{processor()}, {CORES} cores, {platform.system()} {platform.machine()}, "
         f"Python {platform.python_version()}; {', '.join(versions)}.{beside}"
     )

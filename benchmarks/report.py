@@ -1,4 +1,4 @@
-"""Print the table of ratios and limits; write it and a plot for the docs.
+"""Print the tables of ratios and limits; keep them, and write docs and README.
 
 usage: python -m benchmarks.report [--help]
 """
@@ -12,7 +12,8 @@ import sys
 from typing import Any, NamedTuple
 
 from .data import EVENT_COUNTS, HEIGHT, WIDTH, Data, describe, open_data
-from .machine import describe_machine
+from .machine import describe_machine, processor
+from .measured import add_run, compare, into_readme
 from .memory import measure
 from .plot import draw
 from .scaling import predict
@@ -31,7 +32,8 @@ FILES = (
     "opening",
     "concatenated",
 )
-DOCS = pathlib.Path(__file__).parent.parent / "docs"
+ROOT = pathlib.Path(__file__).parent.parent
+DOCS = ROOT / "docs"
 MIB = 1 << 20
 
 
@@ -195,6 +197,25 @@ def scaling_table(lines: list[Line], data: Data) -> str:
     return "\n".join(rows)
 
 
+def write(lines: list[Line], text: str) -> None:
+    """Keep a run, and write all that shows it."""
+    ratios = {line.task.title: line.ratio for line in lines}
+    add_run(processor(), ratios)
+    pages = DOCS / "explanation"
+    (pages / "benchmarks-details.md").write_text(text, encoding="utf-8")
+    write_table({line.task.title: line.task.at_least for line in lines})
+    draw(list(ratios.items()), DOCS / "_static")
+    readme = ROOT / "README.md"
+    shown = into_readme(list(ratios.values()), readme.read_text(encoding="utf-8"))
+    readme.write_text(shown, encoding="utf-8")
+
+
+def write_table(goals: dict[str, float]) -> None:
+    """Write the table of all processors."""
+    path = DOCS / "explanation" / "benchmarks-table.md"
+    path.write_text(compare(goals), encoding="utf-8")
+
+
 def main() -> int:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description="Measure dcread against its peers.")
@@ -206,7 +227,7 @@ def main() -> int:
         default=3,
         help="how often a run is made again while other processes are busy",
     )
-    parser.add_argument("--no-write", action="store_true", help="leave docs/ alone")
+    parser.add_argument("--no-write", action="store_true", help="keep nothing")
     args = parser.parse_args()
     data = open_data()
     lines = []
@@ -239,10 +260,7 @@ def main() -> int:
     text = "\n\n".join(parts) + "\n"
     print(text)
     if not args.no_write and not args.only:
-        target = DOCS / "explanation" / "benchmarks-table.md"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8")
-        draw([(line.task.title, line.ratio) for line in lines], DOCS / "_static")
+        write(lines, text)
     missed = [line.task.title for line in lines if line.missed]
     print(f"goals missed: {', '.join(missed) or 'none'}", file=sys.stderr)
     return 0

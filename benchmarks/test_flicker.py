@@ -1,4 +1,4 @@
-"""Check whether 1000 frames flicker, from an array and from the file."""
+"""Check whether 1000 images flicker, from an array and from the file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def copy(data):
 
 
 ARRAY = Task(
-    "flicker check of 1000 frames, array",
+    "flicker check of 1000 images, array",
     at_least=7,
     of_limit=0.5,
     rounds=20,

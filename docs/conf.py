@@ -36,7 +36,12 @@ extensions = [
     "sphinxext.opengraph",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "examples", "explanation/benchmarks-table.md"]
+exclude_patterns = [
+    "_build",
+    "examples",
+    "explanation/benchmarks-table.md",
+    "explanation/benchmarks-details.md",
+]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}  # rst: autosummary
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

@@ -36,6 +36,8 @@ EXPANSION = 10_000
 _LAYOUTS = {0: "compact", 1: "contiguous", 2: "chunked", 3: "virtual"}
 """What HDF5 calls its layouts."""
 
+VIRTUAL = 3
+
 
 def most_bytes(stored: int) -> int:
     """Return how many bytes may be read at once of a file of `stored` bytes.
@@ -65,6 +67,8 @@ class DatasetReader(RowReader):
         As given.
     where : str
         What error messages call the dataset.
+    kind : int
+        What HDF5 calls its layout (``h5py.h5d.CHUNKED``, ...).
     depth : int
         Virtual datasets that led here.
     """
@@ -83,7 +87,8 @@ class DatasetReader(RowReader):
             shape, dtype = h5ds.shape, h5ds.dtype
             # Asked for once: fifty joined files are opened in the midst of a scan.
             self._plist = h5ds.id.get_create_plist()
-            if self._plist.get_layout() == h5d.CHUNKED:
+            self.kind = self._plist.get_layout()
+            if self.kind == h5d.CHUNKED:
                 self.chunks = self._plist.get_chunk()
                 self.block_rows = self.chunks[0]
         if shape is None:
@@ -107,10 +112,16 @@ class DatasetReader(RowReader):
     def layout(self) -> Layout | LeftToH5py:
         """Where the data lie, or why h5py reads them; made when first asked for."""
         if self._layout is None:
-            with self.handle.using(), h5_lock:
-                if self._layout is None:
-                    self._layout = self.handle.fetching(self._describe)
+            with self.handle.using():
+                return self._find_layout()
         return self._layout
+
+    def _find_layout(self) -> Layout | LeftToH5py:
+        """Return `layout`; the caller keeps the file open."""
+        with h5_lock:
+            if self._layout is None:
+                self._layout = self.handle.fetching(self._describe)
+            return self._layout
 
     def prepare(self) -> None:
         """Find out where the data lie."""
@@ -122,7 +133,7 @@ class DatasetReader(RowReader):
         handle = self.handle
         try:
             with telling_of(self.where, self.h5ds):
-                handle.require_internal(self.h5ds, self._plist)
+                handle.names.check_storage(self._plist, self.where)
                 if self.h5ds.id.fileno != handle.h5.id.fileno:
                     raise LeftToH5py("an external link leads to another file")
                 if handle.source is None:
@@ -184,14 +195,15 @@ class DatasetReader(RowReader):
                 execute(work)
 
     def _read_one(self, rows: Rows, window: Window, out: NDArray[Any]) -> bool:
-        """Read whole rows of one chunk, if that is all: an image is in a hurry."""
-        if window is not None or not self.chunks or not rows.straight:
+        """Read whole rows that lie in one piece, if that is all.
+
+        An image is in a hurry, and so are scalar features, of which there are many.
+        """
+        if window is not None or self.kind == VIRTUAL or not rows.straight:
             return False
         first, last = rows.bounds
-        if first // self.block_rows < last // self.block_rows:
-            return False
-        layout = self.layout
-        if isinstance(layout, LeftToH5py) or not layout.whole_rows:
+        layout = self._layout or self._find_layout()
+        if isinstance(layout, LeftToH5py) or not layout.is_one_piece(first, last):
             return False
         try:
             plan = self.handle.fetching(plan_whole, layout, first, last)
@@ -268,12 +280,11 @@ class DatasetReader(RowReader):
         """Return how the rows are stored: see `RowReader.storage`."""
         layout = self.layout
         with self.handle.using(), h5_lock, telling_of(self.where, self.h5ds):
-            kind = self._plist.get_layout()
-            stored = self.handle.fetching(self._stored_size, kind)
+            stored = self.handle.fetching(self._stored_size)
             filters = filter_names(self._plist)
         reader = f"h5py ({layout})" if isinstance(layout, LeftToH5py) else "dcread"
         return Storage(
-            _LAYOUTS.get(kind, "unknown"),
+            _LAYOUTS.get(self.kind, "unknown"),
             self.shape,
             self.dtype,
             self.chunks,
@@ -282,9 +293,9 @@ class DatasetReader(RowReader):
             reader,
         )
 
-    def _stored_size(self, kind: int) -> int:
+    def _stored_size(self) -> int:
         """Return how many bytes are stored; of chunks, HDF5 goes through the index."""
-        if _LAYOUTS.get(kind) == "chunked" and self.handle.source is not None:
+        if self.chunks and self.handle.source is not None:
             claim = claim_of(self.h5ds, self.handle.read_structure, MAX_GRID)
             if claim is None or not claim.is_tree or claim.places > MAX_GRID:
                 raise FormatError(

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import ClosedError, FormatError
 from ..sync.locks import h5_lock
-from .dataset_reader import DatasetReader
+from .dataset_reader import VIRTUAL, DatasetReader
 from .file_handle import FileHandle
 from .open_file import open_file
 from .row_reader import ArrayReader, RowReader, SlicingReader
@@ -50,9 +50,10 @@ def open_dataset(handle: FileHandle, name: Any) -> DatasetReader:
 def _reader_of(handle: FileHandle, h5ds: Any) -> DatasetReader:
     """Return the reader for the layout of a dataset."""
     with handle.using(), h5_lock:
-        if h5ds.id.valid and h5ds.is_virtual:
+        reader = DatasetReader(handle, h5ds)
+        if reader.kind == VIRTUAL:
             return VirtualReader(handle, h5ds, open_dataset)
-        return DatasetReader(handle, h5ds)
+        return reader
 
 
 def reader_for(obj: Any) -> RowReader:

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ..errors import ClosedError, FileChangedError, FormatError
 from ..problems import UNREADABLE
@@ -29,6 +29,22 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _handles: weakref.WeakSet[FileHandle] = weakref.WeakSet()
+
+
+class Numbering(NamedTuple):
+    """How HDF5 counts the bytes of a file.
+
+    Attributes
+    ----------
+    userblock : int
+        Bytes before what addresses count from.
+    address_bytes, size_bytes : int
+        How many bytes an address has in the file, and a size.
+    """
+
+    userblock: int
+    address_bytes: int
+    size_bytes: int
 
 
 class FileHandle:
@@ -104,12 +120,12 @@ class FileHandle:
         ClosedError
             After `close`.
         """
-        self._raise_if_closed()
+        if self._closed or not self._id.valid:
+            raise self._closed_error()
         return self._h5
 
-    def _raise_if_closed(self) -> None:
-        if self.closed:
-            raise ClosedError(f"{self.label} is closed; open it again to read from it")
+    def _closed_error(self) -> ClosedError:
+        return ClosedError(f"{self.label} is closed; open it again to read from it")
 
     def using(self) -> AbstractContextManager[None]:
         """Keep the file open for the length of a ``with`` block.
@@ -119,7 +135,9 @@ class FileHandle:
         ClosedError
             If the file is closed already.
         """
-        return _Use(self)
+        use = _Use()
+        use.handle = self
+        return use
 
     def _release_if_last(self) -> None:
         if self._closed and not self._users and self._owed:
@@ -157,23 +175,6 @@ class FileHandle:
             with contextlib.suppress(*UNREADABLE):
                 self.metadata.fetching(func)
 
-    def require_internal(self, h5ds: Any, plist: Any) -> None:
-        """Refuse a dataset whose bytes lie in other files ("external storage").
-
-        Parameters
-        ----------
-        h5ds : h5py.Dataset
-            The dataset.
-        plist : h5py.h5p.PropDCID
-            How it was created.
-
-        Raises
-        ------
-        PolicyError
-            Unless links are followed (see `NameResolver.check_storage`).
-        """
-        self.names.check_storage(plist, f"{self.label}: dataset '{h5ds.name}'")
-
     @property
     def size(self) -> int:
         """Bytes of the file."""
@@ -188,10 +189,10 @@ class FileHandle:
         return self.metadata is not None or self.resource is not None
 
     @functools.cached_property
-    def _userblock(self) -> int | None:
-        """Bytes before what HDF5 counts from; None if it counts in other widths."""
+    def numbering(self) -> Numbering:
+        """How the file counts; the caller holds the h5py lock."""
         settings = self._id.get_create_plist()
-        return settings.get_userblock() if settings.get_sizes() == (8, 8) else None
+        return Numbering(settings.get_userblock(), *settings.get_sizes())
 
     def read_structure(self, address: int, size: int) -> bytes:
         """Return bytes of the file, fewer at its end, as HDF5 reads them.
@@ -204,10 +205,11 @@ class FileHandle:
             If addresses and sizes are not of 8 bytes.
         """
         if self.source is None:
-            raise ClosedError(f"{self.label} is closed; open it again to read from it")
-        if self._userblock is None:
+            raise self._closed_error()
+        userblock, *widths = self.numbering
+        if widths != [8, 8]:
             raise OddError
-        start = self._userblock + address
+        start = userblock + address
         size = max(0, min(size, self.source.size - start))
         if self.metadata is not None and size:
             return self.metadata.look(start, start + size)
@@ -244,7 +246,7 @@ class FileHandle:
         import h5py
 
         older = h5py.version.hdf5_version_tuple < (2,)
-        return older and bool(self._id.get_create_plist().get_userblock())
+        return older and bool(self.numbering.userblock)
 
     @property
     def is_file_object(self) -> bool:
@@ -306,18 +308,16 @@ class FileHandle:
 class _Use:
     """What `FileHandle.using` gives; a class, since it comes dozens of times a file."""
 
-    __slots__ = ("_handle",)
-
-    def __init__(self, handle: FileHandle) -> None:
-        self._handle = handle
+    __slots__ = ("handle",)
+    handle: FileHandle  # set by `using`: an ``__init__`` would be one more call
 
     def __enter__(self) -> None:
-        handle = self._handle
+        handle = self.handle
         try:
             handle._users[id(self)] = None
             # After that: `close` looks for users once it has said so.
             if handle._closed or not handle._id.valid:
-                handle._raise_if_closed()
+                raise handle._closed_error()
         except BaseException:
             self.__exit__()
             raise
@@ -328,7 +328,7 @@ class _Use:
         exc: BaseException | None = None,
         traceback: TracebackType | None = None,
     ) -> None:
-        handle = self._handle
+        handle = self.handle
         handle._users.pop(id(self), None)
         if handle._closed:
             handle._release_if_last()

@@ -63,12 +63,23 @@ class Layout:
     @property
     def whole_rows(self) -> bool:
         """Whether each chunk holds whole rows."""
-        return all(count == 1 for count in self.grid[1:])
+        return math.prod(self.grid[1:]) == 1
 
     @property
     def row_bytes(self) -> int:
         """Bytes of one row of a chunk."""
         return math.prod(self.chunk[1:]) * self.dtype.itemsize
+
+    @property
+    def band_rows(self) -> int:
+        """How many rows of contiguous data are read together."""
+        return max(1, CONTIGUOUS_BAND // max(self.row_bytes, 1))
+
+    def is_one_piece(self, first: int, last: int) -> bool:
+        """Tell whether whole rows are in one chunk, or contiguous and read together."""
+        if self.index is None:
+            return last - first < self.band_rows
+        return self.whole_rows and first // self.chunk[0] == last // self.chunk[0]
 
     @property
     def stops_early(self) -> bool:

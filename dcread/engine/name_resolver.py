@@ -204,15 +204,9 @@ class NameResolver:
                 owner = handle.linked_files.get(os.fsdecode(file), where)
             with contextlib.suppress(KeyError):
                 place = _Walk(self).follow(Place(owner, owner.h5.id), b"/" + dataset)
-                self._check_found(place, where, depth - 1)
-
-    def _check_found(self, place: Place, where: str, depth: int) -> None:
-        from h5py import h5d
-
-        if isinstance(place.id, h5d.DatasetID):
-            plist = place.id.get_create_plist()
-            if plist.get_layout() == h5d.VIRTUAL:
-                self.check_growing(place.handle, plist, where, depth)
+                found = _virtual(place)
+                if found is not None:
+                    self.check_growing(place.handle, found, where, depth - 1)
 
     def find(self, handle: Any, name: str | bytes, group: Any = None) -> Place:
         """Return the object that a name leads to.
@@ -254,7 +248,9 @@ class NameResolver:
                     f"{where}: HDF5 cannot look it up: {text_of(exc)}; the file is "
                     "damaged: copy it again"
                 ) from exc
-            self._check_found(place, f"'{one_line(name, 200)}'", MAX_DEPTH)
+            found = _virtual(place)
+            if found is not None:
+                self.check_growing(place.handle, found, f"'{one_line(name, 200)}'")
             return place
 
 
@@ -338,6 +334,16 @@ def _candidates(
         yield owner.parent / path
         yield owner.parent / name
         yield pathlib.Path(os.path.realpath(owner)).parent / name
+
+
+def _virtual(place: Place) -> Any:
+    """Return how a virtual dataset was created; None for any other object."""
+    from h5py import h5d
+
+    if not isinstance(place.id, h5d.DatasetID):
+        return None
+    plist = place.id.get_create_plist()
+    return plist if plist.get_layout() == h5d.VIRTUAL else None
 
 
 def _growing_sources(plist: Any) -> Iterator[tuple[bytes, bytes]]:

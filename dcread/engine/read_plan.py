@@ -103,7 +103,7 @@ def make_plan(layout: Layout, rows: Rows, window: Window = None) -> Plan:
         If a chunk that is needed turns out to be h5py's.
     """
     if window is None:
-        if rows.straight and layout.index is not None and layout.whole_rows:
+        if rows.straight and layout.whole_rows:
             return plan_whole(layout, *rows.bounds)
         window = tuple(slice(0, length) for length in layout.shape[1:])
     if layout.contiguous:
@@ -134,29 +134,43 @@ def make_plan(layout: Layout, rows: Rows, window: Window = None) -> Plan:
 def plan_whole(layout: Layout, first: int, last: int) -> Plan:
     """Plan whole rows that follow each other, of chunks that hold whole rows.
 
-    What is mostly asked for: quicker than the general way, since a single image, or
-    the parts of many joined files, are in a hurry.
+    What is mostly asked for: quicker than the general way, since a single image, a
+    scalar feature, or the parts of many joined files, are in a hurry. Contiguous data
+    are cut into bands from the first wanted row on.
     """
-    if layout.index is None:
-        raise ValueError("contiguous data have no chunks")
-    height, itemsize = layout.chunk[0], layout.dtype.itemsize
-    low, high = first // height, last // height + 1
+    inner, index = layout.chunk[1:], layout.index
+    lines, row_bytes = whole_lines(inner, layout.shape[1:], layout.dtype.itemsize)
+    height, origin = layout.chunk[0], 0
+    if index is None:
+        height, origin = layout.band_rows, first
+    low, high = (first - origin) // height, (last - origin) // height + 1
     cells = np.arange(low, high)
-    lines, row_bytes = whole_lines(layout.chunk[1:], layout.shape[1:], itemsize)
     tasks = np.zeros((high - low, 9), np.int64)
-    tasks[:, ADDRESS : MASK + 1], blob = layout.index.locate(cells)
-    tasks[:, RAW] = height * row_bytes
-    tasks[:, OUT_ROW] = cells * height - first
+    tasks[:, OUT_ROW] = cells * height - (first - origin)
     tasks[:, ROWS] = height
     tasks[:, LINE_LAST] = len(lines)
-    before = first - low * height
+    before = first - origin - low * height
     tasks[0, SOURCE_ROW] = before
     tasks[0, OUT_ROW] = 0
     tasks[0, ROWS] -= before
-    tasks[-1, ROWS] -= high * height - last - 1
-    size = math.prod(layout.shape[1:]) * itemsize
-    plan = Plan(tasks, lines, NO_TABLE, cells, row_bytes, size, blob=blob)
-    return _present(plan)
+    tasks[-1, ROWS] -= high * height - (last - origin) - 1
+    blob = None
+    if index is None:
+        tasks[:, ADDRESS] = layout.address + (first + tasks[:, OUT_ROW]) * row_bytes
+        tasks[:, RAW] = tasks[:, STORED] = tasks[:, ROWS] * row_bytes
+    else:
+        tasks[:, ADDRESS : MASK + 1], blob = index.locate(cells)
+        tasks[:, RAW] = height * row_bytes
+    plan = Plan(
+        tasks,
+        lines,
+        NO_TABLE,
+        cells,
+        row_bytes,
+        math.prod(layout.shape[1:]) * layout.dtype.itemsize,
+        blob=blob,
+    )
+    return plan if index is None else _present(plan)
 
 
 def _present(plan: Plan) -> Plan:
@@ -170,7 +184,7 @@ def _present(plan: Plan) -> Plan:
 
 
 def _cut(layout: Layout, rows: Rows) -> tuple[Layout, Rows]:
-    """Cut contiguous data into bands: many rows for a slice, few for single rows.
+    """Cut contiguous data into bands: many rows for a window of a slice, few for rows.
 
     The grid keeps one band for each `chunk` rows *from the first wanted row on*, so
     that each but the last goes straight into the output.

@@ -103,7 +103,9 @@ def member(
     with h5_lock:
         place = names.find(handle, name, group)
         if isinstance(place.id, h5d.DatasetID):
-            names.check_storage(place.id.get_create_plist(), place.label(name))
+            plist = place.id.get_create_plist()
+            if plist.get_external_count():
+                names.check_storage(plist, place.label(name))
     return place
 
 

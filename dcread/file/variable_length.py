@@ -9,6 +9,7 @@ of an attribute are in what HDF5 reads to open it, which is listened to.
 from __future__ import annotations
 
 import math
+import operator
 import struct
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -37,6 +38,8 @@ _HEAP_BYTES = 4096
 
 _MOST_HEAPS = 1000
 
+_LENGTH = operator.itemgetter(0)
+
 
 class VariableLengths:
     """Values of variable length in a file: text of attributes, logs and definitions.
@@ -59,16 +62,13 @@ class VariableLengths:
         source = handle.source
         by_bytes = isinstance(source, (LocalSource, FileObjectSource))
         self._source: ByteSource | None = source if by_bytes else None
-        plist = handle.h5.id.get_create_plist()
-        self._base = plist.get_userblock()
-        self._address_bytes, self._size_bytes = plist.get_sizes()
         if handle.h5.swmr_mode:
             self._source = None
 
     @property
     def element_bytes(self) -> int:
         """How many bytes an element of variable length takes in the file itself."""
-        return 8 + int(self._address_bytes)
+        return 8 + self.handle.numbering.address_bytes
 
     def of_attribute(
         self, group: h5g.GroupID, name: bytes, count: int, item: int, limit: int
@@ -100,12 +100,9 @@ class VariableLengths:
         h5a.open(self._twin(group), name)
         assert self._stream is not None
         nbytes = count * self.element_bytes
-        found = {
-            data[place : place + nbytes]
-            for data in self._stream.pieces()
-            for place in _values_of(data, name)
-            if place + nbytes <= len(data)
-        }
+        found: set[bytes] = set()
+        for data in self._stream.pieces():
+            found.update(_values_of(data, name, nbytes))
         if not found:
             raise FormatError(
                 "the length of its text cannot be told before it is read; read it with "
@@ -141,7 +138,7 @@ class VariableLengths:
                 if address is None:  # never written
                     return [b""] * math.prod(shape)
                 if self.handle.shifts_addresses:
-                    address += self._base
+                    address += self.handle.numbering.userblock
                 raw = self._source.read(address, nbytes)
                 return self.of_elements(raw, 1, limit)
         elements = None
@@ -164,15 +161,15 @@ class VariableLengths:
             As `of_attribute`.
         """
         assert self._source is not None
-        elements = list(struct.iter_unpack(f"<I{self._address_bytes}sI", raw))
-        total = sum(length * item for length, _, _ in elements)
-        _require_at_most(total, limit)
+        base, address_bytes, _ = self.handle.numbering
+        elements = list(struct.iter_unpack(f"<I{address_bytes}sI", raw))
+        _require_at_most(sum(map(_LENGTH, elements)) * item, limit)
         values = []
         for length, place, index in elements:
             if not (length or index or any(place)):  # nothing was written
                 values.append(b"")
                 continue
-            address = self._base + int.from_bytes(place, "little")
+            address = base + int.from_bytes(place, "little")
             start, stored = self._objects(address).get(index, (0, -1))
             if stored != length * item:
                 raise FormatError(
@@ -193,7 +190,7 @@ class VariableLengths:
 
     def _walk(self, address: int) -> dict[int, tuple[int, int]]:
         assert self._source is not None
-        head = 8 + self._size_bytes
+        head = 8 + self.handle.numbering.size_bytes
         end = self._source.size
         data = self._source.read(address, min(_HEAP_BYTES, max(0, end - address)))
         damage = FormatError(
@@ -265,8 +262,8 @@ def _require_at_most(nbytes: int, limit: int) -> None:
         )
 
 
-def _values_of(data: bytes, name: bytes) -> list[int]:
-    """Return where the values of attributes of a name begin in the bytes of headers."""
+def _values_of(data: bytes, name: bytes, nbytes: int) -> list[bytes]:
+    """Return the values of attributes of a name in the bytes of headers."""
     found = []
     place = data.find(name + b"\0")
     while place >= 0:
@@ -276,8 +273,13 @@ def _values_of(data: bytes, name: bytes) -> list[int]:
                 continue
             sizes = struct.unpack_from("<3H", head, 2)
             if sizes[0] == len(name) + 1:
-                step = 8 if head[0] == 1 else 1
-                found.append(place + sum(-(-size // step) * step for size in sizes))
+                # Name, type and space; in the first version each is padded to 8 bytes.
+                padding = 7 if head[0] == 1 else 0
+                start = place
+                for size in sizes:
+                    start += (size + padding) & ~padding
+                if start + nbytes <= len(data):
+                    found.append(data[start : start + nbytes])
         place = data.find(name + b"\0", place + 1)
     return found
 
@@ -306,7 +308,7 @@ class _Recorder(SourceStream):
                 f"more than {MOST_RECORDED} bytes of headers; read it with h5py if it "
                 "is wanted"
             )
-        start = self.seek(0, 1)
+        start = self._position
         count = super().readinto(view)
         if count > len(self._read.get(start, b"")):
             self._read[start] = bytes(view[:count])

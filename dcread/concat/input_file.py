@@ -248,7 +248,8 @@ class InputFile:
         return {name: Piece(self.path, path, shape, feature.dtype, shape[0])}
 
     def _traces(self) -> dict[str, Piece]:
-        group = self._referrer.own_group("trace")
+        found = self._referrer.own("trace")
+        group: Any = {} if found is None else found[0]
         pieces = {}
         for one in group:
             name = f"trace/{one}"

@@ -85,16 +85,20 @@ class Events:
             problems.append(Problem("feature", "(all)", reason))
             kinds = dict(itertools.islice(sorted(kinds.items()), MAX_FEATURES))
         self._all = tuple(sorted(kinds))
-        for name, kind in kinds.items():
-            if kind != h5l.TYPE_HARD:
-                self._look_at(name)
+        links = [name for name, kind in kinds.items() if kind != h5l.TYPE_HARD]
+        if links:
+            self._look_at(links)
         self._count()
-        for name in self._all:  # now that the length is known
-            if name in self._seen:
-                self._settle(name, self._seen[name])
-        self.names = tuple(
-            n for n in self._all if n not in self._seen or not self._seen[n].absent
-        )
+        for name in sorted(self._seen):  # now that the length is known
+            self._settle(name, self._seen[name])
+        self.names = self._present()
+
+    def _present(self) -> tuple[str, ...]:
+        absent = {name for name, feature in self._seen.items() if feature.absent}
+        return tuple(n for n in self._all if n not in absent) if absent else self._all
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._all
 
     def get(self, name: str) -> EventDataset | None:
         """Return what is known of a member; None if there is none of that name."""
@@ -102,14 +106,28 @@ class Events:
         if feature is not None or name not in self._all:
             return feature
         with self._handle.using(), h5_lock:
-            if name not in self._seen:
-                feature = self._looked_at(name)
-                self._settle(name, feature)
-                self._seen[name] = feature  # others read this without the lock
-            return self._seen[name]
+            return self._settled(name)
 
-    def open(self, name: str, rows: NDArray[np.integer[Any]] | None = None) -> Place:
-        """Return a member that can be used, open (`rows` as of `EventDataset.check`).
+    def _settled(self, name: str) -> EventDataset:
+        """Return what is known of a member; the caller holds lock and file."""
+        feature = self._seen.get(name)
+        if feature is None:
+            feature = self._looked_at(name)
+            self._settle(name, feature)
+            self._seen[name] = feature  # others read this without the lock
+        return feature
+
+    def open(
+        self, name: str, rows: NDArray[np.integer[Any]] | None = None
+    ) -> Place | None:
+        """Return a member that can be used, open; None if there is none.
+
+        Parameters
+        ----------
+        name : str
+            Its name.
+        rows : ndarray of int, optional
+            The events that are wanted (see `EventDataset.check`).
 
         Raises
         ------
@@ -117,7 +135,9 @@ class Events:
             If it cannot be used (any more).
         """
         with self._handle.using(), h5_lock:
-            feature = self._seen[name]
+            feature = self._settled(name)
+            if feature.absent:
+                return None
             feature.check(rows)
             place = feature.place
             feature.let_go_of_scalars()  # read once, and kept as arrays
@@ -136,15 +156,18 @@ class Events:
             feature.let_go_of_scalars()
         return found
 
-    def _look_at(self, name: str) -> EventDataset:
-        if name not in self._seen:
-            self._seen[name] = self._looked_at(name)
-        return self._seen[name]
+    def _look_at(self, names: Iterable[str]) -> list[EventDataset]:
+        """Look at members whose lengths are not compared yet."""
+        with self._handle.using(), h5_lock:
+            return [self._seen.get(name) or self._look_first(name) for name in names]
+
+    def _look_first(self, name: str) -> EventDataset:
+        feature = self._seen[name] = self._looked_at(name)
+        return feature
 
     def _looked_at(self, name: str) -> EventDataset:
-        with self._handle.using(), h5_lock:
-            assert self._group is not None
-            feature = look_at(self._group, name)
+        assert self._group is not None
+        feature = look_at(self._group, name)
         if self.growing:  # opened again, a dataset tells how long it is by then
             feature.place = None
         if type(feature.refusal) is FormatError:
@@ -205,14 +228,15 @@ class Events:
         return {"image", *self._all[-1:]}
 
     def _lengths(self, names: Iterable[str]) -> list[int]:
-        found = [self._look_at(name) for name in names]
-        return [f.shape[0] for f in found if f.shape and f.refusal is None]
+        return [
+            f.shape[0] for f in self._look_at(names) if f.shape and f.refusal is None
+        ]
 
     def _trace_lengths(self) -> list[int]:
         """Return the lengths of traces, where no dataset tells."""
         if "trace" not in self._all or self._group is None:
             return []
-        trace = self._look_at("trace")
+        (trace,) = self._look_at(["trace"])
         if trace.shape is not None or trace.refusal is not None:
             return []
         assert trace.place is not None
@@ -240,7 +264,7 @@ def _link_kinds(group: Place) -> dict[str, int]:
     kinds: dict[str, int] = {}
 
     def note(name: bytes, info: h5l.LinkInfo) -> None:
-        kinds[as_name(name)] = info.type
+        kinds[name.decode("utf-8", "surrogateescape")] = info.type
 
     assert group.handle is not None
     group.handle.check_listing(group.id)

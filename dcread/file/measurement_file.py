@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from h5py import h5g
 from numpy.typing import NDArray
 
 from ..arrays.mapped_dataset import get_mapping_indices
@@ -109,6 +110,32 @@ class MeasurementFile:
             kind = IndexError if isinstance(exc, IndexError) else ValueError
             raise kind(f"{self.handle.label}: {exc}") from None
 
+    def own(
+        self, name: str
+    ) -> tuple[RowReader | DatasetGroup, NDArray[np.integer[Any]] | None] | None:
+        """Return what ``/events`` has of a feature, and which rows; None if nothing.
+
+        Raises
+        ------
+        DCReadError
+            If there is something, but it cannot be used.
+        """
+        events = self.events
+        if name not in events:
+            return None
+        rows = self.mapping_indices()
+        place = events.open(name, rows)
+        if place is None:
+            return None
+        if isinstance(place.id, h5g.GroupID):
+            return DatasetGroup(place), rows
+        reader = reader_of(place)
+        length = events.length
+        if rows is None and length is not None and reader.shape[0] != length:
+            # Only where the file is being written; all features have these rows.
+            rows = np.arange(length)
+        return reader, rows
+
     def own_feature(self, name: str) -> RowReader | None:
         """Return a reader of a dataset in ``/events``; None if there is none.
 
@@ -117,26 +144,14 @@ class MeasurementFile:
         DCReadError
             If there is one, but it cannot be used.
         """
-        feature = self.events.get(name)
-        if feature is None or feature.absent:
+        found = self.own(name)
+        if found is None:
             return None
-        rows = self.mapping_indices()
-        feature.check(rows)
-        if feature.shape is None:
+        if isinstance(found[0], DatasetGroup):
             raise FormatError(
                 f"{self.handle.label}: '{name}' is a group, expected one dataset"
             )
-        return reader_of(self.events.open(name, rows))
-
-    def own_group(self, name: str) -> DatasetGroup:
-        """Return the datasets of a group in ``/events`` (``trace``, ``contour``).
-
-        Raises
-        ------
-        DCReadError
-            If it cannot be used.
-        """
-        return DatasetGroup(self.events.open(name))
+        return found[0]
 
     def definitions(self, most: int) -> list[Any]:
         """Return the basins that a server names now; [] of a file, which stays."""

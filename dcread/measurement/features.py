@@ -197,18 +197,7 @@ class FeatureStore:
 
     def _find(self, name: str) -> tuple[Any, Any] | None:
         """Return a dataset-like object or group, and the rows to take of it."""
-        feature = self._referrer.events.get(name)
-        if feature is None or feature.absent:
-            return self._basins.current.find(name)
-        rows = self._referrer.mapping_indices()
-        feature.check(rows)
-        if feature.shape is None:
-            return self._referrer.own_group(name), rows
-        length = self._referrer.raw_length
-        if rows is None and length is not None and feature.shape[0] != length:
-            # Only where the file is being written; all features have these rows.
-            rows = np.arange(length)
-        return self._referrer.own_feature(name), rows
+        return self._referrer.own(name) or self._basins.current.find(name)
 
     def _view(self, name: str, obj: Any, mapping: Any) -> Any:
         if _is_group(obj):

@@ -36,8 +36,10 @@ class TextBudget:
 
     def take(self, raw: Mapping[str, Any]) -> None:
         """Count the texts of a definition, or raise BasinError."""
-        lists = (raw.get(name) for name in ("paths", "urls", "features"))
-        count = sum(len(item) for item in lists if isinstance(item, (list, tuple)))
+        count = 0
+        for name in ("paths", "urls", "features"):
+            item = raw.get(name)
+            count += len(item) if isinstance(item, (list, tuple)) else 0
         if count > self._left:
             raise BasinError(
                 f"it lists {count} paths, URLs and features; all definitions of a file "
@@ -199,13 +201,11 @@ def _texts(raw: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
         raise BasinError(
             f"'{name}' should be a list of texts or null, found {_kind(value)}"
         )
-    texts = [_path_text(item) for item in value]
-    if None in texts:
-        raise BasinError(f"'{name}' should hold texts only, found {value!r:.80}")
-    return tuple(dict.fromkeys(text for text in texts if text is not None))
-
-
-def _path_text(item: object) -> str | None:
-    # A caller may give pathlib objects where a file can only give text.
-    text = item.__fspath__() if hasattr(item, "__fspath__") else item
-    return text if isinstance(text, str) else None
+    texts: dict[str, None] = {}
+    for item in value:
+        # A caller may give pathlib objects where a file can only give text.
+        text = item.__fspath__() if hasattr(item, "__fspath__") else item
+        if not isinstance(text, str):
+            raise BasinError(f"'{name}' should hold texts only, found {value!r:.80}")
+        texts[text] = None
+    return tuple(texts)

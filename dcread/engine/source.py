@@ -350,7 +350,10 @@ class LocalSource(ByteSource):
     def _read_into(self, offset: int, view: memoryview) -> None:
         """Fill a view; once more if the share was away and is back."""
         size = len(view)
-        count, taken = self._timed(view, offset)
+        if HAS_PREAD:  # as `_timed` does: HDF5 asks for dozens of pieces of a header
+            count, taken = timed_read(self.fd, view, offset)
+        else:
+            count, taken = self._timed(view, offset)
         if count < 0 and self._revive():
             count, taken = self._timed(view, offset)
         if count < 0:

@@ -195,8 +195,10 @@ def _as_h5py_has(
 ) -> Any:
     items: list[Any]
     if h5t.check_string_dtype(dtype) is not None:  # ends at a zero byte
-        texts = (value.split(b"\0", 1)[0] for value in values)
-        items = [text.decode("utf-8", "surrogateescape") for text in texts]
+        items = [
+            value.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+            for value in values
+        ]
     else:
         inner = h5t.check_vlen_dtype(dtype)
         items = [np.frombuffer(value, inner).copy() for value in values]

@@ -130,7 +130,9 @@ class Policy:
         >>> dcread.Policy.default().local
         True
         """
-        return Policy._default or Policy()
+        if Policy._default is None:
+            Policy._default = Policy()
+        return Policy._default
 
     @classmethod
     def set_default(cls, policy: Policy | None) -> None:

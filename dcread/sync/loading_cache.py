@@ -150,9 +150,11 @@ class LoadingCache:
         weight : int
             Weight of the value. One that is above the limit is returned, not held.
         """
-        found = self.use(key, _MISSING)
+        found = self._values.get(key, _MISSING)
         if found is _MISSING:
             found = self.get_many((key,), lambda _: (load(),), weight)[key]
+        elif self._limit is not None:
+            self._note_use(key)
         value: T = found
         return value
 
@@ -186,7 +188,7 @@ class LoadingCache:
             for key, claim in others.items():
                 self._wait_for(key, claim)
                 wanted[key] = claim.values.get(key, _MISSING)
-            missing = [key for key, value in wanted.items() if value is _MISSING]
+            missing = [key for key in others if wanted[key] is _MISSING]
         return wanted
 
     def _load(
@@ -240,17 +242,18 @@ class LoadingCache:
     def _finish(self, claim: _Claim, keys: Iterable[Hashable]) -> None:
         """Hold what was loaded and take the claim off keys; the caller holds it."""
         with self._loads:
-            for key in keys:
-                self._finish_key(claim, key)
+            self._finish_keys(claim, keys)
             claim.reserved = 0
             if self._limit is not None and self._held() > self._limit:
                 self._evict(0)  # the limit was lowered meanwhile
 
-    def _finish_key(self, claim: _Claim, key: Hashable) -> None:
-        if self._loads.claims.get(key) is claim:  # else it was dropped
-            if key in claim.values:
-                self._put(key, claim.values[key], claim.weight)
-            del self._loads.claims[key]
+    def _finish_keys(self, claim: _Claim, keys: Iterable[Hashable]) -> None:
+        claims = self._loads.claims
+        for key in keys:
+            if claims.get(key) is claim:  # else it was dropped
+                if key in claim.values:
+                    self._put(key, claim.values[key], claim.weight)
+                del claims[key]
 
     def _reserve(self, claim: _Claim, weight: int) -> None:
         """Reserve weight, as soon as the loads of other threads leave room for it."""
@@ -317,9 +320,12 @@ class LoadingCache:
         if found is _MISSING:
             return default
         if self._limit is not None:
-            with self._loads, contextlib.suppress(KeyError):
-                self._weights.move_to_end(key)
+            self._note_use(key)
         return found
+
+    def _note_use(self, key: Hashable) -> None:
+        with self._loads, contextlib.suppress(KeyError):
+            self._weights.move_to_end(key)
 
     def __contains__(self, key: Hashable) -> bool:
         return key in self._values

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..engine import open_file
 from ..errors import BasinError
 from ..file.basin_records import BasinRecord, read_basin_records
 from ..file.links import has_member, subgroup
@@ -19,6 +20,8 @@ from .plugins import get_manager
 
 if TYPE_CHECKING:
     import h5py
+
+    from ..engine import FileHandle
 
 _TYPE_ORDER = {"internal": 0, "file": 1, "remote": 2}
 
@@ -40,7 +43,7 @@ class StoredBasins:
 
 
 def load_definitions(
-    h5: h5py.Group,
+    handle: FileHandle,
     problems: list[Problem] | None = None,
     policy: Policy | None = None,
 ) -> StoredBasins:
@@ -48,14 +51,15 @@ def load_definitions(
 
     Parameters
     ----------
-    h5 : h5py.Group
+    handle : FileHandle
         The open file.
     problems : list of Problem, optional
         Where to record what could not be used.
     policy : Policy, optional
         Bounds number and size of the definitions.
     """
-    kept, dropped = _load(h5, policy or Policy.default(), problems, check=True)
+    records = read_basin_records(handle, policy or Policy.default())
+    kept, dropped = _sorted_out(handle.h5, records, problems, check=True)
     return StoredBasins(sort_definitions(kept), dropped)
 
 
@@ -115,13 +119,12 @@ def extract_basin_dicts(
     problems : list of Problem, optional
         Where to record what was left out.
     """
-    return _load(h5, Policy.default(), problems, check=check)[0]
-
-
-def _load(
-    h5: Any, policy: Policy, problems: list[Problem] | None, *, check: bool
-) -> tuple[list[dict[str, Any]], list[BasinRecord]]:
-    return _sorted_out(h5, read_basin_records(h5, policy), problems, check=check)
+    handle = open_file(h5.file)
+    try:
+        records = read_basin_records(handle, Policy.default(), group=h5)
+        return _sorted_out(h5, records, problems, check=check)[0]
+    finally:
+        handle.close()
 
 
 def _sorted_out(

@@ -253,7 +253,7 @@ class Scope:
             left = self._definitions_left
             with handle.using():
                 records = handle.fetching(
-                    lambda: read_basin_records(handle.h5, self.policy, left)
+                    lambda: read_basin_records(handle, self.policy, left)
                 )
             found = _usable(records)
             self._definitions_left -= len(found)

@@ -57,9 +57,7 @@ class BasinFeatures:
         if self._basins is None:
             referrer = self._referrer
             with referrer.handle.using(), h5_lock:
-                stored = load_definitions(
-                    referrer.handle.h5, self._notes, referrer.policy
-                )
+                stored = load_definitions(referrer.handle, self._notes, referrer.policy)
             self._basins = BasinSet(
                 referrer, stored.usable, referrer.policy, dropped=stored.dropped
             )

@@ -7,17 +7,17 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..engine import open_file
 from ..errors import BasinError
 from ..problems import UNREADABLE, as_name, one_line
 from ..sync.locks import h5_lock
-from .links import has_member, subgroup
+from .links import STRICT, has_member, subgroup
 from .text_lines import read_lines
 from .variable_length import VariableLengths
 
 if TYPE_CHECKING:
     import h5py
 
+    from ..engine import FileHandle
     from ..engine.name_resolver import Place
     from .policy import Policy
 
@@ -52,18 +52,23 @@ class BasinRecord:
 
 
 def read_basin_records(
-    h5: h5py.Group, policy: Policy, limit: int | None = None
+    handle: FileHandle,
+    policy: Policy,
+    limit: int | None = None,
+    group: h5py.Group | None = None,
 ) -> list[BasinRecord]:
     """Read the definitions of a file; never fails because of them.
 
     Parameters
     ----------
-    h5 : h5py.Group
+    handle : FileHandle
         The open file.
     policy : Policy
         Bounds number and size of the definitions.
     limit : int, optional
         How many definitions to read at the most, in place of what the policy says.
+    group : h5py.Group, optional
+        What has the definitions, if it is not the file itself.
 
     Returns
     -------
@@ -72,32 +77,26 @@ def read_basin_records(
     """
     limit = policy.max_definitions if limit is None else limit
     everything = BasinRecord("basins", None)
-    try:
-        with h5_lock:
-            if not has_member(h5.id, "basins"):
-                return []
-            group = subgroup(None, "basins", h5.id)
-    except UNREADABLE as exc:
-        return [everything.because(f"the group '/basins' cannot be read: {exc}")]
-    found = []
-    handle = open_file(h5.file)  # the same file, for its bytes
-    try:
+    with handle.using():
         try:
-            with handle.using(), h5_lock:
-                handle.check_listing(group.id)
-                keys = [as_name(key) for key in group.id]
+            with h5_lock:
+                owner = handle.h5.id if group is None else group.id
+                if not has_member(owner, "basins"):
+                    return []
+                basins = subgroup(handle, "basins", owner, STRICT)
+                handle.check_listing(basins.id)
+                keys = [as_name(key) for key in basins.id]
         except UNREADABLE as exc:
             return [everything.because(f"the group '/basins' cannot be read: {exc}")]
+        found = []
         if len(keys) > limit:
             reason = (
                 f"expected at most {limit} definitions, found {len(keys)}; the rest is "
                 "left out (Policy(max_definitions=...))"
             )
             found.append(everything.because(reason))
-        with handle.using(), VariableLengths(handle) as lengths:
-            return found + _read_all(group, keys[:limit], policy, lengths)
-    finally:
-        handle.close()
+        with VariableLengths(handle) as lengths:
+            return found + _read_all(basins, keys[:limit], policy, lengths)
 
 
 def _read_all(

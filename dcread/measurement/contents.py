@@ -204,4 +204,4 @@ def _stored(
     if name == "tables":
         return read_tables(handle, problems)
     with handle.using(), h5_lock:
-        return load_definitions(handle.h5, problems, policy)
+        return load_definitions(handle, problems, policy)

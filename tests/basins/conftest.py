@@ -156,7 +156,7 @@ def open_basins() -> Iterator[Callable[..., Opened]]:
     ) -> Opened:
         referrer = PlainReferrer(path, length, index_mapping)
         problems: list[Problem] = []
-        stored = load_definitions(referrer.handle.h5, problems, policy)
+        stored = load_definitions(referrer.handle, problems, policy)
         given = definitions is not None
         basins = BasinSet(
             referrer,

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from dcread.basins import Policy, extract_basin_dicts, load_definitions
+from dcread.engine import open_file
 from dcread.problems import Problem
 
 GOOD = {"name": "g", "type": "file", "format": "hdf5", "paths": ["x"], "own": [1]}
@@ -31,7 +32,7 @@ def loaded(tmp_path: pathlib.Path) -> Callable[..., Any]:
             group["good"] = np.array(json.dumps(GOOD, indent=1).split("\n"), "S60")
             fill(group)
             problems: list[Problem] = []
-            stored = load_definitions(h5, problems, policy)
+            stored = load_definitions(open_file(h5), problems, policy)
             assert extract_basin_dicts(h5) is not None
         return stored, problems
 
@@ -197,7 +198,7 @@ def test_strange_basins_group_is_no_failure(kind: str, tmp_path: pathlib.Path) -
         elif kind == "empty":
             h5.create_group("basins")
         problems: list[Problem] = []
-        assert load_definitions(h5, problems).usable == []
+        assert load_definitions(open_file(h5), problems).usable == []
     expected = ["basins"] if kind in ("dataset", "external") else []
     assert [problem.name for problem in problems] == expected
 
@@ -223,7 +224,7 @@ def test_text_in_other_files_is_not_followed(kind: str, tmp_path: pathlib.Path) 
             layout[:] = h5py.VirtualSource(str(other), "text", (1,), dtype="S200")
             group.create_virtual_dataset("bad", layout)
     with h5py.File(tmp_path / "f.rtdc") as h5:
-        stored = load_definitions(h5)
+        stored = load_definitions(open_file(h5))
     assert stored.usable == [GOOD]
     (dropped,) = stored.dropped
     assert dropped.key == "bad"
@@ -234,7 +235,7 @@ def test_number_of_definitions_is_bounded(tmp_path: pathlib.Path) -> None:
     with h5py.File(tmp_path / "f.rtdc", "w") as h5:
         for number in range(12):
             h5[f"basins/{number:02}"] = np.array([json.dumps(GOOD)], "S200")
-        stored = load_definitions(h5, None, Policy(max_definitions=10))
+        stored = load_definitions(open_file(h5), None, Policy(max_definitions=10))
     assert len(stored.usable) == 10
     assert "at most 10" in stored.dropped[0].reason
 
@@ -246,5 +247,5 @@ def test_thousands_of_unusable_maps_cost_little(tmp_path: pathlib.Path) -> None:
             raw = {"type": "file", "mapping": f"basinmap{number}", "features": ["a"]}
             h5[f"basins/{number}"] = np.array([json.dumps(raw)], "S200")
         start = time.process_time()
-        assert len(load_definitions(h5).dropped) == count
+        assert len(load_definitions(open_file(h5)).dropped) == count
         assert time.process_time() - start < 5

@@ -22,7 +22,7 @@ from ..errors import (
     FormatError,
     ShapeMismatchError,
 )
-from ..file.attributes import read_attribute
+from ..file.attributes import attribute_reader, read_attribute
 from ..file.links import has_member
 from ..file.measurement_file import MeasurementFile
 from ..file.policy import Policy
@@ -104,9 +104,12 @@ class InputFile:
         label = f"{self.path}: the attributes"
         with self._handle.using(), h5_lock, as_format_error(label, self._handle):
             names = list(self._handle.h5.attrs)
-        for name in names:
-            with recorded_as_problem(self._notes, "attribute", f"{self.path}: {name}"):
-                found[name] = read_attribute(self._handle, name)
+        with attribute_reader(self._handle) as read:
+            for name in names:
+                with recorded_as_problem(
+                    self._notes, "attribute", f"{self.path}: {name}"
+                ):
+                    found[name] = read(name)
         return found
 
     def default_features(self) -> tuple[list[str], list[str]]:

@@ -26,7 +26,7 @@ GROUP = "basin_events"
 
 def write_mapped(h5: h5py.File, plan: Plan, names: Sequence[str]) -> None:
     """Write the features that basins map in some of the inputs."""
-    parts = [part for part in plan.inputs if part.length]
+    parts = plan.filled
     alike: dict[tuple[object, ...], list[str]] = {}
     for name in names:
         key = tuple(_origin(part.pieces[name]) for part in parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 from dataclasses import dataclass
 from typing import Any
@@ -73,7 +74,7 @@ class Input:
     has_texts: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Plan:
     """All that is to be written.
 
@@ -98,10 +99,18 @@ class Plan:
 
     def is_mapped(self, name: str) -> bool:
         """Tell whether basins map a feature in an input."""
-        pieces = [part.pieces.get(name) for part in self.inputs if part.length]
-        return any(piece is not None and piece.rows is not None for piece in pieces)
+        for part in self.filled:
+            piece = part.pieces.get(name)
+            if piece is not None and piece.rows is not None:
+                return True
+        return False
 
-    @property
+    @functools.cached_property
+    def filled(self) -> list[Input]:
+        """The inputs that have events."""
+        return [part for part in self.inputs if part.length]
+
+    @functools.cached_property
     def length(self) -> int:
         """The number of events."""
-        return sum(part.length for part in self.inputs)
+        return sum([part.length for part in self.inputs])

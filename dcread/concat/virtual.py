@@ -69,8 +69,10 @@ def write_virtual(
         part = (rows, *shape[1:])
         space.select_hyperslab((start, *[0] * len(shape[1:])), part)
         # In names of sources, HDF5 takes a percent sign for a placeholder.
-        names = (text.replace("%", "%%").encode() for text in (path, dataset))
-        plist.set_virtual(space, *names, h5s.create_simple(part))
+        file, source = path.replace("%", "%%"), dataset.replace("%", "%%")
+        plist.set_virtual(
+            space, file.encode(), source.encode(), h5s.create_simple(part)
+        )
         start += rows
     space.select_all()
     with h5_lock:

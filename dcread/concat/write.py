@@ -79,7 +79,7 @@ def _write_attributes(h5: h5py.File, plan: Plan, notes: list[Problem]) -> None:
 
 def _write_column(h5: h5py.File, plan: Plan, name: str) -> None:
     dtype = plan.dtypes[name]
-    parts = [p for p in plan.inputs if p.length]
+    parts = plan.filled
     pieces = [p.pieces[name] for p in parts or plan.inputs[:1]]
     shape = (plan.length, *pieces[0].shape[1:])
     if plan.length == 0:

@@ -139,6 +139,10 @@ class ByteSource(abc.ABC):
         self.read_ranges([(offset, offset + size)], lambda _, data: found.append(data))
         return bytes(found[0])
 
+    def read_into(self, offset: int, view: memoryview) -> None:
+        """Fill a view, or raise as `read_ranges` does."""
+        view[:] = self.read(offset, len(view))
+
     def read_cost(
         self, starts: NDArray[np.int64], sizes: NDArray[np.int64]
     ) -> ReadCost:
@@ -327,14 +331,14 @@ class LocalSource(ByteSource):
             If the file ends before.
         """
         data = bytearray(size)
-        self._read_into(offset, memoryview(data))
+        self.read_into(offset, memoryview(data))
         return bytes(data)
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]], sink: Sink) -> None:
         """Read ranges by several threads; see `ByteSource.read_ranges`."""
         read_side_by_side(
             ranges,
-            lambda start, view, _: self._read_into(start, view),
+            lambda start, view, _: self.read_into(start, view),
             sink,
             depth=self.range_limits.depth,
             cut=self.parts_of,
@@ -347,7 +351,7 @@ class LocalSource(ByteSource):
         """
         return cut_at_multiples(start, stop, self.piece)
 
-    def _read_into(self, offset: int, view: memoryview) -> None:
+    def read_into(self, offset: int, view: memoryview) -> None:
         """Fill a view; once more if the share was away and is back."""
         size = len(view)
         if HAS_PREAD:  # as `_timed` does: HDF5 asks for dozens of pieces of a header
@@ -478,7 +482,7 @@ class SourceStream(io.RawIOBase):
         """Read at the position, at the most as much as the buffer holds."""
         view = memoryview(buffer).cast("B")
         count = max(0, min(len(view), self._source.size - self._position))
-        view[:count] = self._source.read(self._position, count)
+        self._source.read_into(self._position, view[:count])
         self._position += count
         return count
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -129,10 +129,31 @@ def read_attribute(
         If it is too large for metadata, or refers to other parts of the file: that is
         no value.
     """
-    raw = name if isinstance(name, bytes) else name.encode("utf-8", "surrogateescape")
-    with handle.using(), VariableLengths(handle) as lengths, h5_lock:
+    with attribute_reader(handle, group) as read:
+        return read(name)
+
+
+@contextlib.contextmanager
+def attribute_reader(
+    handle: FileHandle, group: h5py.Group | None = None
+) -> Iterator[Callable[[str | bytes], Any]]:
+    """Give a function that returns attributes by name, as `read_attribute` does.
+
+    The file is kept open meanwhile, and read for the texts of all of them once.
+    """
+    with handle.using(), VariableLengths(handle) as lengths:
         owner = handle.h5.id if group is None else group.id
-        return _read(owner, raw, lengths, MAX_METADATA_BYTES)[0]
+
+        def read(name: str | bytes) -> Any:
+            raw = (
+                name
+                if isinstance(name, bytes)
+                else name.encode("utf-8", "surrogateescape")
+            )
+            with h5_lock:
+                return _read(owner, raw, lengths, MAX_METADATA_BYTES)[0]
+
+        yield read
 
 
 def read_attributes(
@@ -140,12 +161,10 @@ def read_attributes(
 ) -> dict[str, Any]:
     """Return those of some attributes that are there and can be read, decoded."""
     values = {}
-    with handle.using(), VariableLengths(handle) as lengths, h5_lock:
-        owner = handle.h5.id if group is None else group.id
+    with attribute_reader(handle, group) as read:
         for name in names:
             with contextlib.suppress(*UNREADABLE):
-                value, _ = _read(owner, name.encode(), lengths, MAX_METADATA_BYTES)
-                values[name], _ = decode_value(value)
+                values[name], _ = decode_value(read(name))
     return values
 
 

@@ -151,9 +151,12 @@ class Events:
 
     def look_at_all(self) -> dict[str, EventDataset]:
         """Return all members, links that lead nowhere included, sorted by name."""
-        found = {name: feature for name in self._all if (feature := self.get(name))}
-        for feature in found.values():
-            feature.let_go_of_scalars()
+        found = {}
+        with self._handle.using():
+            for name in self._all:
+                with h5_lock:  # others can use HDF5 between two of them
+                    feature = found[name] = self._settled(name)
+                feature.let_go_of_scalars()
         return found
 
     def _look_at(self, names: Iterable[str]) -> list[EventDataset]:

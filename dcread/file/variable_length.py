@@ -220,7 +220,8 @@ class VariableLengths:
         """Return a group in the file as it was opened once more."""
         place = b"/" if isinstance(group, h5f.FileID) else h5i.get_name(group)
         if self._group is None or self._group[0] != place:
-            self.close()
+            if self._h5 is not None:
+                self.close()
             assert self._source is not None
             self._stream = _Recorder(self._source)
             access = h5p.create(h5p.FILE_ACCESS)
@@ -251,7 +252,8 @@ class VariableLengths:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        if self._h5 is not None:
+            self.close()
 
 
 def _require_at_most(nbytes: int, limit: int) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import numpy as np
+from h5py import h5d
 from numpy.typing import NDArray
 
 from ..errors import ClosedError, FormatError
@@ -33,10 +34,13 @@ LEAST = 2**18
 
 EXPANSION = 10_000
 
-_LAYOUTS = {0: "compact", 1: "contiguous", 2: "chunked", 3: "virtual"}
+_LAYOUTS = {
+    h5d.COMPACT: "compact",
+    h5d.CONTIGUOUS: "contiguous",
+    h5d.CHUNKED: "chunked",
+    h5d.VIRTUAL: "virtual",
+}
 """What HDF5 calls its layouts."""
-
-VIRTUAL = 3
 
 
 def most_bytes(stored: int) -> int:
@@ -76,15 +80,14 @@ class DatasetReader(RowReader):
     handle: FileHandle
 
     def __init__(self, handle: FileHandle, h5ds: Any) -> None:
-        from h5py import h5d
-
         self.handle = handle
         self.h5ds = self.source = h5ds
         self.filename = handle.label
         self.name = h5ds.name
         self.where = f"{self.filename}: dataset '{self.name}'"
         with telling_of(self.where, h5ds):
-            shape, dtype = h5ds.shape, h5ds.dtype
+            # (h5py's own ``shape`` asks for the mode of the file each time)
+            shape, dtype = h5ds.id.shape, h5ds.id.dtype
             # Asked for once: fifty joined files are opened in the midst of a scan.
             self._plist = h5ds.id.get_create_plist()
             self.kind = self._plist.get_layout()
@@ -199,7 +202,7 @@ class DatasetReader(RowReader):
 
         An image is in a hurry, and so are scalar features, of which there are many.
         """
-        if window is not None or self.kind == VIRTUAL or not rows.straight:
+        if window is not None or self.kind == h5d.VIRTUAL or not rows.straight:
             return False
         first, last = rows.bounds
         layout = self._layout or self._find_layout()

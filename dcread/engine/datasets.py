@@ -6,11 +6,12 @@ import os
 import pathlib
 from typing import Any
 
+import h5py
 import numpy as np
 
 from ..errors import ClosedError, FormatError
 from ..sync.locks import h5_lock
-from .dataset_reader import VIRTUAL, DatasetReader
+from .dataset_reader import DatasetReader
 from .file_handle import FileHandle
 from .open_file import open_file
 from .row_reader import ArrayReader, RowReader, SlicingReader
@@ -35,8 +36,6 @@ def open_dataset(handle: FileHandle, name: Any) -> DatasetReader:
     FormatError
         If it is not a dataset.
     """
-    import h5py
-
     owner, h5ds = handle, name
     if isinstance(name, str):
         with handle.using(), h5_lock:
@@ -51,7 +50,7 @@ def _reader_of(handle: FileHandle, h5ds: Any) -> DatasetReader:
     """Return the reader for the layout of a dataset."""
     with handle.using(), h5_lock:
         reader = DatasetReader(handle, h5ds)
-        if reader.kind == VIRTUAL:
+        if reader.kind == h5py.h5d.VIRTUAL:
             return VirtualReader(handle, h5ds, open_dataset)
         return reader
 
@@ -65,8 +64,6 @@ def reader_for(obj: Any) -> RowReader:
         An array-like has ``shape``, ``dtype`` and slices along its first axis.
         Objects with a ``reader`` attribute (views of dcread) give that.
     """
-    import h5py
-
     if isinstance(obj, RowReader):
         return obj
     if isinstance(obj, h5py.Dataset):

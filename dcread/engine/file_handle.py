@@ -11,7 +11,10 @@ import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
+
+import h5py
+from h5py import h5f, h5fd, h5i
 
 from ..errors import ClosedError, FileChangedError, FormatError
 from ..problems import UNREADABLE
@@ -22,9 +25,6 @@ from .index_claims import OddError, lists_safely
 from .metadata_blocks import MetadataFile
 from .name_resolver import NameResolver
 from .source import ByteSource, FileIdentity, RemoteIdentity, identity_of
-
-if TYPE_CHECKING:
-    import h5py
 
 T = TypeVar("T")
 
@@ -243,8 +243,6 @@ class FileHandle:
 
         The caller holds the h5py lock.
         """
-        import h5py
-
         older = h5py.version.hdf5_version_tuple < (2,)
         return older and bool(self.numbering.userblock)
 
@@ -376,8 +374,6 @@ def _forget_all_but(held: set[tuple[int, int]]) -> None:
 
 def _held_open() -> set[tuple[int, int]]:
     """Return device and inode of all files that HDF5 reads by descriptors."""
-    from h5py import h5f, h5fd, h5i
-
     found = set()
     for one in h5f.get_obj_ids(h5f.OBJ_ALL, h5f.OBJ_ALL):
         # ValueError, RuntimeError, ...: closed meanwhile, or of no file

@@ -12,6 +12,8 @@ import struct
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
+from h5py import h5g
+
 HEADER = 512
 """Bytes of an object header that are read first; most have fewer."""
 
@@ -70,8 +72,6 @@ def claim_of(h5ds: Any, read: Read, most: int) -> Claim | None:
     most : int
         How many chunks there can be.
     """
-    from h5py import h5g
-
     low, high = h5g.get_objinfo(h5ds.id).objno  # (two C longs)
     places, is_tree = 0, True
     try:
@@ -96,8 +96,6 @@ def lists_safely(group: Any, read: Read) -> bool:
     read : callable
         See `claim_of`.
     """
-    from h5py import h5g
-
     low, high = h5g.get_objinfo(group).objno
     try:
         return all(

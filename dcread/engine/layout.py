@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from h5py import h5d, h5s, h5t
 
 from ..errors import FormatError
 from .chunk_index import MAX_GRID, ChunkIndex, LeftToH5py
@@ -124,16 +125,14 @@ def describe(
     FormatError
         If a size is absurd.
     """
-    import h5py
-
     if not shape:
         raise LeftToH5py("a single value, not rows")
     if not as_stored:
         _require_plain_type(h5ds, dtype)
     kind = plist.get_layout()
-    if kind == h5py.h5d.CONTIGUOUS:
+    if kind == h5d.CONTIGUOUS:
         return _contiguous(h5ds, where, plist, shape, dtype)
-    if kind != h5py.h5d.CHUNKED:
+    if kind != h5d.CHUNKED:
         raise LeftToH5py("neither chunked nor contiguous")
     filters = [plist.get_filter(i) for i in range(plist.get_nfilters())]
     try:
@@ -157,20 +156,18 @@ def describe(
 
 def _require_plain_type(h5ds: Any, dtype: np.dtype[Any]) -> None:
     """Accept types whose bytes in the file are those of the NumPy array."""
-    import h5py
-
     if dtype.hasobject or dtype.itemsize == 0:
         raise LeftToH5py("values of variable length")
     stored = h5ds.id.get_type()
     if dtype.itemsize != stored.get_size():
         raise LeftToH5py("elements of another size in the file than in memory")
     if (
-        isinstance(stored, h5py.h5t.TypeIntegerID)
+        isinstance(stored, h5t.TypeIntegerID)
         and dtype.itemsize == 1
         and stored.get_precision() == 8
     ):
         return  # one byte has no order
-    if not stored.equal(h5py.h5t.py_create(dtype, logical=True)):
+    if not stored.equal(h5t.py_create(dtype, logical=True)):
         raise LeftToH5py("a type that has to be converted")
 
 
@@ -209,8 +206,8 @@ def _chunked(  # noqa: PLR0917
     chunk: tuple[int, ...],
     pipeline: Pipeline,
 ) -> Layout:
-    maxshape = h5ds.maxshape
-    if maxshape[0] is not None and maxshape.count(None) == 1:
+    most = h5ds.id.get_space().get_simple_extent_dims(True)
+    if most[0] != h5s.UNLIMITED and most.count(h5s.UNLIMITED) == 1:
         # HDF5 2.0 lists such chunks with the axis that grows moved to the front.
         raise LeftToH5py("a dataset that only grows along another axis than the first")
     grid = tuple([-(-length // c) for length, c in zip(shape, chunk, strict=True)])

@@ -13,6 +13,8 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple, Protocol
 
+from h5py import h5d, h5g, h5i, h5l, h5o, h5s
+
 from ..errors import FileMissingError, FormatError, PolicyError
 from ..problems import one_line, origin_of, text_of
 from ..sync.locks import h5_lock
@@ -59,8 +61,6 @@ class Place(NamedTuple):
 
     def label(self, name: str | bytes) -> str:
         """Return what messages call a member of this group."""
-        from h5py import h5i
-
         handle, group = self
         file = h5i.get_file_id(group).name if handle is None else handle.label
         shown = one_line(os.fsdecode(name), 100)
@@ -69,8 +69,6 @@ class Place(NamedTuple):
     @property
     def name(self) -> str:
         """What messages call the object."""
-        from h5py import h5i
-
         return one_line(os.fsdecode(h5i.get_name(self.id) or b"?"), 200)
 
 
@@ -264,8 +262,6 @@ class _Walk:
 
     def follow(self, place: Place, path: bytes) -> Place:
         """Return where a path leads from a group."""
-        from h5py import h5i
-
         if path.startswith(b"/"):
             handle = place.handle
             root = h5i.get_file_id(place.id) if handle is None else handle.h5.id
@@ -276,8 +272,6 @@ class _Walk:
         return place
 
     def _step(self, place: Place, name: bytes) -> Place:
-        from h5py import h5g, h5l, h5o
-
         handle, group = place
         if not isinstance(group, h5g.GroupID):
             raise KeyError(f"{place.label(name)}: only groups have members")
@@ -338,8 +332,6 @@ def _candidates(
 
 def _virtual(place: Place) -> Any:
     """Return how a virtual dataset was created; None for any other object."""
-    from h5py import h5d
-
     if not isinstance(place.id, h5d.DatasetID):
         return None
     plist = place.id.get_create_plist()
@@ -356,8 +348,6 @@ def _growing_sources(plist: Any) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _is_unlimited(space: Any) -> bool:
-    from h5py import h5s
-
     if space.get_select_type() != h5s.SEL_HYPERSLABS:
         return False
     if not space.is_regular_hyperslab():

@@ -7,7 +7,9 @@ import os
 import pathlib
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import h5py
 import hdf5plugin  # noqa: F401  (plain h5py has its filters, too, from here on)
+from h5py import h5f, h5fd, h5p
 
 from ..errors import ClosedError, DCReadError, FileChangedError, FormatError
 from ..sync.locks import h5_lock
@@ -24,8 +26,6 @@ from .source import (
 )
 
 if TYPE_CHECKING:
-    import h5py
-
     from .name_resolver import NameResolver
 
 __all__ = ["FileHandle", "FileIdentity", "identity_of", "open_file"]
@@ -54,8 +54,6 @@ def open_file(
     FileChangedError
         If another file lies at the path of a `LocalSource` by now.
     """
-    import h5py
-
     if isinstance(target, h5py.File):
         handle = _wrap_h5(target)
     elif isinstance(target, LocalSource):
@@ -87,7 +85,7 @@ def _wrap_h5(h5: Any) -> FileHandle:
     if driver not in ("log", "sec2", "stdio") or not path.exists():
         reason = f"opened by the driver '{driver}'"
         return FileHandle(h5, None, name, owned=False, identity=None, reason=reason)
-    source, reason = _own_source(h5, path)
+    source, reason = _own_source(h5, path, driver)
     identity = identity_of(os.stat(path)) if source is None else source.identity
     return FileHandle(
         h5,
@@ -102,23 +100,18 @@ def _wrap_h5(h5: Any) -> FileHandle:
 
 def _driver(h5: Any) -> str:
     """Return the name of the driver; h5py does not know that of "log"."""
-    from h5py import h5fd
-
     with h5_lock:
         is_log = h5.id.get_access_plist().get_driver() == h5fd.LOG
         return "log" if is_log else str(h5.driver)
 
 
 def _own_source(
-    h5: Any, path: pathlib.Path, source: LocalSource | None = None
+    h5: Any, path: pathlib.Path, driver: str, source: LocalSource | None = None
 ) -> tuple[LocalSource | None, str]:
     """Return a descriptor that is sure to see what HDF5 sees, or why there is none."""
     reason = ""
-    import h5py
-
     with h5_lock:
-        driver = _driver(h5)
-        if h5.id.get_intent() != h5py.h5f.ACC_RDONLY:
+        if h5.id.get_intent() != h5f.ACC_RDONLY:
             reason = "open for writing"
         elif driver in ("log", "sec2"):
             expected = identity_of(os.fstat(h5.id.get_vfd_handle()))
@@ -158,10 +151,10 @@ def _open_source(
         source.probe_by(lambda: _read_structures_ahead(source))
         _require_signature(source)
         if not opened_before_change(identity):
-            h5 = _open_h5(source.same_file() if named else path)
+            h5, driver = _open_h5(source.same_file() if named else path)
             if named:
                 _require_same_file(h5, source)
-            own, reason = _own_source(h5, path, source)
+            own, reason = _own_source(h5, path, driver, source)
         else:
             # HDF5 would go on with what it knows of the file as it was.
             h5 = _open_stream(source)
@@ -186,8 +179,6 @@ def _require_same_file(h5: Any, source: LocalSource) -> None:
 
 def _open_stream(source: ByteSource) -> Any:
     """Open a file as a Python file object: HDF5 knows nothing of it yet."""
-    import h5py
-
     try:
         with h5_lock:
             return h5py.File(SourceStream(source), "r")
@@ -219,8 +210,8 @@ def _require_signature(source: LocalSource) -> None:
     )
 
 
-def _open_h5(path: pathlib.Path) -> Any:
-    """Open without locking and without getting in anybody's way.
+def _open_h5(path: pathlib.Path) -> tuple[Any, str]:
+    """Open without locking and without getting in anybody's way; tell the driver.
 
     HDF5 refuses a second opening in one process with other locking flags than the
     first (dclab opens without locks, dcnum and plain h5py with them), but only
@@ -229,8 +220,6 @@ def _open_h5(path: pathlib.Path) -> Any:
     shared with the writer instead, whose data need not be on disk yet. A plain
     opening cannot read what a SWMR writer has open.
     """
-    import h5py
-
     first: OSError | None = None
     ways: tuple[dict[str, Any], ...] = (
         {"locking": False},
@@ -244,13 +233,14 @@ def _open_h5(path: pathlib.Path) -> Any:
         if not _written_here(path):
             for swmr in (False, True):
                 try:
-                    return _open_by_log_driver(path, swmr=swmr)
+                    return _open_by_log_driver(path, swmr=swmr), "log"
                 except (OSError, ValueError, RuntimeError) as exc:
                     if not _in_the_way(exc):
                         break
         for way in ways:
             try:
-                return h5py.File(path, "r", **way)
+                h5 = h5py.File(path, "r", **way)
+                return h5, _driver(h5)
             except (OSError, ValueError, RuntimeError) as exc:
                 first = first or OSError(str(exc))
                 if not _in_the_way(exc):
@@ -276,9 +266,6 @@ def _open_by_log_driver(path: pathlib.Path, *, swmr: bool) -> Any:
 
     Unlike "stdio", it reads without moving a position that forked processes share.
     """
-    import h5py
-    from h5py import h5f, h5p
-
     plist = h5p.create(h5p.FILE_ACCESS)
     plist.set_file_locking(False, True)
     plist.set_fapl_log(b"", 0, 0)
@@ -291,8 +278,6 @@ def _open_by_log_driver(path: pathlib.Path, *, swmr: bool) -> Any:
 
 def _written_here(path: pathlib.Path) -> bool:
     """Tell whether this process has the file open for writing."""
-    from h5py import h5f
-
     # Listing takes longer the more files are open, as the sources of a virtual dataset.
     if h5f.get_obj_count(h5f.OBJ_ALL, h5f.OBJ_FILE) == count_opened_here():
         return False

@@ -131,20 +131,23 @@ def subgroup(
     FormatError
         If it cannot be read.
     """
-    place = "/" + one_line(name).lstrip("/")
     try:
         found = member(handle, name, group, names)
     except KeyError as exc:
-        raise BasinError(f"there is no group '{place}'") from exc
+        raise BasinError(f"there is no group '{_shown(name)}'") from exc
     except DCReadError:
         raise
     except (OSError, RuntimeError, ValueError) as exc:
         raise FormatError(
-            f"the group '{place}' cannot be read: {text_of(exc)}"
+            f"the group '{_shown(name)}' cannot be read: {text_of(exc)}"
         ) from exc
     if not isinstance(found.id, h5g.GroupID):
-        raise BasinError(f"'{place}' should be a group")
+        raise BasinError(f"'{_shown(name)}' should be a group")
     return found
+
+
+def _shown(name: str) -> str:
+    return "/" + one_line(name).lstrip("/")
 
 
 def names_in(group: Place) -> list[str]:

@@ -104,31 +104,44 @@ class BasinSet:
         self.dropped = dropped
         handle = referrer.handle
         self._owns_scope = scope is None
-        self._scope = scope or Scope(
-            policy or Policy.default(),
-            handle,
-            ProblemLog([] if problems is None else problems),
-            credentials=credentials,
-        )
+        if scope is not None:
+            self._scope = scope
+        self._for_scope = policy, problems, credentials
         if not chain and handle is not None and handle.identity is not None:
             chain = (handle.identity[:2],)
         self._chain = chain or (object(),)
         self._identifier = functools.cache(referrer.identifier)
         # By a weak reference: a forgotten set closes its files at once.
         this = weakref.ref(self)
-        self._context = BasinContext(
-            self._scope,
-            handle,
-            lambda name, token: alive(this)._feature(name, token),
-            lambda definition: alive(this)._renewed(definition),
-            far=referrer.is_far,
-        )
         self.maps = MapLookup(referrer, lambda query: alive(this).search(query))
         self.triples: dict[Entry, tuple[Any, list[str], Any]] = {}
         self._closed = False
         self._nested = LoadingCache()
         self.entries = list(self._made(definitions))
         self._entries = [item for item in self.entries if isinstance(item, Entry)]
+
+    @functools.cached_property
+    def _scope(self) -> Scope:
+        """What the basins share; a file without basins does without."""
+        policy, problems, credentials = self._for_scope
+        return Scope(
+            policy or Policy.default(),
+            self.referrer.handle,
+            ProblemLog([] if problems is None else problems),
+            credentials=credentials,
+        )
+
+    @functools.cached_property
+    def _context(self) -> BasinContext:
+        """The referrer as the basins see it."""
+        this = weakref.ref(self)
+        return BasinContext(
+            self._scope,
+            self.referrer.handle,
+            lambda name, token: alive(this)._feature(name, token),
+            lambda definition: alive(this)._renewed(definition),
+            far=self.referrer.is_far,
+        )
 
     def _made(
         self, definitions: Sequence[Mapping[str, Any] | BasinDefinition]
@@ -162,7 +175,7 @@ class BasinSet:
     @property
     def version(self) -> int:
         """Goes up whenever something comes to be known of a basin."""
-        return self._scope.version
+        return self._scope.version if self._entries else 0
 
     def raise_if_closed(self) -> None:
         """Raise ClosedError if the file is closed."""
@@ -433,7 +446,8 @@ class BasinSet:
     def close(self) -> None:
         """Close all that the basins opened; twice is fine."""
         self._closed = True
-        if self._owns_scope:
+        owned = self._owns_scope and "_scope" in self.__dict__
+        if owned:
             self._scope.interrupt()
         self.triples.clear()
         for nested in self._nested.clear():
@@ -441,7 +455,7 @@ class BasinSet:
                 nested.close()
         for entry in self._entries:
             entry.close()
-        if self._owns_scope:
+        if owned:
             self._scope.close()
 
 

@@ -123,11 +123,13 @@ def _is_tree(read: Read, layout: bytes, most: int) -> bool:
 def _nodes_fit(read: Read, root: int, kind: int, step: int, most: int) -> bool:
     """Tell whether the nodes of a tree lie below each other, each only once."""
     form = f"<{step - 8}xQ"
-    nodes, level = [root], read(root, 6)[5]
+    first = read(root, 8)
+    nodes, level = [root], first[5]
     while True:
         children: list[int] = []
         for node in nodes:
-            head = struct.unpack("<4sBBH", read(node, 8))
+            head = struct.unpack("<4sBBH", first or read(node, 8))
+            first = b""
             if head[:3] != (b"TREE", kind, level):
                 return False
             if level:
@@ -185,7 +187,9 @@ def _messages(read: Read, address: int) -> Iterator[tuple[int, bytes]]:
         total += size
         if total > MOST_HEADER or number >= MOST_BLOCKS:
             raise OddError
-        block = read(where, size)
+        at = where - address
+        inside = at >= 0 and at + size <= len(data)
+        block = data[at : at + size] if inside else read(where, size)
         if number and marked:
             block = block[4:-4]  # mark and checksum
         place = 0

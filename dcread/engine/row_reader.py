@@ -126,10 +126,11 @@ class RowReader(abc.ABC):
             Naming file, dataset and chunk.
         """
         rows = Rows.of(rows)
+        shape = rows.shape(self.shape, window)
         if out is None:
-            out = self.new_array(rows, window)
+            out = self._memory(shape)
         else:
-            _check_output(out, rows.shape(self.shape, window), self.dtype)
+            _check_output(out, shape, self.dtype)
         if out.size:
             self.read_into(rows, out, window)
         elif self.closed:
@@ -146,7 +147,9 @@ class RowReader(abc.ABC):
         FormatError
             If so much cannot have been stored in the file.
         """
-        shape = Rows.of(rows).shape(self.shape, window)
+        return self._memory(Rows.of(rows).shape(self.shape, window))
+
+    def _memory(self, shape: tuple[int, ...]) -> NDArray[Any]:
         size = math.prod(shape) * self.dtype.itemsize
         if size > SMALL:
             self.check_room(size)

@@ -228,7 +228,7 @@ class LocalSource(ByteSource):
         self.range_limits = RangeLimits(depth=DEPTH, gap=GAP, least=PIECE, most=2**20)
         self._advice = "NORMAL"
         try:
-            if os.path.isdir(path):  # Windows cannot open one to look at it
+            if os.name == "nt" and os.path.isdir(path):  # it cannot be opened there
                 raise NotAFileError(
                     f"{self.label}: expected a regular file, found a directory"
                 )

@@ -190,7 +190,8 @@ class FeatureStore:
         if isinstance(view, (Traces, Contours)):
             return view
         if view.ndim == 1:
-            return ScalarArray.share(np.asarray(view[:]))
+            everything = slice(0, view.shape[0], 1)
+            return ScalarArray.share(view.reader.read(everything))
         if self._referrer.events.get(name) is not None:
             warn_caller(f"Feature {name} not cached (possibly slow)")
         return view

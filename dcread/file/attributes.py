@@ -214,10 +214,10 @@ def _as_h5py_has(
 ) -> Any:
     items: list[Any]
     if h5t.check_string_dtype(dtype) is not None:  # ends at a zero byte
-        items = [
-            value.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
-            for value in values
-        ]
+        items = []
+        for value in values:
+            text = value.split(b"\0", 1)[0]
+            items.append(text.decode("utf-8", "surrogateescape"))
     else:
         inner = h5t.check_vlen_dtype(dtype)
         items = [np.frombuffer(value, inner).copy() for value in values]
@@ -257,6 +257,8 @@ def _require_room(nbytes: int, room: int) -> None:
 
 
 def _has_references(dtype: np.dtype[Any]) -> bool:
+    if h5t.check_string_dtype(dtype) is not None:
+        return False
     if dtype.names is not None:
         return any(_has_references(dtype[name]) for name in dtype.names)
     inner = h5t.check_vlen_dtype(dtype) or dtype.base

@@ -8,6 +8,7 @@ of an attribute are in what HDF5 reads to open it, which is listened to.
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 import struct
@@ -65,7 +66,7 @@ class VariableLengths:
         if handle.h5.swmr_mode:
             self._source = None
 
-    @property
+    @functools.cached_property
     def element_bytes(self) -> int:
         """How many bytes an element of variable length takes in the file itself."""
         return 8 + self.handle.numbering.address_bytes
@@ -108,9 +109,11 @@ class VariableLengths:
                 "the length of its text cannot be told before it is read; read it with "
                 "h5py if it is wanted"
             )
-        values = [self.of_elements(raw, item, limit) for raw in found]
+        values = None
+        for raw in found:
+            values = self.of_elements(raw, item, limit)
         # An attribute that was written again may have left its old value behind.
-        return values[0] if len(found) == 1 else None
+        return values if len(found) == 1 else None
 
     def of_dataset(self, place: Place, limit: int) -> list[bytes] | None:
         """Return the texts in a dataset, in rows; None: HDF5 may read them.

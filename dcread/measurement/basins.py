@@ -24,6 +24,8 @@ class MeasurementBasins:
         The open file.
     contents : Contents
         Holds the definitions.
+    cache : LoadingCache
+        Of the measurement: holds the set.
     credentials : sequence of Credentials
         For remote basins, each for one origin.
     """
@@ -32,18 +34,19 @@ class MeasurementBasins:
         self,
         referrer: MeasurementFile,
         contents: Contents,
+        cache: LoadingCache,
         credentials: Sequence[Credentials] = (),
     ) -> None:
         self._credentials = credentials
         self._referrer = referrer
         self._contents = contents
-        self._once = LoadingCache()
+        self._once = cache
         self._made: list[BasinSet] = []
 
     @property
     def current(self) -> BasinSet:
         """The basins of the definitions as they are now."""
-        return self._once.get("current", self._make_current)
+        return self._once.get("set of basins", self._make_current)
 
     def _make_current(self) -> BasinSet:
         definitions = self._contents.get("basins")
@@ -68,7 +71,7 @@ class MeasurementBasins:
     @property
     def length(self) -> int:
         """Number of events that the basins have; 0 if they do not tell."""
-        return self._once.get("length", self._find_length)
+        return self._once.get("length of basins", self._find_length)
 
     def _find_length(self) -> int:
         basins = self.current
@@ -81,7 +84,7 @@ class MeasurementBasins:
 
     def forget(self) -> None:
         """Make a new set at the next request, since the definitions changed."""
-        self._once.drop("current", "length")
+        self._once.drop("set of basins", "length of basins")
 
     def close(self) -> None:
         """Close all basins."""

@@ -43,11 +43,15 @@ class Contents:
         ``meta``, ``logs``, ``tables`` and ``basins`` as the caller gave them, None
         for those of the file; ``pixel_size`` in µm; ``meta_changes`` (see
         `changes`).
+    cache : LoadingCache
+        Of the measurement: holds what was read.
     """
 
-    def __init__(self, referrer: MeasurementFile, state: Mapping[str, Any]) -> None:
+    def __init__(
+        self, referrer: MeasurementFile, state: Mapping[str, Any], cache: LoadingCache
+    ) -> None:
         self._referrer = referrer
-        self._values = LoadingCache()
+        self._values = cache
         self._as_read: dict[str, Any] = {}
         self._meta_changes = state.get("meta_changes") or {}
         self._given: set[str] = set()

@@ -237,7 +237,7 @@ class HDF5Data:
         return self._handle.closed
 
     def _raise_if_closed(self) -> None:
-        if self.closed:
+        if self._handle.closed:
             raise ClosedError(
                 f"{self._handle.label} is closed; open it again to read from it"
             )
@@ -1122,9 +1122,12 @@ class HDF5Data:
         self._referrer = MeasurementFile(
             handle, self.index_mapping, policy, self._problems
         )
-        self._contents = Contents(self._referrer, state)
+        self._contents = Contents(self._referrer, state, self._once)
         self._basins = MeasurementBasins(
-            self._referrer, self._contents, getattr(self, "_credentials", [])
+            self._referrer,
+            self._contents,
+            self._once,
+            getattr(self, "_credentials", []),
         )
         self._store = FeatureStore(
             self._referrer,

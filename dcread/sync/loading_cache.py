@@ -185,6 +185,8 @@ class LoadingCache:
         missing = list(wanted)
         while missing:
             others = self._load(wanted, missing, load, weight)
+            if not others:
+                break
             for key, claim in others.items():
                 self._wait_for(key, claim)
                 wanted[key] = claim.values.get(key, _MISSING)

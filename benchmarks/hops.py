@@ -4,7 +4,7 @@ What a read costs beside reading and decoding, as numbers that do not depend on 
 machine: calls of functions of dcread, and files of dcread in which they lie, on the
 first access and on the second one.
 
-usage: python -m benchmarks.hops [--json FILE] [--list NAME]
+usage: python -m benchmarks.hops [--json FILE] [--list NAME] [--purposes]
 """
 
 from __future__ import annotations
@@ -24,6 +24,66 @@ import numpy as np
 
 PACKAGES = ("dcread", "dcread_ext")
 EVENTS, HEIGHT, WIDTH, CHUNK = 400, 20, 50, 40
+
+PURPOSES = {
+    "which dataset serves a name; what the file says of it": (
+        "measurement/",
+        "file/measurement_file.py",
+        "file/events.py",
+        "file/dataset_group.py",
+    ),
+    "which other file: definitions, locations, maps, what was noticed": (
+        "basins/",
+        "file/basin_records.py",
+    ),
+    "names and policy: where a link or a path may lead": (
+        "basins/paths.py",
+        "engine/linked_files.py",
+        "engine/name_resolver.py",
+        "file/addresses.py",
+        "file/confined_open.py",
+        "file/links.py",
+        "file/policy.py",
+    ),
+    "state of the file, locks, errors that name the object": (
+        "engine/file_handle.py",
+        "engine/h5py_errors.py",
+        "problems.py",
+        "sync/locks.py",
+    ),
+    "claims checked before memory is taken or HDF5 is asked": (
+        "engine/chunk_errors.py",
+        "engine/index_claims.py",
+        "file/event_dataset.py",
+        "file/source_check.py",
+        "file/source_records.py",
+        "file/variable_length.py",
+    ),
+    "attributes and text, and the identifier that they make": (
+        "file/attributes.py",
+        "file/identifier.py",
+        "file/text_lines.py",
+    ),
+    "caches, each value loaded once": (
+        "images/",
+        "sync/loading_cache.py",
+        "engine/buffer_pool.py",
+    ),
+    "views, rows and index expressions": (
+        "arrays/",
+        "engine/datasets.py",
+        "engine/row_reader.py",
+        "engine/rows.py",
+    ),
+    "opening and reading bytes": (
+        "engine/open_file.py",
+        "engine/read_speed.py",
+        "engine/source.py",
+    ),
+    "where the chunks lie, planning, decoding": ("engine/",),
+    "joining files": ("concat/",),
+}
+"""What the calls are for, by the files that the functions lie in: the longest fits."""
 
 Calls = collections.Counter[tuple[str, str]]
 """Number of calls by file and function."""
@@ -158,6 +218,37 @@ def table(found: dict[str, tuple[Hops, Hops]]) -> str:
     return "\n".join(lines)
 
 
+def purpose_of(file: str) -> str:
+    """Return what the functions of a file are for."""
+    found = {
+        len(part): purpose
+        for purpose, parts in PURPOSES.items()
+        for part in parts
+        if f"dcread/{part}" in file
+    }
+    return found[max(found)] if found else "other"
+
+
+def purposes() -> str:
+    """Return a Markdown table of what the calls of the first accesses are for."""
+    found: dict[str, collections.Counter[str]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        for _ in range(2):
+            for title, read in reads(pathlib.Path(name)):
+                found[title] = collections.Counter()
+                for (file, _function), number in traced(read).items():
+                    found[title][purpose_of(file)] += number
+    lines = [
+        "| calls for | " + " | ".join(f"`{title}`" for title in found) + " |",
+        "|---" * (len(found) + 1) + "|",
+    ]
+    for purpose in (*PURPOSES, "other"):
+        numbers = [str(counts[purpose]) for counts in found.values()]
+        if any(map(int, numbers)):
+            lines.append(f"| {purpose} | " + " | ".join(numbers) + " |")
+    return "\n".join(lines)
+
+
 def list_calls(wanted: str) -> None:
     """Print the functions that the first access of a read calls."""
     with tempfile.TemporaryDirectory() as name:
@@ -175,9 +266,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=pathlib.Path, help="write the numbers, too")
     parser.add_argument("--list", help="list the functions that a read calls")
+    parser.add_argument(
+        "--purposes", action="store_true", help="tell what the calls are for"
+    )
     arguments = parser.parse_args()
     if arguments.list:
         list_calls(arguments.list)
+        return
+    if arguments.purposes:
+        print(purposes())
         return
     found = measure()
     print(table(found))

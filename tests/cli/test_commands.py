@@ -152,10 +152,10 @@ def test_flicker_tells_which_file_of_images_is_missing(
 def test_flicker(made: generate.DemoFiles, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["flicker", "--max-frames", "0", str(made.recording)]) == 0
     out = capsys.readouterr().out
-    assert "Flicker check of 120 frames" in out
-    assert f"{len(made.flickering)} frames off by 2.5" in out
+    assert "Flicker check of 120 images" in out
+    assert f"{len(made.flickering)} images off by 2.5" in out
     assert cli.main(["flicker", "--max-frames", "50", str(made.recording)]) == 0
-    assert "Flicker check of 50 frames" in capsys.readouterr().out
+    assert "Flicker check of 50 images" in capsys.readouterr().out
 
 
 def test_concat(

@@ -1,10 +1,10 @@
 """A server of one file, with a delay before each answer; counts what it is asked for.
 
-    python -m benchmarks.range_server FILE SECONDS [SECONDS]
+    python -m benchmarks.range_server FILE SECONDS [SECONDS CERTIFICATE]
 
-prints its port. The second time is that of a handshake: a connection gives no answer
-before it is as old as that. ``/counts`` returns the requests, the bytes and the ranges
-since it was asked last.
+prints its port. With a second time and a certificate (with its key), connections are
+encrypted, and a handshake takes so long. ``/counts`` returns requests, bytes and
+ranges since it was asked last.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import pathlib
 import re
 import socketserver
+import ssl
 import sys
 import threading
 import time
@@ -24,13 +25,19 @@ class Handler(socketserver.StreamRequestHandler):
     data = b""
     delay = 0.0
     handshake = 0.0
+    context: ssl.SSLContext | None = None
     ranges: list[tuple[int, int]] = []  # noqa: RUF012 - that of all connections
     sent = 0
     lock = threading.Lock()
 
+    def setup(self) -> None:
+        if self.context is not None:
+            time.sleep(self.handshake)
+            self.request = self.context.wrap_socket(self.request, server_side=True)
+        super().setup()
+
     def handle(self) -> None:
         """Answer requests; by hand, since both sides pay for what is slow here."""
-        ready = time.monotonic() + self.handshake
         while line := self.rfile.readline():
             method, path, _ = line.split(b" ", 2)
             head = b""
@@ -39,7 +46,7 @@ class Handler(socketserver.StreamRequestHandler):
             if path == b"/counts":
                 self._tell()
                 continue
-            time.sleep(max(0.0, ready - time.monotonic()) + self.delay)
+            time.sleep(self.delay)
             self._answer(head, with_body=method != b"HEAD")
 
     def _tell(self) -> None:
@@ -89,7 +96,11 @@ class Server(socketserver.ThreadingTCPServer):
 
 if __name__ == "__main__":
     Handler.data = pathlib.Path(sys.argv[1]).read_bytes()
-    Handler.delay, Handler.handshake = map(float, [*sys.argv[2:], "0"][:2])
+    Handler.delay = float(sys.argv[2])
+    if len(sys.argv) > 3:
+        Handler.handshake = float(sys.argv[3])
+        Handler.context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        Handler.context.load_cert_chain(sys.argv[4])
     with Server(("127.0.0.1", 0), Handler) as server:
         print(server.server_address[1], flush=True)
         server.serve_forever()

@@ -13,11 +13,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import http.client
 import itertools
 import json
+import os
+import pathlib
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import urllib.request
@@ -92,15 +96,33 @@ def by_dclab(url: str, task: str) -> Any:
 
 @contextlib.contextmanager
 def serving(path: Any, delay: float, handshake: float = 0) -> Iterator[str]:
-    """Serve a file, with seconds before an answer and for a handshake."""
-    command = [sys.executable, "-m", "benchmarks.range_server", str(path)]
-    command += [str(delay), str(handshake)]
+    """Serve a file, with seconds before an answer; encrypted if handshakes take any."""
+    command = [sys.executable, "-m", "benchmarks.range_server", str(path), str(delay)]
+    origin = "http://127.0.0.1"
+    if handshake:
+        command += [str(handshake), _certificate()]
+        origin = "https://localhost"
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
-            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+            yield f"{origin}:{process.stdout.readline().strip()}"
         finally:
             process.terminate()
+
+
+@functools.cache
+def _certificate() -> str:
+    """Return a file with a certificate that all who read here trust from now on."""
+    import trustme
+
+    folder = pathlib.Path(tempfile.mkdtemp())
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(folder / "authority.pem")
+    pem = authority.issue_cert("localhost").private_key_and_cert_chain_pem
+    pem.write_to_path(folder / "server.pem")
+    for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"):
+        os.environ[name] = str(folder / "authority.pem")
+    return str(folder / "server.pem")
 
 
 def counts(origin: str) -> tuple[int, int, list[tuple[int, int]]]:
@@ -208,7 +230,7 @@ def main(delays: list[float], handshake: float) -> None:
     data = open_data()
     print(describe_machine())
     if handshake:
-        print(f"\nA new connection takes {handshake:g} times the delay.")
+        print(f"\nOver TLS; a new connection takes {handshake:g} times the delay.")
     print("\n| delay | format | task | dcread | dclab | ratio | goal | requests | MB |")
     print("|---|---|---|---|---|---|---|---|---|")
     ratios = []

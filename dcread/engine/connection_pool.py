@@ -5,19 +5,27 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..sync.locks import BriefLock
 from .endpoint import Endpoint
 from .http_connect import Connector
-from .stop import Stop, StoppedError
+from .stop import SLICE, Stop, StoppedError
 from .traffic import traffic
 
 
 @dataclass(eq=False)
 class Connection:
-    """A connection that is kept for further requests."""
+    """A connection that is kept for further requests.
+
+    Attributes
+    ----------
+    used : bool
+        Whether it has answered, or was kept: if it ends now, another one may do.
+    """
 
     endpoint: Endpoint
     sock: socket.socket
@@ -36,15 +44,41 @@ class Connection:
             socket.socket.shutdown(self.sock, socket.SHUT_RDWR)
 
 
+class _Waiter:
+    """A thread that waits for a connection: whichever is ready first."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.connection: Connection | None = None
+        self.failure: BaseException | None = None
+        self._served = threading.Event()
+
+    def serve(
+        self, connection: Connection | None, failure: BaseException | None = None
+    ) -> None:
+        """End the waiting."""
+        self.connection, self.failure = connection, failure
+        self._served.set()
+
+    def wait(self, stop: Stop) -> None:
+        """Wait until served, or raise `StoppedError`."""
+        while not self._served.wait(SLICE):
+            if stop.is_set():
+                raise StoppedError
+
+
 class ConnectionPool:
     """Connections in use, and some that are kept for further requests.
+
+    New ones are made by threads of their own: who waits takes one that another thread
+    gives back, if that comes first, and the new one is kept.
 
     Parameters
     ----------
     connector : Connector
         Makes new ones.
     most : int
-        How many are kept.
+        How many are kept at the most.
     stop : Stop
         Once it is set, no connection is kept, nor made.
 
@@ -63,6 +97,8 @@ class ConnectionPool:
         self._lock = BriefLock()
         self._idle: list[Connection] = []
         self._live: set[Connection] = set()
+        self._waiting: list[_Waiter] = []
+        self._making: Counter[Endpoint] = Counter()
         self._pid = os.getpid()
 
     @property
@@ -88,20 +124,83 @@ class ConnectionPool:
     def borrow(
         self, endpoint: Endpoint, url: str, until: float, stop: Stop
     ) -> Connection:
-        """Return a connection that is kept, else a new one."""
-        with self._here():
-            idle = self._take_idle(endpoint)
-        if idle is not None:
-            return idle
-        connection = Connection(
-            endpoint, self._connector.connect(endpoint, url, until, stop)
-        )
-        with self._here():
-            self._live.add(connection)
+        """Return a connection that is kept or given back, else a new one."""
+        waiter = _Waiter(endpoint)
+        lacking = 0
+        try:
+            with self._here():
+                idle = self._take_idle(endpoint)
+                if idle is None:
+                    self._waiting.append(waiter)
+                    lacking = self._count_waiting(endpoint) - self._making[endpoint]
+            if idle is not None:
+                return idle
+            if lacking > 0:
+                self.make(endpoint, url, until)
+            waiter.wait(stop)
+        except BaseException:
+            with self._here():
+                self._withdraw(waiter)
+            raise
+        if waiter.failure is not None:
+            raise waiter.failure
+        connection = waiter.connection
+        assert connection is not None
         if self._stop.is_set():  # closed meanwhile, without seeing this connection
             self.give_back(connection, keep=False)
             raise StoppedError
         return connection
+
+    def make(self, endpoint: Endpoint, url: str, until: float) -> None:
+        """Have a connection made, for whoever waits for one or will."""
+        with self._here():
+            self._making[endpoint] += 1
+        thread = threading.Thread(
+            target=self._make,
+            args=(endpoint, url, until),
+            daemon=True,
+            name="dcread-connector",
+        )
+        try:
+            thread.start()
+        except BaseException:  # there are too many threads
+            with self._here():
+                self._making[endpoint] -= 1
+            raise
+
+    def _make(self, endpoint: Endpoint, url: str, until: float) -> None:
+        connection, failure = None, None
+        try:
+            sock = self._connector.connect(endpoint, url, until, self._stop)
+            connection = Connection(endpoint, sock)
+        except BaseException as exc:
+            failure = exc
+        with self._here():
+            self._making[endpoint] -= 1
+            waiter = self._next_waiter(endpoint)
+            if waiter is not None and connection is not None:
+                self._live.add(connection)
+            if waiter is not None:
+                waiter.serve(connection, failure)
+        if waiter is None and connection is not None:
+            self.give_back(connection, keep=True)
+
+    def _count_waiting(self, endpoint: Endpoint) -> int:
+        return sum(waiter.endpoint == endpoint for waiter in self._waiting)
+
+    def _next_waiter(self, endpoint: Endpoint) -> _Waiter | None:
+        for number, waiter in enumerate(self._waiting):
+            if waiter.endpoint == endpoint:
+                return self._waiting.pop(number)
+        return None
+
+    def _withdraw(self, waiter: _Waiter) -> None:
+        """Forget who waits no more; what came meanwhile is closed."""
+        if waiter in self._waiting:
+            self._waiting.remove(waiter)
+        elif waiter.connection is not None:
+            self._live.discard(waiter.connection)
+            waiter.connection.close()
 
     def _take_idle(self, endpoint: Endpoint) -> Connection | None:
         for number, connection in enumerate(self._idle):
@@ -120,7 +219,13 @@ class ConnectionPool:
             self.received += received
             self._live.discard(connection)
             keep = keep and not self._stop.is_set() and connection.pid == self._pid
+            waiter = self._next_waiter(connection.endpoint) if keep else None
+            if waiter is not None:
+                self._live.add(connection)
+                waiter.serve(connection)
+                return
             if keep and len(self._idle) < self._most:
+                connection.used = True  # the server may end it meanwhile
                 self._idle.append(connection)
                 return
         connection.close()
@@ -131,5 +236,6 @@ class ConnectionPool:
         if os.getpid() != self._pid:
             # Without shutting them down: the parent goes on with them.
             self._idle, self._live, self._pid = [], set(), os.getpid()
+            self._waiting, self._making = [], Counter()
         with self._lock:
             yield

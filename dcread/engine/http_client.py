@@ -8,6 +8,7 @@ ours, see the decision record on transport. `http_connect` makes connections,
 from __future__ import annotations
 
 import http.client
+import math
 import random
 import ssl
 import time
@@ -37,6 +38,12 @@ ERROR_BODY = 4096
 """Bytes of an error's body that are read at the most."""
 
 MAX_BACKOFF = 5.0
+
+FAR = 0.05
+"""Seconds to an answer from which on a wave of requests more is worth avoiding."""
+
+CROWDED = frozenset({429, 503})
+"""What a server answers that is asked for too much at once."""
 
 TEMPORARY = frozenset({408, 425, 429, 500, 502, 503, 504})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -77,8 +84,13 @@ class HTTPClient:
         self._guard = guard
         self._sign = sign
         self._connector = Connector(guard, self.limits, proxy=proxy, context=context)
-        self._pool = ConnectionPool(self._connector, self.limits.connections, self.stop)
+        self._pool = ConnectionPool(
+            self._connector, self.limits.most_connections, self.stop
+        )
         self._moved: dict[str, str] = {}
+        self._latency = math.inf
+        self._at_once = self.limits.connections
+        self._lowered = 0.0
 
     @property
     def requests(self) -> int:
@@ -89,6 +101,24 @@ class HTTPClient:
     def received(self) -> int:
         """How many bytes of bodies came."""
         return self._pool.received
+
+    def at_once(self, count: int) -> int:
+        """Return how many of `count` requests should be on their way at once.
+
+        A few more connections than usual if that spares a wave of requests, the server
+        is far away and has not complained.
+        """
+        limits = self.limits
+        if self._at_once < limits.connections or not FAR <= self._latency < math.inf:
+            return self._at_once
+        return count if count <= limits.most_connections else self._at_once
+
+    def connect_ahead(self, url: str, count: int) -> None:
+        """Have connections made, since they will be wanted soon."""
+        self._guard.check_url(url)
+        until = time.monotonic() + self.limits.total
+        for _ in range(count):
+            self._pool.make(endpoint_of(url), url, until)
 
     def close(self) -> None:
         """End all requests that are under way, and all connections."""
@@ -215,7 +245,9 @@ class HTTPClient:
                     connection, url, {**headers, **signed}, proxied=proxied
                 )
                 self._pool.count_request()
+                begin = time.monotonic()
                 response = send(connection, wire, request, self.limits.read, until)
+                self._note(response.status, begin)
                 found = self._take(Answer(response, url), receive, place)
                 keep = response.isclosed() or response.length == 0
                 keep = keep and not response.will_close
@@ -230,6 +262,15 @@ class HTTPClient:
                     raise TemporaryError(reason_of(exc)) from exc
             finally:
                 self._pool.give_back(connection, keep=keep, received=wire.received)
+
+    def _note(self, status: int, begin: float) -> None:
+        """Learn from an answer how far away the server is, and how busy."""
+        now = time.monotonic()
+        self._latency = min(self._latency, now - begin)
+        if status in CROWDED and begin > self._lowered:
+            # (those that were on their way by then complain of the same)
+            self._lowered = now
+            self._at_once = max(1, self._at_once // 2)
 
     def _take(
         self, answer: Answer, receive: Callable[[Answer], T], place: list[str]

@@ -28,7 +28,8 @@ class NetworkLimits:
     redirects : int
         How many redirects are followed.
     connections : int
-        How many connections to one file there may be.
+        How many connections to one file there may be; up to two thirds more if that
+        spares a wave of requests to a server that is far away.
 
     Examples
     --------
@@ -44,6 +45,11 @@ class NetworkLimits:
     attempts: int = 5
     redirects: int = 3
     connections: int = 12
+
+    @property
+    def most_connections(self) -> int:
+        """How many connections there may be, to spare a wave of requests."""
+        return self.connections * 5 // 3
 
     def __post_init__(self) -> None:
         for name in ("connect", "read", "total", "grace"):

@@ -52,7 +52,7 @@ def read_side_by_side(
     read_into: Callable[[int, memoryview, Stop], None],
     sink: Sink,
     *,
-    depth: int,
+    depth: Callable[[int], int],
     cut: Cut,
     stop: Stop | None = None,
 ) -> None:
@@ -66,8 +66,9 @@ def read_side_by_side(
         ``read_into(start, view, stop)`` fills the view, or raises.
     sink : callable
         Gets each range when it is complete. What it raises ends the reading.
-    depth : int
-        How many threads read at the most, the calling one included.
+    depth : callable
+        ``depth(count)`` returns how many threads read so many parts at the most, the
+        calling one included; asked again and again, since it may become less.
     cut : callable
         ``cut(start, stop)`` returns the parts in which a range is read, by several
         threads.
@@ -82,12 +83,13 @@ def read_side_by_side(
     inner = Stop(stop)
     parts = [cut(start, end) for start, end in ranges]
     pieces = _pieces(ranges, parts)
+    count = sum(map(len, parts))
     taking = threading.Lock()
     failures: list[BaseException] = []
 
-    def work() -> None:
+    def work(place: int = 0) -> None:
         try:
-            while not inner.is_set():
+            while not inner.is_set() and place < depth(count):
                 with taking:
                     found = next(pieces, None)
                 if found is None:
@@ -102,10 +104,9 @@ def read_side_by_side(
             failures.append(exc)
             inner.set()
 
-    count = sum(map(len, parts))
     threads = [
-        threading.Thread(target=work, daemon=True, name="dcread-reader")
-        for _ in range(min(depth, count) - 1)
+        threading.Thread(target=work, args=(place,), daemon=True, name="dcread-reader")
+        for place in range(1, min(depth(count), count))
     ]
     started: list[threading.Thread] = []
     try:

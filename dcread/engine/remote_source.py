@@ -36,6 +36,9 @@ MOST = 2**21
 HEAD = 2**16
 """Bytes at the start and the end of a file that are asked for first."""
 
+AHEAD = 2
+"""Connections that are made beside those of the first round, for the next one."""
+
 
 class RemoteSource(ByteSource):
     """A file behind an http or https URL.
@@ -118,6 +121,7 @@ class RemoteSource(ByteSource):
 
         thread = threading.Thread(target=ask, args=(wanted[-1],), daemon=True)
         if tail:
+            self.client.connect_ahead(self._url, len(wanted) + AHEAD)
             thread.start()
         ask(wanted[0])
         if tail:
@@ -181,7 +185,7 @@ class RemoteSource(ByteSource):
             ranges,
             self._read_into,
             sink,
-            depth=self.client.limits.connections,
+            depth=self.client.at_once,
             cut=self.parts_of,
             stop=self.client.stop,
         )

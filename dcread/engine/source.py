@@ -340,7 +340,7 @@ class LocalSource(ByteSource):
             ranges,
             lambda start, view, _: self.read_into(start, view),
             sink,
-            depth=self.range_limits.depth,
+            depth=lambda _: self.range_limits.depth,
             cut=self.parts_of,
         )
 

@@ -74,6 +74,10 @@ class FaultServer:
         Bytes of bodies that were sent.
     latency : float
         Seconds before each answer.
+    connections : int
+        How many were made to it.
+    most_at_once : int
+        How many requests waited for an answer at the same time, at the most.
     """
 
     def __init__(self, data: bytes, *, etag: str = '"one"', latency: float = 0) -> None:
@@ -83,6 +87,9 @@ class FaultServer:
         self.latency = latency
         self.requests: list[Request] = []
         self.sent = 0
+        self.connections = 0
+        self.most_at_once = 0
+        self._at_once = 0
         self.elsewhere = ""
         self.allow: Callable[[Request], int] = lambda _: 0
         self.spoil: Callable[[], str] = lambda: ""
@@ -137,6 +144,7 @@ class FaultServer:
                 return
             with self._lock:
                 self._open.add(connection)
+                self.connections += 1
             threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
 
     def _talk(self, connection: socket.socket) -> None:
@@ -145,8 +153,10 @@ class FaultServer:
             with connection, connection.makefile("rb") as lines:
                 while (request := _read_request(lines)) is not None:
                     self.requests.append(request)
+                    self._count(1)
                     if self.latency:
                         time.sleep(self.latency)
+                    self._count(-1)
                     if not self._answer(connection, request):
                         return
         except OSError:
@@ -154,6 +164,11 @@ class FaultServer:
         finally:
             with self._lock:
                 self._open.discard(connection)
+
+    def _count(self, more: int) -> None:
+        with self._lock:
+            self._at_once += more
+            self.most_at_once = max(self.most_at_once, self._at_once)
 
     def _next_fault(self) -> tuple[str, str]:
         with self._lock:

@@ -78,6 +78,7 @@ PURPOSES = {
     "opening and reading bytes": (
         "engine/open_file.py",
         "engine/read_speed.py",
+        "engine/local_source.py",
         "engine/source.py",
     ),
     "where the chunks lie, planning, decoding": ("engine/",),

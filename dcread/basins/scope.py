@@ -11,8 +11,8 @@ from typing import Any, overload
 import h5py
 
 from ..engine import FileHandle, open_file
+from ..engine.local_source import LocalSource
 from ..engine.name_resolver import Place
-from ..engine.source import LocalSource
 from ..engine.stop import Stop
 from ..errors import ClosedError, PolicyError
 from ..file.addresses import looks_like_url

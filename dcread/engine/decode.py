@@ -15,8 +15,8 @@ from dcread_ext.decode import HAS_PREAD, Decoder, take_turn
 from .chunk_errors import check_sizes, fail
 from .decode_job import Errand, Job, Work
 from .decode_ranges import decode_ranges
+from .local_source import LocalSource
 from .read_plan import ADDRESS, RAW, STORED
-from .source import LocalSource
 from .thread_pool import Pieces, get_num_threads, share
 
 INLINE = 2**18

@@ -11,8 +11,8 @@ from ..errors import ClosedError, DCReadError
 from ..sync.locks import PatientLock
 from .dataset_reader import DatasetReader
 from .file_handle import FileHandle
+from .local_source import LocalSource
 from .name_resolver import SOURCE_PREFIX, NameResolver
-from .source import LocalSource
 
 MAX_OPEN = 128
 """Source files that one file keeps open; the one used longest ago is closed."""

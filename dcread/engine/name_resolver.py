@@ -18,7 +18,7 @@ from h5py import h5d, h5g, h5i, h5l, h5o, h5s
 from ..errors import FileMissingError, FormatError, PolicyError
 from ..problems import one_line, origin_of, text_of
 from ..sync.locks import h5_lock
-from .source import LocalSource
+from .local_source import LocalSource
 
 MAX_LINKS = 16
 """Soft and external links on the way to one object, as many as HDF5 follows."""

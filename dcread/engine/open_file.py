@@ -16,11 +16,11 @@ from ..sync.locks import h5_lock
 from .file_handle import FileHandle, count_opened_here, opened_before_change
 from .file_object import FileObjectSource
 from .linked_files import LinkedFiles
+from .local_source import LocalSource
 from .metadata_blocks import Blocks, MetadataFile
 from .source import (
     ByteSource,
     FileIdentity,
-    LocalSource,
     SourceStream,
     identity_of,
 )

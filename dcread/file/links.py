@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 from h5py import h5d, h5g
 
 from ..engine import FileHandle, open_file
+from ..engine.local_source import LocalSource
 from ..engine.name_resolver import NameResolver, Place
-from ..engine.source import LocalSource
 from ..errors import BasinError, DCReadError, FormatError, PolicyError
 from ..problems import as_name, one_line, text_of
 from ..sync.locks import h5_lock

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
+from ..engine.local_source import LocalSource
 from ..engine.network_limits import NetworkLimits
-from ..engine.source import LocalSource
 from ..engine.urls import shown
 from ..errors import PolicyError
 from ..problems import one_line

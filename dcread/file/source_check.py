@@ -16,8 +16,9 @@ import stat
 from typing import TYPE_CHECKING
 
 from ..engine import FileIdentity, open_file
+from ..engine.local_source import LocalSource
 from ..engine.name_resolver import NameResolver
-from ..engine.source import LocalSource, identity_of
+from ..engine.source import identity_of
 from ..errors import (
     DCReadError,
     FileChangedError,

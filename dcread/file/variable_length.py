@@ -21,7 +21,8 @@ from h5py import h5a, h5d, h5f, h5fd, h5g, h5i, h5p
 from ..engine import DatasetReader
 from ..engine.file_object import FileObjectSource
 from ..engine.h5py_errors import close_file
-from ..engine.source import ByteSource, LocalSource, SourceStream
+from ..engine.local_source import LocalSource
+from ..engine.source import ByteSource, SourceStream
 from ..errors import FormatError
 from ..sync.locks import h5_lock
 from .links import STRICT

@@ -15,7 +15,7 @@ import pytest
 from dcread import engine
 from dcread.engine import decode, filters, open_dataset
 from dcread.engine.buffer_pool import Lease
-from dcread.engine.source import LocalSource
+from dcread.engine.local_source import LocalSource
 
 GZIP = 1
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import dcread
-from dcread.engine import source
+from dcread.engine import local_source
 from dcread.engine.datasets import open_dataset
 
 from .test_remote_measurement import write_in_turns
@@ -75,10 +75,10 @@ class Share:
 
 @pytest.fixture
 def share(monkeypatch: pytest.MonkeyPatch) -> Iterator[Share]:
-    if not source.HAS_PREAD:
+    if not local_source.HAS_PREAD:
         pytest.skip("no pread here")
-    found = Share(source.timed_read)
-    monkeypatch.setattr(source, "timed_read", found)
+    found = Share(local_source.timed_read)
+    monkeypatch.setattr(local_source, "timed_read", found)
     return found
 
 
@@ -144,7 +144,7 @@ def test_reads_meet_where_the_system_cuts_them(
         _ = hd.image[:1000]
     assert len(share.places) > 20
     for start, stop in share.places:
-        assert start // source.PIECE == (stop - 1) // source.PIECE
+        assert start // local_source.PIECE == (stop - 1) // local_source.PIECE
 
 
 def test_a_file_in_memory_is_read_by_the_kernel(
@@ -240,7 +240,7 @@ def test_joined_files_of_which_some_lie_on_a_slow_share(
             )
     far = {str(paths[1]), str(paths[2])}
     monkeypatch.setattr(
-        source.LocalSource, "is_far", property(lambda self: self.label in far)
+        local_source.LocalSource, "is_far", property(lambda self: self.label in far)
     )
     with dcread.concatenated_hdf5_data(paths, tmp_path / "joined.rtdc") as hd:
         np.testing.assert_array_equal(hd["image"][:], np.concatenate(images))

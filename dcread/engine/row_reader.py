@@ -126,11 +126,10 @@ class RowReader(abc.ABC):
             Naming file, dataset and chunk.
         """
         rows = Rows.of(rows)
-        shape = rows.shape(self.shape, window)
         if out is None:
-            out = self._memory(shape)
+            out = self.new_array(rows, window)
         else:
-            _check_output(out, shape, self.dtype)
+            _check_output(out, rows.shape(self.shape, window), self.dtype)
         if out.size:
             self.read_into(rows, out, window)
         elif self.closed:
@@ -147,9 +146,7 @@ class RowReader(abc.ABC):
         FormatError
             If so much cannot have been stored in the file.
         """
-        return self._memory(Rows.of(rows).shape(self.shape, window))
-
-    def _memory(self, shape: tuple[int, ...]) -> NDArray[Any]:
+        shape = Rows.of(rows).shape(self.shape, window)
         size = math.prod(shape) * self.dtype.itemsize
         if size > SMALL:
             self.check_room(size)

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..engine import DatasetReader, FileHandle, most_bytes, open_dataset
 from ..engine.name_resolver import NameResolver, Place
+from ..engine.row_reader import SMALL
 from ..errors import FormatError, PolicyError
 from ..problems import OF_ALL_PARTS, UNREADABLE, text_of
 from ..sync.locks import h5_lock
@@ -156,7 +157,7 @@ def _why_too_large(
     they claim in all does not matter.
     """
     least = math.prod(shape[1:] or shape) * dtype.itemsize
-    if handle is None or least <= most_bytes(0) or least <= most_bytes(handle.size):
+    if handle is None or least <= SMALL or least <= most_bytes(handle.size):
         return ""
     return (
         f"it claims {least} bytes at once (shape {shape}, {dtype}), far more than the "

@@ -29,6 +29,9 @@ from .source import PIECE, ByteSource, FileIdentity, identity_of
 DEPTH = 16
 """Reads of a slow share that are under way at once; 16 ranges of 1 MiB at the most."""
 
+HEAD = 2**16
+"""Bytes at the start and the end of a file in which its structures begin."""
+
 GAP = 2**16
 """Bytes of a slow share that are read along rather than left out."""
 
@@ -122,18 +125,25 @@ class LocalSource(ByteSource):
     def probe_by(self, read: Callable[[], object]) -> None:
         """Read the first byte; if that takes long, the file counts as far: ``read()``.
 
-        What is read there is a second look: `settle` takes it into account.
+        The system is asked for the head and the tail before, so that they come with
+        that byte. What is read in ``read()`` is a second look: `settle` takes it into
+        account.
         """
         if self.size:
+            tail = max(0, self.size - HEAD) // HEAD * HEAD  # whole blocks of HEAD
+            self.advise([(0, HEAD), (tail, 2 * HEAD)], "WILLNEED")
             _, taken = self._timed(bytearray(1), 0)
             if self._speed.is_slow(taken, 1):
                 self._speed.is_far = True
                 read()
 
-    def settle(self) -> bool:
-        """Decide by the reads so far: a quick one makes it near. Return `is_far`."""
-        self._speed.settle()
-        return self.is_far
+    def settle(self) -> bool | None:
+        """Decide by the reads since the last call; return `is_far`, None if unsure.
+
+        They count as far if all were slow. A quick one tells nothing the first time:
+        its bytes may be on their way since `probe_by`.
+        """
+        return self._speed.settle()
 
     def same_file(self) -> pathlib.Path:
         """Return a path to the very file that is open, whatever lies at its own.

@@ -137,8 +137,12 @@ def _read_structures_ahead(source: LocalSource) -> None:
     """
     stream = MetadataFile(source, Blocks(source.size))
     with contextlib.suppress(DCReadError, OSError):
-        stream.follow_hints(1)
-        if source.settle():
+        for rounds in (1, 2):
+            stream.follow_hints(rounds)
+            found = source.settle()
+            if found is not None:
+                break
+        if found:
             stream.follow_hints()
 
 

@@ -29,6 +29,7 @@ class ReadSpeed:
 
     def __init__(self) -> None:
         self.is_far = False
+        self._doubted = False
         self._recent: collections.deque[bool] = collections.deque(maxlen=QUICK_READS)
 
     def is_slow(self, nanoseconds: int, size: int) -> bool:
@@ -43,8 +44,15 @@ class ReadSpeed:
             self._recent.clear()
             self.is_far = False
 
-    def settle(self) -> None:
-        """Decide by the reads that were noted: one that was quick makes it near."""
-        if any(self._recent):
-            self._recent.clear()
-            self.is_far = False
+    def settle(self) -> bool | None:
+        """Decide by the reads that were noted: one that was quick makes it near.
+
+        None, and nothing is decided, if there was one the first time.
+        """
+        slow = [not quick for quick in self._recent]
+        self._recent.clear()
+        if not self._doubted and not all(slow):
+            self._doubted = True
+            return None
+        self.is_far = bool(slow) and all(slow)
+        return self.is_far

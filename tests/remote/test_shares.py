@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import pathlib
 import threading
 import time
@@ -133,6 +134,36 @@ def test_structures_are_read_before_hdf5_asks_for_them(
         ]
     assert len(file.places) > 20
     assert not missed
+
+
+def test_the_head_and_the_tail_come_with_the_first_byte(
+    share: Share, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system is asked for them before; reading them then tells nothing."""
+    path, asked = tmp_path / "a.rtdc", []
+    write_in_turns(path, ("earliest", "v114"))
+    size = path.stat().st_size
+
+    def advise(_fd: int, offset: int, length: int, _advice: int) -> None:
+        asked.append((offset, offset + length))
+
+    def read(fd: int, view: Any, offset: int) -> tuple[int, int]:
+        stop, first = offset + len(view), len(share.places) == 0
+        held = any(low <= offset and min(stop, size) <= high for low, high in asked)
+        return (share._read if held and not first else share)(fd, view, offset)
+
+    if not hasattr(os, "posix_fadvise"):
+        pytest.skip("no advice here")
+    monkeypatch.setattr(os, "posix_fadvise", advise)
+    monkeypatch.setattr(local_source, "timed_read", read)
+    with dcread.HDF5Data(path) as hd:
+        assert hd.handle.source.is_far
+        assert share.places[0] == (0, 1)
+        assert len(share.places) > 2
+        for start, stop in share.places[1:]:
+            assert start >= 2**16
+            assert stop <= size - 2**16
+        assert hd["deform"].shape == (len(hd),)
 
 
 def test_reads_meet_where_the_system_cuts_them(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 import os
@@ -14,13 +13,12 @@ from typing import Any
 from ..errors import (
     BasinError,
     BasinIdentifierMismatchError,
-    BasinNotAvailableError,
     ClosedError,
     DCReadError,
     PolicyError,
 )
 from ..problems import one_line
-from ..sync.locks import BriefLock, letting_go
+from ..sync.locks import BriefLock
 from .base import Basin
 from .context import BasinContext
 from .definition import BasinDefinition
@@ -28,11 +26,11 @@ from .findings import Findings
 from .identifier_check import check_identifier
 from .in_time import call_in_time, describe, is_ours_to_pass
 from .open_basin import OpenBasin
-from .opened import Opened
+from .opened import Opened, as_opened
 from .paths import as_locations
-from .plugin_arrays import is_mapping
 from .plugins import Registered, get_manager
 from .scope import Scope
+from .turns import PATIENCE_SECONDS, BusyError, Turns
 
 OPEN_SECONDS = 30.0
 """How long a plugin may take to open one location."""
@@ -40,23 +38,8 @@ OPEN_SECONDS = 30.0
 LOCATIONS_SECONDS = 10.0
 """How long a plugin may take to tell its locations."""
 
-PATIENCE_SECONDS = 1.0
-"""How long `keys` and the like wait for another thread that opens a basin."""
-
 RETRY_SECONDS = (2.0, 60.0)
 """How long to wait at least, and at most, until locations are tried again."""
-
-
-class BusyError(BasinNotAvailableError):
-    """Another thread is still opening the basin."""
-
-
-class _Turn:
-    """One thread's turn to open a basin, while others wait."""
-
-    def __init__(self) -> None:
-        self.done = threading.Event()
-        self.process = os.getpid()
 
 
 class Entry:
@@ -117,7 +100,7 @@ class Entry:
         self._chain = chain
         self._referrer_identifier = referrer_identifier
         self._lock = BriefLock()
-        self._turn: _Turn | None = None
+        self._turns = Turns(self._lock)
         self._closed = False
         self._registered: Registered | None = None
         self._is_classified = False
@@ -155,37 +138,8 @@ class Entry:
 
     def is_known(self) -> bool:
         """Tell whether a plugin reads the format."""
-        with self._in_turn(PATIENCE_SECONDS):
+        with self._turns.in_turn(PATIENCE_SECONDS):
             return self._classify() is not None
-
-    @contextlib.contextmanager
-    def _in_turn(self, patience: float | None) -> Iterator[None]:
-        """Keep other threads from opening the basin as well.
-
-        Raises
-        ------
-        BusyError
-            If another thread is still at it after that many seconds.
-        """
-        until = None if patience is None else time.monotonic() + patience
-        turn = _Turn()
-        try:
-            while True:
-                with self._lock:
-                    other = self._turn
-                    if other is None or other.process != turn.process:
-                        self._turn = turn
-                        break
-                left = None if until is None else until - time.monotonic()
-                with letting_go():
-                    done = other.done.wait(left)
-                if not done:
-                    raise BusyError("it is still being opened for another thread")
-            yield
-        finally:
-            if self._turn is turn:
-                self._turn = None
-            turn.done.set()
 
     def candidates(self, patience: float | None = None) -> Iterator[OpenBasin]:
         """Yield the locations that fit; each is opened when its turn comes.
@@ -200,7 +154,7 @@ class Entry:
                 self._raise_if_closed()
                 if self._exhausted and not self._is_due():
                     return
-                with self._in_turn(patience):
+                with self._turns.in_turn(patience):
                     if position >= len(self._opened) and not self._advance():
                         return
             try:
@@ -224,7 +178,7 @@ class Entry:
         if self._exhausted and not self._is_due():
             return False
         try:
-            with self._in_turn(PATIENCE_SECONDS):
+            with self._turns.in_turn(PATIENCE_SECONDS):
                 if self._one_seems_there():
                     return True
         except BusyError:
@@ -404,7 +358,9 @@ class Entry:
             basin = registered.basin_class(self.definition, location, context)
             try:
                 if basin.available() is not False:
-                    return basin, _as_opened(basin, basin.open())
+                    return basin, as_opened(
+                        basin.open(), f"{type(basin).__name__}.open"
+                    )
             except BaseException:
                 self._close_quietly(basin)
                 raise
@@ -516,35 +472,6 @@ class Entry:
                 if is_ours_to_pass(exc):
                     raise
                 self._fail(f"closing failed: {describe(exc)}")
-
-
-def _as_opened(basin: Basin, answer: object) -> Opened:
-    """Return what `Basin.open` returned, after a look at it."""
-    opened = answer if isinstance(answer, Opened) else Opened(answer)
-    name = f"{type(basin).__name__}.open"
-    if not is_mapping(opened.features):
-        raise BasinError(
-            f"{name} should return features by name, got "
-            f"{type(opened.features).__name__}"
-        )
-    if not isinstance(opened.identifier, (str, type(None))):
-        raise BasinError(
-            f"{name} should return a text as identifier, got "
-            f"{type(opened.identifier).__name__}"
-        )
-    if not isinstance(opened.length, (int, type(None))):
-        raise BasinError(
-            f"{name} should return an integer as length, got "
-            f"{type(opened.length).__name__}"
-        )
-    try:
-        hash(opened.identity)
-    except TypeError as exc:
-        raise BasinError(
-            f"{name} should return something hashable as identity (a text, or a tuple "
-            f"of numbers and texts): {exc}"
-        ) from exc
-    return opened
 
 
 def _told(exc: BaseException, registered: Registered) -> str:

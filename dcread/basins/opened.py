@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
+from ..errors import BasinError
+
 if TYPE_CHECKING:
     import h5py
     import numpy as np
@@ -74,3 +76,53 @@ class Opened(NamedTuple):
     identity: Hashable | None = None
     length: int | None = None
     definitions: Sequence[Mapping[str, Any]] = ()
+
+
+def is_mapping(obj: Any) -> bool:
+    """Tell whether something has features by name: ``keys()`` and ``[]``."""
+    return (
+        callable(getattr(obj, "keys", None))
+        and hasattr(obj, "__getitem__")
+        and not hasattr(obj, "dtype")
+    )
+
+
+def as_opened(answer: Any, name: str) -> Opened:
+    """Return what `Basin.open` returned, after a look at it.
+
+    Parameters
+    ----------
+    answer : object
+        What the plugin returned.
+    name : str
+        What messages call the method.
+
+    Raises
+    ------
+    BasinError
+        If it is something else.
+    """
+    opened = answer if isinstance(answer, Opened) else Opened(answer)
+    if not is_mapping(opened.features):
+        raise BasinError(
+            f"{name} should return features by name, got "
+            f"{type(opened.features).__name__}"
+        )
+    if not isinstance(opened.identifier, (str, type(None))):
+        raise BasinError(
+            f"{name} should return a text as identifier, got "
+            f"{type(opened.identifier).__name__}"
+        )
+    if not isinstance(opened.length, (int, type(None))):
+        raise BasinError(
+            f"{name} should return an integer as length, got "
+            f"{type(opened.length).__name__}"
+        )
+    try:
+        hash(opened.identity)
+    except TypeError as exc:
+        raise BasinError(
+            f"{name} should return something hashable as identity (a text, or a tuple "
+            f"of numbers and texts): {exc}"
+        ) from exc
+    return opened

@@ -30,6 +30,7 @@ from ..errors import BasinError, ClosedError, DCReadError
 from ..problems import one_line, placed
 from ..sync.locks import BriefLock
 from .in_time import describe, is_ours_to_pass
+from .opened import is_mapping
 
 _BLOCK_BYTES = 1 << 24
 GAP_BYTES = 1 << 16
@@ -347,15 +348,6 @@ class PluginGroup(Mapping[str, Any]):
     def __len__(self) -> int:
         with self._origin.asking(self._name):
             return len(list(self._group.keys()))
-
-
-def is_mapping(obj: Any) -> bool:
-    """Tell whether something has features by name: ``keys()`` and ``[]``."""
-    return (
-        callable(getattr(obj, "keys", None))
-        and hasattr(obj, "__getitem__")
-        and not hasattr(obj, "dtype")
-    )
 
 
 def as_reader(obj: Any, name: str, origin: Origin) -> Any:

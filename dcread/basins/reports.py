@@ -10,11 +10,12 @@ from ..errors import BasinError, ClosedError
 from ..file.basin_records import BasinRecord
 from ..problems import one_line, placed
 from .basin_set import BasinSet, Unparsed
-from .entry import PATIENCE_SECONDS, BusyError, Entry
+from .entry import Entry
 from .internal import USUAL_GROUP
 from .open_basin import FeatureQuery, OpenBasin
 from .plugins import get_manager
 from .status import BasinStatus, BasinStatusList
+from .turns import PATIENCE_SECONDS, BusyError
 
 _MAX_REASONS = 20
 

@@ -46,12 +46,13 @@ lowest-test: $(VENV)/lowest.stamp ## the same with the lowest versions of what d
 peer-tests: $(VENV)/test.stamp ## fetch dcnum's own tests and run them with dcread as its reader
 	$(python) tests/peers/upstream/run.py $(VENV)/peer-tests $(PEER_TESTS_ARGS)
 
-lint: $(VENV)/lint.stamp ## ruff, cython-lint, the rules of imports, zizmor on the workflows
+lint: $(VENV)/lint.stamp ## ruff, cython-lint, the rules of imports, zizmor, the wheels that would be built
 	$(python) -m ruff check .
 	$(python) -m ruff format --check .
 	PATH="$(abspath $(VENV)/bin):$$PATH" cython-lint dcread_ext  # it calls pycodestyle
 	$(VENV)/bin/lint-imports --no-cache --no-logo
 	$(VENV)/bin/zizmor --offline --quiet .github
+	$(VENV)/bin/cibuildwheel --print-build-identifiers --platform linux --archs x86_64 .
 
 types: $(VENV)/lint.stamp ## mypy, strict; what it knows of our types; the README
 	$(python) -m mypy

@@ -169,3 +169,14 @@ def test_the_version_is_the_same_everywhere() -> None:
         }.items()
     }
     assert set(map(tuple, found.values())) == {(dcread.__version__,)}
+
+
+def test_wheels_are_checked_by_the_version_that_builds_them() -> None:
+    root = DOCS.parent
+    workflow = (root / ".github" / "workflows" / "wheels.yml").read_text()
+    pinned = re.findall(r"cibuildwheel@v([\d.]+)", workflow)
+    checked = re.findall(
+        r"cibuildwheel==([\d.]+)", (root / "pyproject.toml").read_text()
+    )
+    assert len(pinned) == 1
+    assert pinned == checked

@@ -111,9 +111,7 @@ class BasinSet:
             chain = (handle.identity[:2],)
         self._chain = chain or (object(),)
         self._identifier = functools.cache(referrer.identifier)
-        # By a weak reference: a forgotten set closes its files at once.
-        this = weakref.ref(self)
-        self.maps = MapLookup(referrer, lambda query: alive(this).search(query))
+        self.maps = MapLookup(referrer)
         self.triples: dict[Entry, tuple[Any, list[str], Any]] = {}
         self._closed = False
         self._nested = LoadingCache()
@@ -134,6 +132,8 @@ class BasinSet:
     @functools.cached_property
     def _context(self) -> BasinContext:
         """The referrer as the basins see it."""
+        # By a weak reference, since instances of basins hold the context for as long as
+        # they like, and the set holds them: a forgotten set closes its files at once.
         this = weakref.ref(self)
         return BasinContext(
             self._scope,
@@ -258,7 +258,7 @@ class BasinSet:
 
     def _search_entry(self, entry: Entry, query: FeatureQuery) -> Found | None:
         try:
-            index_map = self.maps.get(entry.definition.mapping, query)
+            index_map = self.maps.get(entry.definition.mapping, query, self.search)
         except ClosedError:
             raise
         except Exception as exc:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from h5py import h5d
 
@@ -23,6 +23,8 @@ from .index_map import (
 from .open_basin import FeatureQuery, Found
 from .referrer import Referrer
 
+Search: TypeAlias = "Callable[[FeatureQuery], Found | None]"
+
 
 class MapLookup:
     """The index maps of one file, each read and checked once.
@@ -31,18 +33,15 @@ class MapLookup:
     ----------
     referrer : Referrer
         The file that is mapped.
-    search : callable
-        Asks the basins of the file.
     """
 
-    def __init__(
-        self, referrer: Referrer, search: Callable[[FeatureQuery], Found | None]
-    ) -> None:
+    def __init__(self, referrer: Referrer) -> None:
         self._referrer = referrer
-        self._search = search
         self._known: dict[str, IndexMap] = {}
 
-    def get(self, name: str | None, query: FeatureQuery) -> IndexMap | None:
+    def get(
+        self, name: str | None, query: FeatureQuery, search: Search
+    ) -> IndexMap | None:
         """Return a map; None for an unmapped basin.
 
         Parameters
@@ -51,6 +50,8 @@ class MapLookup:
             The feature that holds the map.
         query : FeatureQuery
             The question that it is needed for.
+        search : callable
+            Asks the basins of the file.
 
         Raises
         ------
@@ -60,16 +61,16 @@ class MapLookup:
         if name is None:
             return None
         if name not in self._known:
-            self._known[name] = self._read(name, query)
+            self._known[name] = self._read(name, query, search)
         return self._known[name]
 
-    def check(self, name: str | None) -> None:
+    def check(self, name: str | None, search: Search) -> None:
         """Raise BasinError if a stored map has a wrong shape; reads no integers."""
         if name is None or name in self._known:
             return
         own = self._own(name)
         if own is None or own.dtype.kind == "f":  # whole numbers?
-            self.get(name, FeatureQuery(""))
+            self.get(name, FeatureQuery(""), search)
         elif self._referrer.handle is None:
             length = self._referrer.raw_length
             check_map_shape(name, tuple(own.shape), own.dtype, length)
@@ -94,7 +95,7 @@ class MapLookup:
             except FormatError as exc:
                 raise BasinError(f"its map '{name}' cannot be used: {exc}") from exc
 
-    def _read(self, name: str, query: FeatureQuery) -> IndexMap:
+    def _read(self, name: str, query: FeatureQuery, search: Search) -> IndexMap:
         events = self._referrer.raw_length
         own = self._own(name)
         if own is not None:
@@ -106,7 +107,7 @@ class MapLookup:
             pending=query.pending | {name},
             opening=query.opening,
         )
-        found = self._search(inner)
+        found = search(inner)
         if found is None:
             raise BasinError(
                 f"its map '{name}' is neither stored in the file nor in a basin"

@@ -47,7 +47,7 @@ def _listed(basins: BasinSet, entry: Entry) -> set[str]:
             return set(promised or ()) if promised and entry.is_known() else set()
         if promised is None or entry.definition.type == "internal":
             return _present(basins, entry, contact=contact) or set()
-        basins.maps.check(entry.definition.mapping)
+        basins.maps.check(entry.definition.mapping, basins.search)
         return set(promised) if entry.reachable() else set()
     except BusyError:
         return set(promised or ())
@@ -78,7 +78,7 @@ def _present(
     if entry.is_remote and not entry.opened() and not contact:
         return None
     try:
-        basins.maps.check(entry.definition.mapping)
+        basins.maps.check(entry.definition.mapping, basins.search)
         candidate = entry.first(PATIENCE_SECONDS)
         if candidate is None or candidate.cyclic:
             return set()
@@ -142,7 +142,8 @@ def check_feature(
     """
     found = candidate.own(name)
     if found is not None:
-        index_map = basins.maps.get(entry.definition.mapping, FeatureQuery(""))
+        query = FeatureQuery("")
+        index_map = basins.maps.get(entry.definition.mapping, query, basins.search)
         basins.maps.fit(found, index_map)
 
 
@@ -329,7 +330,7 @@ def data_of(basins: BasinSet, index: int) -> tuple[Any, list[str], Any]:
     group, names = group_of(basins, index)
     mapping = referrer.index_mapping
     query = FeatureQuery("", remote=True)
-    index_map = basins.maps.get(entry.definition.mapping, query)
+    index_map = basins.maps.get(entry.definition.mapping, query, basins.search)
     if index_map is not None:
         chosen = referrer.mapping_indices()
         mapping = index_map.values if chosen is None else index_map.values[chosen]

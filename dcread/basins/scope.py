@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import pathlib
-import weakref
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from typing import Any, overload
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Any
 
 import h5py
 
@@ -16,7 +15,6 @@ from ..engine.name_resolver import Place
 from ..engine.stop import Stop
 from ..errors import ClosedError, PolicyError
 from ..file.addresses import looks_like_url
-from ..file.basin_records import BasinRecord, read_basin_records
 from ..file.credentials import Credentials
 from ..file.identifier import identifier_of
 from ..file.links import PolicyResolver, RemoteResolver, subgroup
@@ -24,9 +22,9 @@ from ..file.policy import Policy
 from ..file.source_check import check_sources
 from ..problems import Problem, one_line
 from ..sync.locks import PatientLock, h5_lock
-from ..sync.weak import alive
 from .findings import ProblemLog
 from .opened import Opened
+from .stored_definitions import DefinitionReader, StoredDefinitions
 
 _USES_PER_BASIN = 200
 """How many definitions may lead to one basin, on an average."""
@@ -77,7 +75,7 @@ class Scope:
         self.shared: dict[int, dict[str, Any]] = {}
         self._measurements: dict[tuple[Any, str], Opened] = {}
         self._others: set[Hashable] = set()
-        self._definitions_left = policy.max_definitions
+        self._definitions = DefinitionReader(policy, log)
         self._uses = 0
         self._nestings = 0
         self._lock = PatientLock()
@@ -218,7 +216,7 @@ class Scope:
                 identifier,
                 identity,
                 None,
-                StoredDefinitions(self, handle),
+                StoredDefinitions(self._definitions, handle),
             )
             self.shared[id(known)] = {}
             self._measurements[key] = known
@@ -246,21 +244,6 @@ class Scope:
                 yield handle
                 if handle.linked_files is not None:
                     yield from handle.linked_files.open_handles()
-
-    def read_definitions(self, handle: FileHandle) -> list[dict[str, Any]]:
-        """Read the definitions of an open file, but no more than the policy allows."""
-        with self._lock:
-            left = self._definitions_left
-            with handle.using():
-                records = handle.fetching(
-                    lambda: read_basin_records(handle, self.policy, left)
-                )
-            found = _usable(records)
-            self._definitions_left -= len(found)
-        for record in records:
-            if record.reason:
-                self.log.add(f"{one_line(handle.label)}: {record.key}", record.reason)
-        return found
 
     def count_nesting(self) -> None:
         """Count a basin whose own basins are followed.
@@ -313,10 +296,6 @@ class Scope:
                 handle.close()
 
 
-def _usable(records: Iterable[BasinRecord]) -> list[dict[str, Any]]:
-    return [record.raw for record in records if record.raw is not None]
-
-
 def group_at(handle: FileHandle, path: str) -> Place:
     """Return a group of an open file; the caller holds the h5py lock.
 
@@ -336,30 +315,3 @@ def group_at(handle: FileHandle, path: str) -> Place:
 def _require_local(path: str | os.PathLike[str], *, far: bool) -> None:
     if far:
         raise PolicyError(f"{path}: a remote file never leads to local ones")
-
-
-class StoredDefinitions(Sequence[dict[str, Any]]):
-    """The definitions in an open file, read when they are asked for."""
-
-    def __init__(self, scope: Scope, handle: FileHandle) -> None:
-        self._scope = weakref.ref(scope)  # which holds what this is a part of
-        self._handle = handle
-        self._found: list[dict[str, Any]] | None = None
-
-    def _read(self) -> list[dict[str, Any]]:
-        if self._found is None:
-            self._found = alive(self._scope).read_definitions(self._handle)
-        return self._found
-
-    @overload
-    def __getitem__(self, index: int) -> dict[str, Any]: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
-    def __getitem__(self, index: Any) -> Any:
-        return self._read()[index]
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return iter(self._read())
-
-    def __len__(self) -> int:
-        return len(self._read())

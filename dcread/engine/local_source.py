@@ -22,7 +22,7 @@ from ..errors import (
 )
 from ..sync.locks import BriefLock
 from .byte_ranges import RangeLimits, cut_at_multiples
-from .parallel_reads import Sink, read_side_by_side
+from .parallel_reads import Sink, drop_memory, read_side_by_side
 from .read_speed import ReadSpeed
 from .source import PIECE, ByteSource, FileIdentity, identity_of
 
@@ -297,6 +297,8 @@ class LocalSource(ByteSource):
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
+            if self.is_far:
+                drop_memory()
         while self._spare:
             os.close(self._spare.pop())
 

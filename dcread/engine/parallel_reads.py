@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import mmap
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -11,40 +12,66 @@ from ..sync.locks import letting_go
 from .stop import Stop, StoppedError
 
 Sink: TypeAlias = Callable[[int, memoryview], None]
-"""``sink(number, data)`` gets a range of bytes that has arrived."""
+"""``sink(number, data)`` gets a range of bytes that has arrived.
+
+They are valid during the call: afterwards the memory may serve another range."""
 
 Cut: TypeAlias = Callable[[int, int], list[tuple[int, int]]]
-
 
 MAPPED = 2**18
 """Bytes from which on a range gets pages of its own."""
 
 _PRIVATE = {"flags": mmap.MAP_PRIVATE} if hasattr(mmap, "MAP_PRIVATE") else {}
 
+KEPT = 12
+"""Pieces of memory for ranges that are kept for the next ones, each of `LARGEST`."""
 
-def _memory(size: int) -> bytearray | mmap.mmap:
-    """Return memory that the system has back as soon as its last view is gone.
+LARGEST = 2**21
 
-    Of what threads free into the heap of the C library, some MB would stay there.
-    """
-    return bytearray(size) if size < MAPPED else mmap.mmap(-1, size, **_PRIVATE)
+_kept: collections.deque[mmap.mmap] = collections.deque()  # (its methods are atomic)
+
+
+def drop_memory() -> None:
+    """Let go of what is kept: a file that took long to read is closed."""
+    _kept.clear()
 
 
 class _Range:
-    """A range that arrives in pieces."""
+    """A range that arrives in pieces.
+
+    Large ones have pages of their own, which the system has back: of what threads free
+    into the heap of the C library, some MB would stay there. Clearing new pages takes
+    half as long as receiving them, so those of a range are used again.
+    """
 
     def __init__(self, number: int, start: int, stop: int, pieces: int) -> None:
         self.number = number
         self.start = start
-        self.data = _memory(stop - start)
+        self.size = stop - start
         self.pieces = pieces
         self.lock = threading.Lock()
+        self._pages: mmap.mmap | None = None
+        if MAPPED <= self.size <= LARGEST:
+            try:
+                self._pages = _kept.pop()
+            except IndexError:
+                self._pages = mmap.mmap(-1, LARGEST, **_PRIVATE)
+        elif self.size > LARGEST:
+            self._pages = mmap.mmap(-1, self.size, **_PRIVATE)
+        memory = bytearray(self.size) if self._pages is None else self._pages
+        self.view = memoryview(memory)[: self.size]
 
     def is_complete(self) -> bool:
         """Count a piece; tell whether it was the last one."""
         with self.lock:
             self.pieces -= 1
             return not self.pieces
+
+    def keep_pages(self) -> None:
+        """Leave the memory to another range; nobody looks at it any more."""
+        pages = self._pages
+        if pages is not None and self.size <= LARGEST and len(_kept) < KEPT:
+            _kept.append(pages)
 
 
 def read_side_by_side(
@@ -65,7 +92,8 @@ def read_side_by_side(
     read_into : callable
         ``read_into(start, view, stop)`` fills the view, or raises.
     sink : callable
-        Gets each range when it is complete. What it raises ends the reading.
+        Gets each range when it is complete, valid during the call. What it raises ends
+        the reading.
     depth : callable
         ``depth(count)`` returns how many threads read so many parts at the most, the
         calling one included; asked again and again, since it may become less.
@@ -95,11 +123,11 @@ def read_side_by_side(
                 if found is None:
                     return
                 whole, start, end = found
-                view = memoryview(whole.data)
-                read_into(whole.start + start, view[start:end], inner)
+                read_into(whole.start + start, whole.view[start:end], inner)
                 if whole.is_complete():
-                    sink(whole.number, view)
-                del found, whole, view  # before memory for the next one is taken
+                    sink(whole.number, whole.view)
+                    whole.keep_pages()
+                del found, whole  # before memory for the next one is taken
         except BaseException as exc:
             failures.append(exc)
             inner.set()

@@ -13,7 +13,7 @@ from .disk_cache import DiskCache, FilePieces
 from .http_client import HTTPClient
 from .http_exchange import Answer
 from .http_failures import DeniedError
-from .parallel_reads import Sink, read_side_by_side
+from .parallel_reads import Sink, drop_memory, read_side_by_side
 from .range_answers import (
     check_part,
     check_whole,
@@ -297,6 +297,7 @@ class RemoteSource(ByteSource):
     def close(self) -> None:
         """Close the connections."""
         self.client.close()
+        drop_memory()
 
 
 def _bytes(start: int, stop: int) -> str:

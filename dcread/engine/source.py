@@ -101,7 +101,8 @@ class ByteSource(abc.ABC):
             Byte offsets.
         sink : callable
             ``sink(number, data)`` gets each range once, in any order, maybe from
-            several threads at once; what it raises ends the reading.
+            several threads at once; what it raises ends the reading. The data are
+            valid during the call only.
 
         Raises
         ------
@@ -112,13 +113,19 @@ class ByteSource(abc.ABC):
 
     def read(self, offset: int, size: int) -> bytes:
         """Return exactly `size` bytes, or raise as `read_ranges` does."""
-        found: list[memoryview] = []
-        self.read_ranges([(offset, offset + size)], lambda _, data: found.append(data))
-        return bytes(found[0])
+        found: list[bytes] = []
+        self.read_ranges(
+            [(offset, offset + size)], lambda _, data: found.append(bytes(data))
+        )
+        return found[0]
 
     def read_into(self, offset: int, view: memoryview) -> None:
         """Fill a view, or raise as `read_ranges` does."""
-        view[:] = self.read(offset, len(view))
+
+        def copy(_: int, data: memoryview) -> None:
+            view[:] = data
+
+        self.read_ranges([(offset, offset + len(view))], copy)
 
     def read_cost(
         self, starts: NDArray[np.int64], sizes: NDArray[np.int64]

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from dcread.engine import parallel_reads
 from dcread.engine.http_client import HTTPClient
 from dcread.engine.network_limits import NetworkLimits
 from dcread.engine.remote_source import AHEAD, RemoteSource
@@ -315,6 +316,28 @@ def test_close_ends_a_pause_between_attempts(
         source.read(0, 5)
     assert time.monotonic() - begin < 2
     timer.join()
+
+
+def test_memory_of_ranges_is_used_again_and_given_back(connect: Connect) -> None:
+    data = random.Random(6).randbytes(2**23)
+    ranges = [(start, start + 2**20) for start in range(0, 2**23, 2**20)]
+    with FaultServer(data) as server:
+        source = connect(server.url)
+        source.open()
+        for fault in ("", "cut body", "reset"):
+            if fault:
+                server.fault(fault)
+            assert read(source, ranges) == [data[a:b] for a, b in ranges]
+            assert 0 < len(parallel_reads._kept) <= parallel_reads.KEPT
+
+        def refuse(number: int, _: memoryview) -> None:
+            raise ValueError(number)
+
+        with pytest.raises(ValueError, match=r"^[0-7]$"):
+            source.read_ranges(ranges, refuse)
+        assert read(source, ranges) == [data[a:b] for a, b in ranges]
+        source.close()
+    assert not parallel_reads._kept
 
 
 def test_connections_are_used_again(server: FaultServer, connect: Connect) -> None:

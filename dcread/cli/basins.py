@@ -30,8 +30,8 @@ _STATES = {
 @click.option(
     "--explain",
     metavar="FEATURE",
-    help="Tell also where FEATURE comes from, how it is stored and what reading it "
-    "costs. Servers are asked if nothing local has it.",
+    help="Also show where FEATURE comes from, how it is stored and what reading it "
+    "costs. Servers are asked only if no local basin has it.",
 )
 @options.many_files
 def command(as_json: bool, quiet: bool, explain: str | None, **request: Any) -> int:
@@ -39,8 +39,8 @@ def command(as_json: bool, quiet: bool, explain: str | None, **request: Any) -> 
 
     FILE is a file, a folder (with all .rtdc files below it), a pattern or a URL. A
     basin is another place from which a measurement takes features; basins of a basin
-    stand below it. That one is missing is no error; 'dcread verify' says so by its
-    exit status.
+    are shown below it. A missing basin is not an error here; 'dcread verify' reports
+    it by its exit status.
     """
     asked = {} if explain is None else {"explain": explain}
     return run(Screen(as_json=as_json, quiet=quiet), VIEW, asked, Request(**request))

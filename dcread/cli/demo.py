@@ -43,7 +43,7 @@ LEAST_FRAMES = 40
     default=3000,
     show_default=True,
     metavar="N",
-    help="Camera frames to make.",
+    help="Number of camera frames to make.",
 )
 @click.option(
     "--seed",
@@ -51,7 +51,7 @@ LEAST_FRAMES = 40
     default=1,
     show_default=True,
     metavar="N",
-    help="Of the random numbers.",
+    help="Seed of the random numbers: the same seed makes the same files.",
 )
 @click.option("--steady", is_flag=True, help="A light source that does not flicker.")
 @click.option("--only-make", is_flag=True, help="Make the measurement, read nothing.")

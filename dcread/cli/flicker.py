@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     default=2.5,
     show_default=True,
     metavar="GREY",
-    help="Offset in grey values that counts as flickering.",
+    help="Grey values by which an image must be brighter or darker to count.",
 )
 @options.many_files
 def command(
@@ -42,8 +42,9 @@ def command(
 ) -> int:
     """Tell whether the light of measurements flickers, and whether it drifts.
 
-    FILE is a file, a folder (with all .rtdc files below it), a pattern or a URL. What
-    changes faster than a drift counts as flicker. A light that flickers is no error.
+    FILE is a file, a folder (with all .rtdc files below it), a pattern or a URL. Fast
+    changes of brightness count as flicker, slow ones as drift. Flicker
+    does not change the exit status.
     """
     asked = {"max_frames": max_frames, "threshold": threshold}
     return run(Screen(as_json=as_json, quiet=quiet), VIEW, asked, Request(**request))

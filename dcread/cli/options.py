@@ -51,13 +51,13 @@ def features(help_text: str) -> Callable[[Command], Command]:
 
 
 as_json = click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON, one object a line."
+    "--json", "as_json", is_flag=True, help="Print JSON, one object per line."
 )
 quiet = click.option(
     "--quiet", "-q", is_flag=True, help="Print no progress, warnings or summary."
 )
 overwrite = click.option(
-    "--overwrite", is_flag=True, help="Replace the output if it is there."
+    "--overwrite", is_flag=True, help="Replace the output if it exists."
 )
 
 
@@ -71,13 +71,13 @@ def many_files(command: Command) -> Command:
             type=PATH,
             metavar="TABLE",
             callback=_table,
-            help="Write a table with one row a file: .csv or .parquet.",
+            help="Write a table with one row per file: .csv or .parquet.",
         ),
         overwrite,
         click.option(
             "--resume",
             is_flag=True,
-            help="Go on with TABLE: skip unchanged files that it holds.",
+            help="Continue an earlier TABLE: skip its files that have not changed.",
         ),
         click.option(
             "--jobs",
@@ -86,7 +86,7 @@ def many_files(command: Command) -> Command:
             default=1,
             metavar="N",
             show_default=True,
-            help="Read N files at a time, in processes.",
+            help="Read N files at the same time, each in its own process.",
         ),
         click.option(
             "--dask",
@@ -97,7 +97,7 @@ def many_files(command: Command) -> Command:
             "--timeout",
             type=click.FloatRange(min=0, min_open=True),
             metavar="SECONDS",
-            help="Give a file up of which nothing could be read for so long "
+            help="Stop reading a file if nothing could be read from it for this long "
             "[default: 300 with --jobs or --dask, else never].",
         ),
         quiet,

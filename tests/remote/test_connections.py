@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -140,6 +141,33 @@ def test_a_connection_that_comes_too_late_is_closed(
     source.close()
     pool = source.client._pool
     assert (pool._idle, pool.active) == ([], 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
+def test_a_forked_child_makes_connections_of_its_own(
+    server: FaultServer, connect: Connect
+) -> None:
+    """While others of the parent wait for connections, and some lie ready."""
+    server.latency = FAR
+    source = connect(server.url)
+    source.open()
+    expected = parts(server, DISTANT)
+    found: list[list[bytes]] = []
+    thread = threading.Thread(target=lambda: found.append(read(source, DISTANT)))
+    thread.start()
+    time.sleep(FAR / 2)
+    child = os.fork()
+    if not child:
+        try:
+            os._exit(read(source, DISTANT) != expected)
+        finally:
+            os._exit(9)
+    _, status = os.waitpid(child, 0)
+    thread.join()
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert found == [expected]
+    assert read(source, DISTANT) == expected  # the child has shut down none of these
 
 
 def test_a_failure_to_connect_ahead_is_told_once_and_by_who_reads(

@@ -69,6 +69,7 @@ class Hints:
         self._trees: dict[int, tuple[int, int, int, int]] = {}
         self._heaps: dict[int, int] = {}
         self._scanned = 0
+        self._has_signatures = True
 
     def take(
         self,
@@ -130,8 +131,13 @@ class Hints:
             missing[last] = min(missing[last] + size, self._size)
 
     def scan(self, at: int, data: bytes) -> None:
-        """Look for structures in bytes that begin at byte `at`, before HDF5 asks."""
-        for signature in _SIGNATURES:
+        """Look for structures in bytes that begin at byte `at`, before HDF5 asks.
+
+        In files of the newer format: what can be told by its signature is part of it.
+        """
+        if at == 0 and data.startswith(_FORMAT):
+            self._has_signatures = data[8:9] >= b"\x02"
+        for signature in _SIGNATURES if self._has_signatures else ():
             start = data.find(signature)
             while start >= 0 and self._scanned < FOLLOWED:
                 self._scanned += 1
@@ -149,7 +155,7 @@ class Hints:
         try:
             if look is not None:
                 look(self, at, data)
-            elif data[:8] == b"\x89HDF\r\n\x1a\n":
+            elif data[:8] == _FORMAT:
                 self._superblock(at, data)
             elif at in self._continued:
                 self._messages_1(data, 0)
@@ -363,6 +369,8 @@ class Hints:
                     start += self._link(data[start:])  # noqa: PLW2901
                 return
 
+
+_FORMAT = b"\x89HDF\r\n\x1a\n"
 
 _SIGNATURES = (b"OHDR\x02", b"FRHP\0", b"BTHD\0", b"EAHD\0", b"FAHD\0")
 """Structures that tell what they are, wherever they lie."""

@@ -48,7 +48,13 @@ class NetworkLimits:
 
     @property
     def most_connections(self) -> int:
-        """How many connections there may be, to spare a wave of requests."""
+        """How many connections there may be, to spare a wave of requests.
+
+        Examples
+        --------
+        >>> NetworkLimits(connections=12).most_connections
+        20
+        """
         return self.connections * 5 // 3
 
     def __post_init__(self) -> None:

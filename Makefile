@@ -66,8 +66,8 @@ plugins: $(VENV)/test.stamp ## install the packages in tests/plugins and run the
 	$(python) -m pytest -q tests/plugins
 	$(pip) uninstall --quiet --yes dcread-npyfolder dcread-zarrstore
 
-docs: $(VENV)/docs.stamp ## build the documentation, warnings are errors
-	$(python) -m sphinx -W --keep-going -b html docs docs/_build/html
+docs: $(VENV)/docs.stamp ## build the documentation anew, warnings are errors
+	$(python) -m sphinx -E -W --keep-going -b html docs docs/_build/html
 	$(python) docs/check_site.py docs/_build/html
 
 bench: $(VENV)/bench.stamp ## measure against the peers and print the table of ratios

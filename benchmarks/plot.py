@@ -37,7 +37,18 @@ def draw(
     fig, ax = plt.subplots(figsize=(8, 0.38 * len(ratios) + 1.1))
     widths = [value - 1 for value in values]  # slower than the peer: to the left
     bars = ax.barh(titles, widths, left=1, color=OURS, height=0.62)
-    ax.bar_label(bars, [f"{v:.1f}x" for v in values], padding=4, color=INK, fontsize=9)
+    for bar, value in zip(bars, values, strict=True):
+        place = (max(value, 1), bar.get_y() + bar.get_height() / 2)
+        text = f"{value:.{2 if value < 1 else 1}f}x"
+        ax.annotate(
+            text,
+            place,
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            color=INK,
+            fontsize=9,
+        )
     ax.axvline(1, color=INK, linewidth=1)
     ax.annotate(
         peer,

@@ -105,9 +105,9 @@ make_samples(EXAMPLES)
 def hide_folder(app: Sphinx, doctree: nodes.document) -> None:
     """Write a folder that anybody might have in the place of that of the build."""
     for block in list(doctree.findall(nodes.literal_block)):
-        text = block.astext()
-        if str(EXAMPLES) in text:
-            text = text.replace(str(EXAMPLES), "/home/you")
+        text = block.astext().replace(str(EXAMPLES), "/home/you")
+        text = text.replace(f"{pathlib.Path.home()}/", "/home/you/")
+        if text != block.astext():
             block.replace_self(nodes.literal_block(text, text, **block.attributes))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, overload
@@ -9,7 +10,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import FeatureNotFoundError
+from ..errors import FeatureNotFoundError, FormatError
 from ..problems import near_and_first
 
 
@@ -74,6 +75,8 @@ class Contours(Sequence[NDArray[Any]]):
         The row of each event; None where event and row are the same.
     label : str
         What messages call the feature and its file.
+    most_bytes : float
+        How many bytes different contours may have that are read at once.
     """
 
     def __init__(
@@ -82,11 +85,13 @@ class Contours(Sequence[NDArray[Any]]):
         read_one: Callable[[int], NDArray[Any]],
         rows: NDArray[Any] | None,
         label: str,
+        most_bytes: float = math.inf,
     ) -> None:
         self._length = length
         self._read_one = read_one
         self._rows = rows
         self._label = label
+        self._most_bytes = most_bytes
 
     def __len__(self) -> int:
         return self._length
@@ -107,6 +112,8 @@ class Contours(Sequence[NDArray[Any]]):
         ------
         IndexError
             If there is no such event.
+        FormatError
+            If a contour is missing or damaged, or so much cannot be in the file.
         """
         try:
             event = operator.index(index)
@@ -116,13 +123,31 @@ class Contours(Sequence[NDArray[Any]]):
                 raise IndexError(
                     f"{self._label}: expected an index of one dimension"
                 ) from None
-            return [self._read(event) for event in chosen.tolist()]
+            return self._read_many(chosen.tolist())
         if not -self._length <= event < self._length:
             raise IndexError(
                 f"{self._label}: index {event} is out of bounds for {self._length} "
                 "events"
             )
         return self._read(event % self._length)
+
+    def _read_many(self, events: list[int]) -> list[NDArray[Any]]:
+        """Return contours; one dataset may have any number of names."""
+        found: list[NDArray[Any]] = []
+        seen: set[int] = set()
+        total = 0
+        for event in events:
+            contour = self._read(event)
+            found.append(contour)
+            total += contour.nbytes if event not in seen else 0
+            seen.add(event)
+            if total > self._most_bytes:
+                raise FormatError(
+                    f"{self._label}: the contours that are asked for have more than "
+                    f"{total} bytes, far more than the file can hold; read fewer at a "
+                    "time"
+                )
+        return found
 
     def _read(self, event: int) -> NDArray[Any]:
         return self._read_one(self.row_of(event))

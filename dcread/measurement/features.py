@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,7 +17,7 @@ from ..arrays.scalar_array import ScalarArray
 from ..arrays.trace_contour import Contours, Traces
 from ..basins.reports import features_of, reasons_of
 from ..const import IMAGE_FEATURES
-from ..engine import DatasetReader, reader_for
+from ..engine import DatasetReader, most_bytes, reader_for
 from ..errors import (
     BasinError,
     ClosedError,
@@ -66,6 +67,7 @@ class FeatureStore:
         self.image_chunk_size = image_chunk_size
         self.image_cache_size = image_cache_size
         self._once = LoadingCache()
+        self._scalar_bytes: dict[str, int] = {}  # that are held, by file
         self._names: tuple[int, list[str]] | None = None
 
     def names(self) -> list[str]:
@@ -190,11 +192,27 @@ class FeatureStore:
         if isinstance(view, (Traces, Contours)):
             return view
         if view.ndim == 1:
-            everything = slice(0, view.shape[0], 1)
-            return ScalarArray.share(view.reader.read(everything))
+            return self._read_scalar(view)
         if self._referrer.events.get(name) is not None:
             warn_caller(f"Feature {name} not cached (possibly slow)")
         return view
+
+    def _read_scalar(self, view: FeatureView | MappedHDF5Dataset) -> ScalarArray:
+        """Return all values; those of all names together must be in the file, too."""
+        file = view.reader.filename
+        total = self._scalar_bytes.get(file, 0) + view.nbytes
+        if total > most_bytes(0):
+            try:
+                view.reader.check_room(total)
+            except FormatError as exc:
+                raise FormatError(
+                    f"{file}: '{view.name}' and the scalar features that were read "
+                    f"before claim {total} bytes, far more than the file can hold; "
+                    "take rows of `HDF5Data.view`"
+                ) from exc
+        array = ScalarArray.share(view.reader.read(slice(0, view.shape[0], 1)))
+        self._scalar_bytes[file] = self._scalar_bytes.get(file, 0) + view.nbytes
+        return array
 
     def _find(self, name: str) -> tuple[Any, Any] | None:
         """Return a dataset-like object or group, and the rows to take of it."""
@@ -221,8 +239,13 @@ class FeatureStore:
             rows = None if mapping is None else np.asarray(mapping)
             length = self._referrer.raw_length if rows is None else len(rows)
             length = len(group) if length is None else length
+            stored = getattr(getattr(group, "handle", None), "size", None)
             return Contours(
-                length, lambda row: _contour(group, row, label), rows, label
+                length,
+                lambda row: _contour(group, row, label),
+                rows,
+                label,
+                math.inf if stored is None else most_bytes(stored),
             )
         raise FormatError(f"{label} is a group, expected one dataset")
 
@@ -247,6 +270,7 @@ class FeatureStore:
     def clear(self) -> None:
         """Close the image caches and forget everything."""
         self._names = None
+        self._scalar_bytes = {}
         for value in self._once.clear():
             close = getattr(value, "close", None)
             if close is not None:

@@ -84,6 +84,9 @@ class Picked:
         return inside, numbers[inside]
 
 
+MOST_POSITIONS = 2**24
+"""Positions along one axis that are listed one by one: a file may claim any number."""
+
 Axes: TypeAlias = tuple[Axis | Picked, ...]
 Opener: TypeAlias = Callable[[str, str], DatasetReader]
 
@@ -124,6 +127,8 @@ class Boxes:
         window: Window = work.window
         if window is None:
             window = tuple(slice(0, length) for length in self._shape[1:])
+        widest = max((part.stop - part.start for part in window), default=0)
+        _check_positions(widest, self._where)
         columns = [np.arange(part.start, part.stop) for part in window]
         row = math.prod(len(column) for column in columns) * work.out.itemsize
         for start, stop, part in rows.split(max(1, BLOCK // max(1, row))):
@@ -260,6 +265,9 @@ def axes_of(space: Any, shape: tuple[int, ...], where: str) -> Axes:
             parts = zip(*space.get_regular_hyperslab(), shape, strict=True)
             return tuple(_axis(*map(int, part)) for part in parts)
         corners = np.asarray(space.get_select_hyper_blocklist(), np.int64)
+        # (first and last position of each block along each axis)
+        counts = (corners[:, 1] - corners[:, 0] + 1).sum(axis=0)
+        _check_positions(int(counts.max()), where)
         axes = tuple(
             Picked(np.unique(np.concatenate([np.arange(a, b + 1) for a, b in ends])))
             for ends in np.moveaxis(corners, -1, 0).tolist()
@@ -270,6 +278,15 @@ def axes_of(space: Any, shape: tuple[int, ...], where: str) -> Axes:
         f"{where}: takes elements that form no box out of a source, which is not "
         "supported; open the file with h5py"
     )
+
+
+def _check_positions(count: int, where: str) -> None:
+    """Refuse to list very many positions along one axis."""
+    if count > MOST_POSITIONS:
+        raise FormatError(
+            f"{where}: takes {count} positions along one axis of parts of other "
+            f"datasets, expected at most {MOST_POSITIONS}; open the file with h5py"
+        )
 
 
 def _axis(start: int, stride: int, count: int, block: int, length: int) -> Axis:

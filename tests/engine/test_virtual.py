@@ -411,3 +411,25 @@ def test_a_source_that_is_too_short_for_a_second_part(tools, tmp_path, opened):
     assert np.array_equal(reader.read(slice(0, 4)), data[:4])
     with pytest.raises(ShapeMismatchError, match="at least 10 rows"):
         reader.read(slice(4, 10))
+
+
+@pytest.mark.parametrize("blocks", [1, 2])
+def test_a_selection_may_claim_any_size(tmp_path, opened, blocks):
+    """Its positions along an axis are not listed, which would take gigabytes."""
+    width = 2**30 - 1
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as h5:
+        h5["source"] = np.zeros((4, 8), "u1")
+        space = h5py.h5s.create_simple((4, width))
+        space.select_hyperslab((0, 0), (1, 1), block=(4, width - 1))
+        if blocks == 2:
+            space.select_hyperslab((0, 9), (4, 1), block=(1, 1), op=h5py.h5s.SELECT_XOR)
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plist.set_layout(h5py.h5d.VIRTUAL)
+        plist.set_virtual(space, b".", b"/source", space)
+        kind, shape = h5py.h5t.NATIVE_UINT8, h5py.h5s.create_simple((4, width))
+        h5py.h5d.create(h5.id, b"x", kind, shape, plist)
+    reader = open_dataset(opened(path), "x")
+    for window in (None, (slice(0, width // 2),)):
+        with pytest.raises(FormatError, match=r"x\.h5.*expected at most 16777216"):
+            reader.read(slice(0, 1), window=window)

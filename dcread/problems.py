@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import re
+import signal
 import warnings
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -86,8 +87,6 @@ OF_ALL_PARTS = (ClosedError, FileChangedError, FileObjectError, RemoteError)
 _SLIPS = (ArithmeticError, AttributeError, IndexError, TypeError)
 """What code raises that is wrong itself, rather than what it reads."""
 
-_OURS = ("dcread", "h5py", "numpy")
-
 
 def origin_of(exc: BaseException) -> str:
     """Return the name of the package whose code raised an exception."""
@@ -96,6 +95,38 @@ def origin_of(exc: BaseException) -> str:
         name = str(trace.tb_frame.f_globals.get("__name__", ""))
         trace = trace.tb_next
     return name.partition(".")[0]
+
+
+def is_out_of_a_handler(exc: BaseException) -> bool:
+    """Tell whether an exception is Ctrl-C, or came out of the handler of a signal.
+
+    Such a one may come between any two instructions, and says nothing of what was done.
+    """
+    if isinstance(exc, (KeyboardInterrupt, GeneratorExit)):
+        return True
+    handlers = map(signal.getsignal, signal.valid_signals())
+    codes = {getattr(handler, "__code__", None) for handler in handlers} - {None}
+    trace = exc.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_code in codes:
+            return True
+        trace = trace.tb_next
+    return False
+
+
+def pass_on(exc: BaseException) -> None:
+    """Raise an exception again if it came out of the handler of a signal."""
+    if is_out_of_a_handler(exc):
+        raise exc
+
+
+@contextlib.contextmanager
+def ignoring(*kinds: type[BaseException]) -> Iterator[None]:
+    """Pass over errors of some kinds, unless they came out of a signal handler."""
+    try:
+        yield
+    except kinds as exc:
+        pass_on(exc)
 
 
 def as_name(raw: str | bytes) -> str:
@@ -115,9 +146,8 @@ def as_format_error(what: str, handle: CanChange | None = None) -> Iterator[None
     except (DCReadError, MemoryError):
         raise
     except UNREADABLE as exc:
+        pass_on(exc)
         origin = origin_of(exc)
-        if isinstance(exc, TimeoutError) and origin not in _OURS:
-            raise  # out of the handler of a signal
         if handle is not None:
             handle.check_unchanged()
         if "closed file" in str(exc):
@@ -145,6 +175,7 @@ def recorded_as_problem(
     except OF_ALL_PARTS:
         raise
     except UNREADABLE as exc:
+        pass_on(exc)
         problems.append(
             Problem(kind, name, f"it cannot be read and is left out: {text_of(exc)}")
         )

@@ -16,7 +16,7 @@ from ..errors import BasinError, BasinIdentifierMismatchError, ClosedError
 from ..file.basin_records import BasinRecord
 from ..file.credentials import Credentials
 from ..file.policy import Policy
-from ..problems import Problem, one_line, placed
+from ..problems import Problem, one_line, pass_on, placed
 from ..sync.loading_cache import LoadingCache
 from ..sync.weak import alive
 from .context import BasinContext
@@ -262,6 +262,7 @@ class BasinSet:
         except ClosedError:
             raise
         except Exception as exc:
+            pass_on(exc)
             entry.record_missing(query.feature, exc)
             return None
         entry.findings.forget(query.feature)
@@ -279,6 +280,7 @@ class BasinSet:
                         query.feature, f"{where} has no '{query.feature}'"
                     )
             except Exception as exc:
+                pass_on(exc)
                 # The next location may do; closing concerns all of them.
                 self.raise_if_closed()
                 entry.record_missing(query.feature, _placed(where, exc))
@@ -294,6 +296,7 @@ class BasinSet:
         try:
             found = candidate.own(query.feature)
         except Exception as exc:
+            pass_on(exc)
             found, failure = None, exc
         if found is None:
             nested = self.nested(entry, candidate)
@@ -325,6 +328,7 @@ class BasinSet:
         except ClosedError:
             raise
         except Exception as exc:
+            pass_on(exc)
             # Its own features are as good as before.
             reason = f"its own basins: {one_line(exc)}"
             entry.findings.nested_failed(reason)

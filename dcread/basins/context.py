@@ -16,6 +16,7 @@ from ..errors import BasinError, NotAFileError
 from ..file.attributes import decode_value, read_attribute
 from ..file.event_dataset import reader_of, usable_member
 from ..file.links import has_member
+from ..problems import pass_on
 from ..sync.locks import h5_lock
 from .definition import BasinDefinition
 from .opened import Array, Opened
@@ -145,7 +146,8 @@ class BasinContext:
         except PermissionError:
             # (PolicyError is one, too)
             raise
-        except (OSError, ValueError):
+        except (OSError, ValueError) as exc:
+            pass_on(exc)
             # A path that cannot exist (too long, not encodable) leads nowhere.
             return False
         if not stat.S_ISREG(status.st_mode):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from ..errors import BasinError
 from ..file.basin_records import BasinRecord, read_basin_records
 from ..file.links import has_member, subgroup
 from ..file.policy import Policy
-from ..problems import UNREADABLE, Problem
+from ..problems import UNREADABLE, Problem, pass_on
 from ..sync.locks import h5_lock
 from .definition import BasinDefinition, TextBudget
 from .plugins import get_manager
@@ -174,9 +173,12 @@ def _usable(
 
 
 def _stored(h5: Any, name: str) -> bool:
-    with contextlib.suppress(*UNREADABLE), h5_lock:
-        return has_member(subgroup(None, "events", h5.id).id, name)
-    return False
+    try:
+        with h5_lock:
+            return has_member(subgroup(None, "events", h5.id).id, name)
+    except UNREADABLE as exc:
+        pass_on(exc)
+        return False
 
 
 def sort_definitions(

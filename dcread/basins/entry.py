@@ -17,14 +17,14 @@ from ..errors import (
     DCReadError,
     PolicyError,
 )
-from ..problems import one_line
+from ..problems import is_out_of_a_handler, one_line
 from ..sync.locks import BriefLock
 from .base import Basin
 from .context import BasinContext
 from .definition import BasinDefinition
 from .findings import Findings
 from .identifier_check import check_identifier
-from .in_time import call_in_time, describe, is_ours_to_pass
+from .in_time import call_in_time, describe
 from .open_basin import OpenBasin
 from .opened import Opened, as_opened
 from .paths import as_locations
@@ -207,7 +207,7 @@ class Entry:
             found = self._ask(registered, look, "'available'", OPEN_SECONDS)
             return found is not False and not self._leads_back(location)
         except BaseException as exc:
-            if is_ours_to_pass(exc):
+            if is_out_of_a_handler(exc):
                 raise
             return False
 
@@ -249,7 +249,7 @@ class Entry:
                     registered, ask, "'locations'", LOCATIONS_SECONDS
                 )
             except BaseException as exc:
-                if is_ours_to_pass(exc):
+                if is_out_of_a_handler(exc):
                     raise
                 self._fail(_told(exc, registered))
                 self._registered, self._locations = None, []
@@ -336,7 +336,7 @@ class Entry:
             self.findings.failed("it is closed", location)
             return None
         except BaseException as exc:
-            if is_ours_to_pass(exc):
+            if is_out_of_a_handler(exc):
                 self._close_quietly(basin)
                 raise
             # A plugin may raise anything; the next location has its chance.
@@ -414,7 +414,7 @@ class Entry:
             if basin is not None:
                 basin.close()
         except BaseException as exc:
-            if is_ours_to_pass(exc):
+            if is_out_of_a_handler(exc):
                 raise
             self.findings.failed(f"closing failed: {describe(exc)}")
 
@@ -469,7 +469,7 @@ class Entry:
             try:
                 found.close()
             except BaseException as exc:
-                if is_ours_to_pass(exc):
+                if is_out_of_a_handler(exc):
                     raise
                 self._fail(f"closing failed: {describe(exc)}")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -153,22 +152,6 @@ def describe(exc: BaseException) -> str:
     text = one_line(exc)
     kind = type(exc).__name__
     return kind if text == kind else f"{kind}: {text}"
-
-
-def is_ours_to_pass(exc: BaseException) -> bool:
-    """Tell whether an error is no plugin's: Ctrl-C, or out of a signal handler."""
-    if isinstance(exc, (KeyboardInterrupt, GeneratorExit)):
-        return True
-    if isinstance(exc, Exception):
-        return False
-    handlers = map(signal.getsignal, signal.valid_signals())
-    codes = {getattr(handler, "__code__", None) for handler in handlers} - {None}
-    trace = exc.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code in codes:
-            return True
-        trace = trace.tb_next
-    return False
 
 
 def _forget_threads() -> None:

@@ -27,9 +27,9 @@ from ..engine import (
 )
 from ..engine.kernels import scatter_rows
 from ..errors import BasinError, ClosedError, DCReadError
-from ..problems import one_line, placed
+from ..problems import is_out_of_a_handler, one_line, placed
 from ..sync.locks import BriefLock
-from .in_time import describe, is_ours_to_pass
+from .in_time import describe
 from .opened import is_mapping
 
 _BLOCK_BYTES = 1 << 24
@@ -121,7 +121,7 @@ class Origin:
             own = isinstance(exc, DCReadError) and (
                 type(exc) is not BasinError or f"plugin {self.plugin}" in str(exc)
             )
-            if own or is_ours_to_pass(exc):
+            if own or is_out_of_a_handler(exc):
                 raise
             raise self.error(exc, feature) from exc
         finally:

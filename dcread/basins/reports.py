@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import BasinError, ClosedError
 from ..file.basin_records import BasinRecord
-from ..problems import one_line, placed
+from ..problems import one_line, pass_on, placed
 from .basin_set import BasinSet, Unparsed
 from .entry import Entry
 from .internal import USUAL_GROUP
@@ -54,6 +54,7 @@ def _listed(basins: BasinSet, entry: Entry) -> set[str]:
     except ClosedError:
         raise
     except Exception as exc:
+        pass_on(exc)
         entry.record_failure(exc)
         return set()
 
@@ -90,6 +91,7 @@ def _present(
     except (BusyError, ClosedError):
         raise
     except Exception as exc:
+        pass_on(exc)
         entry.record_failure(exc)
         return set()
     if promised is not None:
@@ -116,6 +118,7 @@ def _misfits(
         except ClosedError:
             raise
         except Exception as exc:
+            pass_on(exc)
             reasons[name] = exc
             entry.record_missing(name, _at(candidate, exc))
     if reasons and len(reasons) == count:
@@ -349,6 +352,7 @@ def _require_one(basins: BasinSet, entry: Entry, names: list[str]) -> None:
         except ClosedError:
             raise
         except Exception as exc:
+            pass_on(exc)
             if type(exc) is BasinError:
                 failure = failure or exc
                 continue

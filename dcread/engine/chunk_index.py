@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import ClosedError, FormatError
+from ..problems import pass_on
 from ..sync.locks import h5_lock
-from .h5py_errors import telling_of
+from .h5py_errors import calling_back, telling_of
 from .index_claims import Read, claim_of
 from .rows import Table
 
@@ -23,9 +24,6 @@ HDF5 finds one chunk as fast as it lists sixteen or more.
 
 FETCHED = 2**22
 """Bytes (decoded) of chunks that are fetched together without the index."""
-
-MAX_GRID = 2**24
-"""Most positions of chunks: to list few among more takes HDF5 minutes."""
 
 MISSING = -1
 """The address of a chunk that is not stored."""
@@ -167,7 +165,8 @@ class ChunkIndex:
             for number, cell in enumerate(cells.tolist()):
                 try:
                     mask, data = self._h5ds.id.read_direct_chunk(self.offset_of(cell))
-                except (OSError, RuntimeError, ValueError, TypeError, MemoryError):
+                except (OSError, RuntimeError, ValueError, TypeError, MemoryError) as e:
+                    pass_on(e)
                     return None
                 table[number] = start, len(data), mask
                 parts.append(data)
@@ -239,7 +238,7 @@ class ChunkIndex:
             append(info)
             return True if len(infos) > most else None
 
-        dsid.chunk_iter(keep)
+        calling_back(dsid.chunk_iter, keep)
         return infos
 
     def _check_claims(self) -> None:
@@ -251,7 +250,7 @@ class ChunkIndex:
             raise LeftToH5py("a dataset whose header is not understood")
         if not claim.is_tree:
             raise self._damage("a tree with a node that does not belong there")
-        if claim.places > MAX_GRID:
+        if not claim.is_modest:
             raise LeftToH5py(f"an index that claims {claim.places} places")
 
     def _damage(self, found: str) -> FormatError:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import FormatError
+from ..problems import pass_on
 from ..sync.locks import h5_lock
 
 BLOCK = 2**22
@@ -61,6 +62,7 @@ def converted(values: NDArray[Any], dtype: np.dtype[Any], where: str) -> NDArray
             wanted = len(part) * dtype.itemsize
             out[start : start + step] = raw[:wanted].view(dtype)
     except (OSError, RuntimeError, TypeError, ValueError) as exc:
+        pass_on(exc)
         raise FormatError(
             f"{where}: expected values of {dtype}, found {values.dtype}, which cannot "
             f"become those: {exc}"

@@ -14,13 +14,12 @@ from numpy.typing import NDArray
 from ..errors import ClosedError, FormatError
 from ..sync.locks import h5_lock
 from .buffer_pool import empty
-from .chunk_index import MAX_GRID
 from .decode import execute, execute_one
 from .decode_job import Job, Work
 from .file_handle import FileHandle
 from .h5py_errors import telling_of
 from .h5py_fallback import fill_value, read_by_h5py
-from .index_claims import claim_of
+from .index_claims import MAX_GRID, claim_of
 from .layout import Layout, LeftToH5py, describe
 from .read_plan import ADDRESS, STORED, Plan, make_plan, plan_whole
 from .row_reader import SMALL, RowReader
@@ -300,7 +299,7 @@ class DatasetReader(RowReader):
         """Return how many bytes are stored; of chunks, HDF5 goes through the index."""
         if self.chunks and self.handle.source is not None:
             claim = claim_of(self.h5ds, self.handle.read_structure, MAX_GRID)
-            if claim is None or not claim.is_tree or claim.places > MAX_GRID:
+            if claim is None or not (claim.is_tree and claim.is_modest):
                 raise FormatError(
                     f"{self.where}: expected an index with at most {MAX_GRID} places, "
                     "found another; the file is damaged: copy it again"

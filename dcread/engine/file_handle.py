@@ -17,16 +17,19 @@ import h5py
 from h5py import h5f, h5fd, h5i
 
 from ..errors import ClosedError, FileChangedError, FormatError
-from ..problems import UNREADABLE
+from ..problems import UNREADABLE, ignoring, pass_on
 from ..sync.locks import h5_lock
 from .file_object import FileObjectSource
 from .h5py_errors import close_file
-from .index_claims import OddError, lists_safely
+from .index_claims import OddError, attributes_fit, lists_safely, looks_up_safely
 from .metadata_blocks import MetadataFile
 from .name_resolver import NameResolver
 from .source import ByteSource, FileIdentity, RemoteIdentity, identity_of
 
 T = TypeVar("T")
+
+_FEW_NAMES = 2**16
+"""Bytes of the names of a group of which each is looked at: that takes 3 ms."""
 
 _handles: weakref.WeakSet[FileHandle] = weakref.WeakSet()
 
@@ -100,6 +103,7 @@ class FileHandle:
         # Without a lock, which another thread might hold while it waits for h5py's
         # (to free an object): methods of dict and list are atomic.
         self._users: dict[int, None] = {}
+        self._attributes_fit: tuple[Any, ...] = ()
         self._owed = [None]  # taken by the one who releases the file
         self._closed = False
         self.resource: Any = None
@@ -172,8 +176,10 @@ class FileHandle:
             to whoever does it then.
         """
         if self.metadata is not None:
-            with contextlib.suppress(*UNREADABLE):
+            try:
                 self.metadata.fetching(func)
+            except UNREADABLE as exc:
+                pass_on(exc)
 
     @property
     def size(self) -> int:
@@ -227,15 +233,57 @@ class FileHandle:
         Raises
         ------
         FormatError
-            If the tree of the group leads back to itself.
+            If the tree of the group leads back to itself, or its names are not in
+            order.
         """
         if self.source is None:
             return
         if not lists_safely(group, self.read_structure):
             raise FormatError(
-                f"{self.label}: expected a group with a tree of members, found a node "
-                "in it that does not belong there; the file is damaged: copy it again"
+                f"{self.label}: expected a group with a tree of members in the order "
+                "of their names, found a node or a name in it that does not belong "
+                "there; the file is damaged: copy it again"
             )
+
+    def check_names(self, group: Any) -> None:
+        """Refuse a group in which members have the names of others.
+
+        The caller holds the h5py lock, and is called by `fetching`.
+
+        Raises
+        ------
+        FormatError
+            If its names do not lie where they should.
+        """
+        if self.source is None:
+            return
+        most = 0 if self.source.is_far else _FEW_NAMES
+        if not looks_up_safely(group, self.read_structure, most):
+            raise FormatError(
+                f"{self.label}: expected a group with the names of its members, and "
+                "a tree that leads to them, found something else there; the file is "
+                "damaged: copy it again"
+            )
+
+    def check_attributes(self, group: Any) -> None:
+        """Refuse a group whose attributes HDF5 would not survive to look up.
+
+        The caller holds the h5py lock.
+
+        Raises
+        ------
+        FormatError
+            If the tree of their names cannot be.
+        """
+        if self.source is None or group in self._attributes_fit:
+            return
+        if not attributes_fit(group, self.read_structure):
+            raise FormatError(
+                f"{self.label}: expected a tree of attributes, found something else; "
+                "the file is damaged: copy it again"
+            )
+        if group == self._id:
+            self._attributes_fit = (group,)
 
     @property
     def shifts_addresses(self) -> bool:
@@ -267,6 +315,7 @@ class FileHandle:
         try:
             now = identity_of(os.stat(self.path))
         except OSError as exc:
+            pass_on(exc)
             raise FileChangedError(
                 f"{self.label} vanished after it was opened"
             ) from exc
@@ -377,7 +426,7 @@ def _held_open() -> set[tuple[int, int]]:
     found = set()
     for one in h5f.get_obj_ids(h5f.OBJ_ALL, h5f.OBJ_ALL):
         # ValueError, RuntimeError, ...: closed meanwhile, or of no file
-        with contextlib.suppress(OSError, ValueError, RuntimeError, TypeError):
+        with ignoring(OSError, ValueError, RuntimeError, TypeError):
             file = h5i.get_file_id(one)
             if file.get_access_plist().get_driver() in (h5fd.LOG, h5fd.SEC2):
                 status = os.fstat(file.get_vfd_handle())

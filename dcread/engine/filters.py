@@ -6,6 +6,7 @@ deflate, shuffle, fletcher32, lzf and zstd, in any order. Everything else is h5p
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import sys
@@ -17,6 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..sync.locks import PatientLock
+
+# Not within a read: an interrupt in the midst of importing a module leaves the lock of
+# that module taken, for which the other threads would wait.
+deflate: Any = None
+with contextlib.suppress(ImportError):
+    import deflate
 
 DEFLATE, SHUFFLE, FLETCHER32, LZF, ZSTD = 1, 2, 3, 32000, 32015
 NAMES = {
@@ -237,9 +244,7 @@ def inflate_zstd(data: bytes, most: int) -> bytes | None:
 def _load_deflate() -> bool:
     from dcread_ext.decode import set_python
 
-    try:
-        import deflate
-    except ImportError:
+    if deflate is None:
         set_python(DEFLATE, inflate)
         return True
     names = (
@@ -270,8 +275,6 @@ def inflate(data: bytes | memoryview, size: int) -> bytes | None:
 
 def _inflate_by_deflate(data: memoryview, size: int) -> bytes | None:
     """Decompress as `inflate` does, with libdeflate."""
-    import deflate
-
     try:
         return bytes(deflate.zlib_decompress(data, size))
     except deflate.DeflateError:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import ChecksumError, ClosedError, DCReadError, FormatError
-from ..problems import origin_of, text_of
+from ..problems import ignoring, origin_of, text_of
 from ..sync.locks import h5_lock
 
 RAISED = (KeyError, OSError, OverflowError, RuntimeError, TypeError, ValueError)
@@ -37,13 +37,36 @@ def telling_of(where: str, h5ds: Any) -> Iterator[None]:
         raise own_error(exc, where, h5ds) from exc
 
 
+def calling_back(iterate: Callable[..., object], func: Any, **options: Any) -> None:
+    """Call a function of h5py that calls one of ours, for each of many items.
+
+    What an interrupt raises within ours comes out of h5py as a SystemError, caused by
+    it; here it comes out as it is.
+
+    Parameters
+    ----------
+    iterate : callable
+        Of h5py.
+    func : callable
+        Ours.
+    **options : object
+        Further arguments.
+    """
+    try:
+        iterate(func, **options)
+    except SystemError as exc:
+        if exc.__cause__ is None:
+            raise
+        raise exc.__cause__ from None
+
+
 def close_file(h5: Any) -> None:
     """Close a file that was only read.
 
     libhdf5 may fail to let go of what it had half read of a damaged index. Nothing is
     lost by that, and who reads has the error about the index already.
     """
-    with h5_lock, contextlib.suppress(RuntimeError, OSError):
+    with h5_lock, ignoring(RuntimeError, OSError):
         h5.close()
 
 

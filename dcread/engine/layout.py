@@ -14,8 +14,9 @@ import numpy as np
 from h5py import h5d, h5s, h5t
 
 from ..errors import FormatError
-from .chunk_index import MAX_GRID, ChunkIndex, LeftToH5py
+from .chunk_index import ChunkIndex, LeftToH5py
 from .filters import Pipeline, pipeline_of
+from .index_claims import MAX_GRID
 
 __all__ = ["Layout", "LeftToH5py", "describe"]
 

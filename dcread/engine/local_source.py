@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import pathlib
@@ -20,6 +19,7 @@ from ..errors import (
     NotAFileError,
     RemoteError,
 )
+from ..problems import ignoring, pass_on
 from ..sync.locks import BriefLock
 from .byte_ranges import RangeLimits, cut_at_multiples
 from .parallel_reads import Sink, drop_memory, read_side_by_side
@@ -83,6 +83,7 @@ class LocalSource(ByteSource):
                 "mounted"
             ) from exc
         except OSError as exc:
+            pass_on(exc)
             if isinstance(exc, DCReadError):
                 raise
             reason = f"{self.label}: cannot be opened for reading: {exc.strerror}"
@@ -166,6 +167,7 @@ class LocalSource(ByteSource):
         try:
             now = identity_of(os.fstat(self.fd))
         except OSError as exc:
+            pass_on(exc)
             raise self._unreachable(exc.errno or 0) from exc
         if now != self.identity:
             raise FileChangedError(
@@ -234,6 +236,7 @@ class LocalSource(ByteSource):
             os.lseek(fd, offset, os.SEEK_SET)
             data = os.read(fd, len(view))
         except OSError as exc:
+            pass_on(exc)
             return -(exc.errno or errno.EIO), 0
         finally:
             self._spare.append(fd)
@@ -254,7 +257,8 @@ class LocalSource(ByteSource):
         with self._locking:
             try:
                 fd = self._descriptor()
-            except OSError:
+            except OSError as exc:
+                pass_on(exc)
                 return False
             try:
                 now = identity_of(os.fstat(fd))
@@ -263,7 +267,8 @@ class LocalSource(ByteSource):
                     return False
                 os.dup2(fd, self.fd, inheritable=False)
                 self.identity = now
-            except OSError:
+            except OSError as exc:
+                pass_on(exc)
                 return False
             finally:
                 os.close(fd)
@@ -288,7 +293,7 @@ class LocalSource(ByteSource):
             self._advice = advice
         if hasattr(os, "posix_fadvise"):
             number = getattr(os, f"POSIX_FADV_{advice}")
-            with contextlib.suppress(OSError):
+            with ignoring(OSError):
                 for offset, size in ranges:
                     os.posix_fadvise(self.fd, offset, size, number)
 

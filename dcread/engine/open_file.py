@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import pathlib
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -12,6 +11,7 @@ import hdf5plugin  # noqa: F401  (plain h5py has its filters, too, from here on)
 from h5py import h5f, h5fd, h5p
 
 from ..errors import ClosedError, DCReadError, FileChangedError, FormatError
+from ..problems import ignoring, pass_on
 from ..sync.locks import h5_lock
 from .file_handle import FileHandle, count_opened_here, opened_before_change
 from .file_object import FileObjectSource
@@ -124,6 +124,7 @@ def _own_source(
                 return source, ""
             reason = "another file lies at its path now"
         except (DCReadError, OSError) as exc:
+            pass_on(exc)
             reason = str(exc)
     if source is not None:
         source.close()
@@ -136,7 +137,7 @@ def _read_structures_ahead(source: LocalSource) -> None:
     The bytes are in the memory of the system then; nothing of them is used here.
     """
     stream = MetadataFile(source, Blocks(source.size))
-    with contextlib.suppress(DCReadError, OSError):
+    with ignoring(DCReadError, OSError):
         for rounds in (1, 2):
             stream.follow_hints(rounds)
             found = source.settle()
@@ -189,6 +190,7 @@ def _open_stream(source: ByteSource) -> Any:
     except DCReadError:
         raise
     except (OSError, ValueError, RuntimeError) as exc:
+        pass_on(exc)
         raise FormatError(
             f"{source.label}: expected a readable HDF5 file, found: {exc}; it may be "
             "damaged, or not be written completely yet"
@@ -239,6 +241,7 @@ def _open_h5(path: pathlib.Path) -> tuple[Any, str]:
                 try:
                     return _open_by_log_driver(path, swmr=swmr), "log"
                 except (OSError, ValueError, RuntimeError) as exc:
+                    pass_on(exc)
                     if not _in_the_way(exc):
                         break
         for way in ways:
@@ -246,6 +249,7 @@ def _open_h5(path: pathlib.Path) -> tuple[Any, str]:
                 h5 = h5py.File(path, "r", **way)
                 return h5, _driver(h5)
             except (OSError, ValueError, RuntimeError) as exc:
+                pass_on(exc)
                 first = first or OSError(str(exc))
                 if not _in_the_way(exc):
                     break
@@ -287,7 +291,7 @@ def _written_here(path: pathlib.Path) -> bool:
         return False
     for found in h5f.get_obj_ids(h5f.OBJ_ALL, h5f.OBJ_FILE):
         # ValueError, RuntimeError: somebody closed it after it was listed
-        with contextlib.suppress(OSError, ValueError, RuntimeError):
+        with ignoring(OSError, ValueError, RuntimeError):
             writable = found.get_intent() & h5f.ACC_RDWR
             if writable and os.path.samefile(os.fsdecode(h5f.get_name(found)), path):
                 return True

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import FormatError
+from ..problems import pass_on
 from ..sync.locks import h5_lock
 from .disk_cache_setting import disk_cache
 from .file_handle import FileHandle
@@ -103,6 +104,7 @@ def _open_h5(stream: MetadataFile, label: str) -> Any:
         with h5_lock:
             return h5py.File(stream, "r")
     except (OSError, ValueError, RuntimeError) as exc:
+        pass_on(exc)
         raise FormatError(
             f"{label}: expected a readable HDF5 file, found: {exc}; it may be damaged, "
             "or not be written completely yet"

@@ -18,6 +18,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 
+from ..problems import ignoring
 from ..sync.locks import letting_go
 
 _lock = threading.Lock()  # never waited for
@@ -95,7 +96,7 @@ def cgroup_quota(
     The group of the process counts, and each above it.
     """
     groups = {pathlib.PurePosixPath("/")}
-    with contextlib.suppress(OSError, ValueError):
+    with ignoring(OSError, ValueError):
         for line in own.read_text().splitlines():
             _, controllers, name = line.split(":", 2)
             if controllers == "" or "cpu" in controllers.split(","):
@@ -117,7 +118,7 @@ _OLD_NAMES = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
 
 def _quota(folder: pathlib.Path, names: tuple[str, ...]) -> float | None:
     """Return the quota that the files of one control group tell."""
-    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
+    with ignoring(OSError, ValueError, ZeroDivisionError):
         quota, period = " ".join((folder / name).read_text() for name in names).split()
         if quota != "max" and int(quota) > 0:
             return int(quota) / int(period)

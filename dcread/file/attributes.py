@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,9 @@ import h5py
 import numpy as np
 from h5py import h5a, h5g, h5s, h5t
 
+from ..engine.h5py_errors import calling_back
 from ..errors import FormatError
-from ..problems import UNREADABLE, Problem, recorded_as_problem
+from ..problems import UNREADABLE, Problem, pass_on, recorded_as_problem
 from ..sync.locks import h5_lock
 from .variable_length import VariableLengths
 
@@ -100,6 +102,7 @@ def read_metadata(handle: FileHandle, problems: list[Problem]) -> dict[str, Any]
 
 def _names(handle: FileHandle, problems: list[Problem]) -> list[bytes]:
     found: list[bytes] = []
+    handle.check_attributes(handle.h5.id)
     total = h5a.get_num_attrs(handle.h5.id)
     if total > MAX_ATTRIBUTES:
         reason = (
@@ -112,7 +115,7 @@ def _names(handle: FileHandle, problems: list[Problem]) -> list[bytes]:
         found.append(name)
         return True if len(found) == MAX_ATTRIBUTES else None
 
-    h5a.iterate(handle.h5.id, note)
+    calling_back(functools.partial(h5a.iterate, handle.h5.id), note)
     return found
 
 
@@ -163,8 +166,10 @@ def read_attributes(
     values = {}
     with attribute_reader(handle, group) as read:
         for name in names:
-            with contextlib.suppress(*UNREADABLE):
+            try:
                 values[name], _ = decode_value(read(name))
+            except UNREADABLE as exc:
+                pass_on(exc)
     return values
 
 
@@ -175,6 +180,7 @@ def _read(
 
     HDF5 is asked for the type first, and for the value only if that is harmless.
     """
+    lengths.handle.check_attributes(owner)
     found = h5a.open(owner, name)
     space, kind = found.get_space(), found.get_type()
     single = space.get_simple_extent_type() == h5s.SCALAR

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BasinError
-from ..problems import UNREADABLE, as_name, one_line
+from ..problems import UNREADABLE, as_name, one_line, pass_on
 from ..sync.locks import h5_lock
 from .links import STRICT, has_member, subgroup
 from .text_lines import read_lines
@@ -87,6 +87,7 @@ def read_basin_records(
                 handle.check_listing(basins.id)
                 keys = [as_name(key) for key in basins.id]
         except UNREADABLE as exc:
+            pass_on(exc)
             return [everything.because(f"the group '/basins' cannot be read: {exc}")]
         found = []
         if len(keys) > limit:
@@ -113,6 +114,7 @@ def _read_all(
             left -= sum(map(len, lines))
             found.append(BasinRecord(key, _as_object(lines)))
         except UNREADABLE as exc:
+            pass_on(exc)
             found.append(record.because(exc))
             if left < policy.max_definition_bytes and "at most" in str(exc):
                 reason = (

@@ -29,6 +29,7 @@ class DatasetGroup(Mapping[str, DatasetReader]):
         assert group.handle is not None
         self.handle = group.handle
         self._group = group
+        self._names_checked = False
 
     def __getitem__(self, name: str) -> DatasetReader:
         """Return the reader of a dataset.
@@ -42,11 +43,18 @@ class DatasetGroup(Mapping[str, DatasetReader]):
         """
         group = self._group
         try:
-            return reader_of(self.handle.fetching(lambda: usable_member(group, name)))
+            return reader_of(self.handle.fetching(self._find, name))
         except FormatError as exc:
             if self.handle.label in str(exc):
                 raise
             raise type(exc)(f"{group.label(name)}: {exc}") from exc
+
+    def _find(self, name: str) -> Place:
+        if not self._names_checked:
+            with self.handle.using(), h5_lock:
+                self.handle.check_names(self._group.id)
+            self._names_checked = True
+        return usable_member(self._group, name)
 
     def usable(self) -> dict[str, DatasetReader]:
         """Return the readers of all datasets that can be used, by name."""

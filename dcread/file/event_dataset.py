@@ -14,7 +14,7 @@ from ..engine import DatasetReader, FileHandle, most_bytes, open_dataset
 from ..engine.name_resolver import NameResolver, Place
 from ..engine.row_reader import SMALL
 from ..errors import FormatError, PolicyError
-from ..problems import OF_ALL_PARTS, UNREADABLE, text_of
+from ..problems import OF_ALL_PARTS, UNREADABLE, pass_on, text_of
 from ..sync.locks import h5_lock
 from .links import has_member, member
 
@@ -120,6 +120,7 @@ def look_at(group: Place, name: str, names: NameResolver | None = None) -> Event
     except PolicyError as exc:
         return EventDataset(refusal=exc)
     except UNREADABLE as exc:
+        pass_on(exc)
         refusal = (
             exc
             if isinstance(exc, FormatError)

@@ -15,8 +15,9 @@ import numpy as np
 from h5py import h5l
 from numpy.typing import NDArray
 
+from ..engine.h5py_errors import calling_back
 from ..errors import FormatError, ShapeMismatchError
-from ..problems import UNREADABLE, Problem, as_name, recorded_as_problem
+from ..problems import UNREADABLE, Problem, as_name, pass_on, recorded_as_problem
 from ..sync.locks import h5_lock
 from .attributes import read_attribute
 from .dataset_group import DatasetGroup
@@ -271,7 +272,7 @@ def _link_kinds(group: Place) -> dict[str, int]:
 
     assert group.handle is not None
     group.handle.check_listing(group.id)
-    group.id.links.iterate(note, info=True)
+    calling_back(group.id.links.iterate, note, info=True)
     return kinds
 
 
@@ -281,6 +282,7 @@ def _stored_count(handle: FileHandle, problems: list[Problem]) -> int | None:
     except KeyError:
         return None
     except UNREADABLE as exc:
+        pass_on(exc)
         problems.append(Problem("length", COUNT_ATTRIBUTE, f"unreadable: {exc}"))
         return None
     try:

@@ -11,7 +11,7 @@ from ..engine import FileHandle, open_file
 from ..engine.local_source import LocalSource
 from ..engine.name_resolver import NameResolver, Place
 from ..errors import BasinError, DCReadError, FormatError, PolicyError
-from ..problems import as_name, one_line, text_of
+from ..problems import as_name, one_line, pass_on, text_of
 from ..sync.locks import h5_lock
 from .confined_open import Folder
 
@@ -138,6 +138,7 @@ def subgroup(
     except DCReadError:
         raise
     except (OSError, RuntimeError, ValueError) as exc:
+        pass_on(exc)
         raise FormatError(
             f"the group '{_shown(name)}' cannot be read: {text_of(exc)}"
         ) from exc

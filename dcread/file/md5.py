@@ -12,6 +12,7 @@ import time
 from typing import Any, BinaryIO
 
 from ..errors import FileMissingError, NotAFileError
+from ..problems import pass_on
 
 __all__ = ["md5sum"]
 
@@ -87,6 +88,7 @@ def md5sum(
             f"no file at {where}; check the path, or whether its drive is mounted"
         ) from exc
     except OSError as exc:
+        pass_on(exc)
         raise NotAFileError(
             f"{where}: cannot be opened for reading: {exc.strerror}"
         ) from exc

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 from ..engine import FileIdentity
 from ..engine.thread_pool import Pieces, share
 from ..errors import BasinError, ClosedError, FileChangedError, FormatError
-from ..problems import UNREADABLE
+from ..problems import UNREADABLE, pass_on
 from ..sync.locks import h5_lock
 from .identifier import identifier_of
 from .links import STRICT, has_member, subgroup
@@ -73,7 +73,8 @@ class Source:
         try:
             status = os.stat(self.path)
             now = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
-        except OSError:
+        except OSError as exc:
+            pass_on(exc)
             now = None
         if now != (self.device, self.inode, self.size, self.mtime_ns):
             raise FileChangedError(f"{self.path} changed while it was concatenated")
@@ -184,6 +185,7 @@ def read_sources(handle: FileHandle) -> list[Source]:
     except ClosedError:
         raise
     except UNREADABLE as exc:
+        pass_on(exc)
         raise FormatError(
             f"{handle.label}: '/{SOURCES}' should tell which files were "
             f"concatenated, found {exc}; concatenate them again"

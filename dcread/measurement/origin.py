@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..engine import FileIdentity, open_file
+from ..engine.h5py_errors import calling_back
 from ..engine.source import RemoteIdentity
 from ..engine.urls import is_signed, without_signature
 from ..errors import FileChangedError, FormatError
@@ -138,7 +139,7 @@ def _refresh_datasets(handle: FileHandle) -> None:
             f"{handle.label} cannot be refreshed while datasets of it are open: let "
             "go of all images and other views of it, or open it anew"
         )
-    handle.h5["/"].visititems(_refresh)
+    calling_back(handle.h5["/"].visititems, _refresh)
 
 
 def _refresh(_name: str, found: h5py.Group | h5py.Dataset) -> None:

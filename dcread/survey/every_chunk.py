@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..engine import DatasetReader
 from ..errors import ClosedError, FileChangedError
-from ..problems import UNREADABLE, Problem, text_of
+from ..problems import UNREADABLE, Problem, pass_on, text_of
 from ..sync.locks import h5_lock
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ def _walk(hd: HDF5Data, found: Findings) -> Iterator[tuple[str, h5py.Dataset]]:
             with hd.handle.using(), h5_lock:
                 names = sorted(hd.h5[group or "/"], reverse=True)
         except UNREADABLE as error:
+            pass_on(error)
             found.note(group or "/", error)
             continue
         subgroups = []
@@ -91,6 +92,7 @@ def _walk(hd: HDF5Data, found: Findings) -> Iterator[tuple[str, h5py.Dataset]]:
             except (ClosedError, FileChangedError):
                 raise
             except UNREADABLE as error:
+                pass_on(error)
                 found.note(path, error)
                 continue
             found.seen.add(path)
@@ -125,6 +127,7 @@ def read_dataset(
     except (ClosedError, FileChangedError):
         raise
     except UNREADABLE as error:
+        pass_on(error)
         found.note(path, error)
 
 
@@ -159,6 +162,7 @@ def _read(reader: DatasetReader, rows: slice, found: Findings) -> Exception | No
     except (ClosedError, FileChangedError):
         raise
     except UNREADABLE as error:
+        pass_on(error)
         return error
     found.size += size
     found.tick(size)

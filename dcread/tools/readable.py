@@ -12,7 +12,7 @@ import numpy as np
 
 from ..engine import DatasetReader, h5_lock
 from ..errors import ClosedError, FileChangedError
-from ..problems import UNREADABLE, text_of
+from ..problems import UNREADABLE, pass_on, text_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -204,6 +204,7 @@ def _try(reader: Reader, rows: slice) -> Iterator[tuple[slice, BaseException | N
     except (ClosedError, FileChangedError):
         raise
     except UNREADABLE as error:
+        pass_on(error)
         size = rows.stop - rows.start
         if size == 1:
             yield rows, error

@@ -17,7 +17,7 @@ import numpy as np
 from ..concat.new_file import check_target, new_file
 from ..errors import ClosedError, FileChangedError, FormatError
 from ..hdf5_data import HDF5Data
-from ..problems import UNREADABLE, near_and_first, text_of
+from ..problems import UNREADABLE, near_and_first, pass_on, text_of
 from ..survey import full_path, is_url, require_measurement, shown
 from . import salvage_write
 from .finds import Finds, Salvage
@@ -138,6 +138,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[tuple[HDF5Data, str]]:
         try:
             hd = HDF5Data(torn)
         except UNREADABLE as error:
+            pass_on(error)
             torn.close()
             raise FormatError(
                 f"{shown(os.fspath(path))}: {torn.missing}, and what is left does not "
@@ -199,6 +200,7 @@ def _find_feature(
     except (ClosedError, FileChangedError):
         raise
     except UNREADABLE as error:
+        pass_on(error)
         found.lost[path] = text_of(error)
         return
     if name == "contour" and isinstance(item, h5py.Group):
@@ -220,6 +222,7 @@ def _add_rows(
     except (ClosedError, FileChangedError):
         raise
     except UNREADABLE as error:
+        pass_on(error)
         found.lost[f"events/{name}"] = text_of(error)
         return
     _count(finds, found, name, rows.readable, rows.reason)
@@ -251,6 +254,7 @@ def _add_contours(hd: HDF5Data, finds: Finds, found: Salvage, group: Any) -> Non
         except (ClosedError, FileChangedError):
             raise
         except UNREADABLE as error:
+            pass_on(error)
             reason = reason or f"'{path}': {text_of(error)}"
     _count(finds, found, "contour", good, reason)
     if good.any():
@@ -284,6 +288,7 @@ def _joined_features(hd: HDF5Data, found: Salvage) -> dict[str, Any]:
         except (ClosedError, FileChangedError):
             raise
         except UNREADABLE as error:
+            pass_on(error)
             reason = text_of(error)
         else:
             if group is None or mapping is not None:
@@ -297,6 +302,7 @@ def _joined_features(hd: HDF5Data, found: Salvage) -> dict[str, Any]:
             except (ClosedError, FileChangedError):
                 raise
             except UNREADABLE as error:
+                pass_on(error)
                 found.lost[f"events/{name}"] = text_of(error)
     return arrays
 
@@ -319,6 +325,7 @@ def _find_internal(
     except (ClosedError, FileChangedError):
         raise
     except UNREADABLE as error:
+        pass_on(error)
         found.lost[place] = text_of(error)
         return
     inside = (wanted >= 0) & (wanted < len(rows.readable))

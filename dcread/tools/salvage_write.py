@@ -14,7 +14,7 @@ import numpy as np
 from ..engine import h5_lock
 from ..errors import ClosedError, FileChangedError
 from ..hdf5_data import HDF5Data, get_measurement_identifier
-from ..problems import UNREADABLE, text_of
+from ..problems import UNREADABLE, pass_on, text_of
 from .readable import AT_ONCE, Rows, find_rows, member_names, row_bytes, stored
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ def _copy_attributes(
         with hd.handle.using(), h5_lock:
             names = list(source.attrs)
     except UNREADABLE as error:
+        pass_on(error)
         if found is not None:
             found.lost["attributes"] = text_of(error)
         return
@@ -110,6 +111,7 @@ def _copy_attributes(
         except (ClosedError, FileChangedError):
             raise
         except UNREADABLE as error:
+            pass_on(error)
             if found is not None:
                 found.lost[f"attribute {name}"] = text_of(error)
 
@@ -192,6 +194,7 @@ def _copy(h5: h5py.File, hd: HDF5Data, path: str, found: Salvage) -> None:
     except (ClosedError, FileChangedError):
         raise
     except UNREADABLE as error:
+        pass_on(error)
         found.lost[path] = text_of(error)
         if path in h5:
             del h5[path]

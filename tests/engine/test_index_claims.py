@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 import pytest
 
+from dcread import HDF5Data
 from dcread.engine import open_dataset
 from dcread.errors import FormatError
 
@@ -126,6 +127,112 @@ def test_a_tree_that_is_none(
     first_line, second_line = done.stdout.splitlines()
     assert "a tree with a node that does not belong there" in first_line
     assert "the file is damaged" in second_line
+
+
+@pytest.mark.parametrize(
+    "forged",
+    [(6, "<I", 2**32 - 1), (10, "<H", 2**16 - 1), (12, "<H", 4000), (10, "<H", 0)],
+)
+@pytest.mark.parametrize("kind", ["chunks", "members", "attributes"])
+def test_a_newer_tree_with_a_forged_header(tmp_path, structures, kind, forged) -> None:
+    """HDF5 would take memory for such nodes, and frees it twice if there is none."""
+    place, form, value = forged
+    path = tmp_path / "a.rtdc"
+    with h5py.File(path, "w", libver="v110") as h5:
+        h5.attrs["setup:module composition"] = "text"
+        h5["events/deform"] = np.arange(8.0)
+        if kind == "chunks":
+            h5.create_dataset(
+                "events/image", (8, 4, 4), "u1", chunks=(2, 4, 4), maxshape=(None,) * 3
+            )[:] = 1
+        elif kind == "members":
+            for number in range(20):
+                h5[f"logs/log {number}"] = [b"line"]
+        else:
+            h5.attrs.update({f"setup:number {number}": number for number in range(20)})
+    raw = bytearray(path.read_bytes())
+    regions = [one for one in structures.find_regions(path) if one.kind == "BTHD"]
+    assert regions
+    for region in regions:
+        struct.pack_into(form, raw, region.start + place, value)
+        structures.seal(raw, region)
+    path.write_bytes(raw)
+    with HDF5Data(path) as hd:
+        told = [one.reason for one in hd.problems] + [str(hd.meta), str(hd.logs)]
+        if kind == "chunks":
+            with pytest.raises(FormatError) as info:
+                hd["image"][:]
+            told.append(str(info.value))
+    assert "the file is damaged: copy it again" in "".join(told)
+
+
+def heap_of(raw: bytes, name: bytes) -> int:
+    """Return the place of the header of the heap in which a name lies."""
+    place = raw.find(b"HEAP")
+    while place >= 0:
+        size, _, start = struct.unpack_from("<QQQ", raw, place + 8)
+        if name in raw[start : start + size]:
+            return place
+        place = raw.find(b"HEAP", place + 1)
+    raise AssertionError(name)
+
+
+@pytest.mark.parametrize("shift", [-24, -16, -8, 8, 16, 800])
+@pytest.mark.parametrize("count", [12, 6000])
+def test_names_of_other_members(tmp_path, shift, count) -> None:
+    """Where a heap is said to lie elsewhere, each contour has the name of another."""
+    path = tmp_path / "a.rtdc"
+    with h5py.File(path, "w", libver="earliest") as h5:
+        h5["events/deform"] = np.arange(float(count))
+        contour = h5["events"].create_group("contour")
+        points = contour.create_dataset("11", data=np.zeros((3, 2)))
+        for event in range(count):
+            if event != 11:
+                contour[str(event)] = points
+    with HDF5Data(path) as hd:
+        assert len(hd["contour"][5]) == 3
+    raw = bytearray(path.read_bytes())
+    place = heap_of(raw, b"\0" + b"11\0")
+    (start,) = struct.unpack_from("<Q", raw, place + 24)
+    raw[start - 24 : start] = b"seven\0\0\0" * 3
+    struct.pack_into("<Q", raw, place + 16, 1)  # (no list of what is free)
+    struct.pack_into("<Q", raw, place + 24, start + shift)
+    path.write_bytes(raw)
+    with HDF5Data(path) as hd:
+        assert hd["deform"][-1] == count - 1
+        for event in range(12):
+            with pytest.raises(FormatError, match="found something else there"):
+                hd["contour"][event]
+
+
+@pytest.mark.parametrize("group", ["events", "logs"])
+def test_a_name_outside_of_its_heap(tmp_path, group) -> None:
+    """In a process of its own, since HDF5 dies of such a name."""
+    path = tmp_path / "a.rtdc"
+    with h5py.File(path, "w", libver="earliest") as h5:
+        h5["events/deform"] = h5["events/userdef1"] = np.arange(4.0)
+        h5["logs/deform"] = h5["logs/other"] = [b"line"]
+    with h5py.File(path) as h5:
+        low, high = h5py.h5g.get_objinfo(h5[group]["deform"].id).objno
+    raw = bytearray(path.read_bytes())
+    place = raw.find(struct.pack("<QQ", 8, low)) if not high else -1
+    assert place > 0
+    struct.pack_into("<Q", raw, place, 2**36)
+    path.write_bytes(raw)
+    read = (
+        "import sys, dcread\n"
+        "with dcread.HDF5Data(sys.argv[1]) as hd:\n"
+        "    print(hd.logs, hd.keys(), hd.problems)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", read, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "a name in it that does not belong there" in done.stdout
 
 
 @pytest.mark.parametrize("libver", ["earliest", "v108", "v110", "latest"])

@@ -1,0 +1,115 @@
+"""What the handler of a signal raises is no damage of the file, whenever it comes."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+import dcread
+
+MASKS = (np.arange(6 * 4 * 5) % 3 == 0).reshape(6, 4, 5)
+AREAS = np.arange(6.0)
+
+pytestmark = [
+    pytest.mark.skipif(
+        not hasattr(signal, "SIGALRM"), reason="there is no such signal"
+    ),
+    # (what comes while an object is freed is told by Python, and lost)
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture
+def path(tmp_path: pathlib.Path) -> pathlib.Path:
+    definition = {"type": "file", "format": "hdf5", "paths": ["basin.rtdc"]}
+    with h5py.File(tmp_path / "basin.rtdc", "w") as h5:
+        h5["events/area_um"] = AREAS
+        h5.attrs["setup:module composition"] = "text"
+    with h5py.File(tmp_path / "own.rtdc", "w") as h5:
+        h5["events/mask"] = MASKS.astype("u1") * 255
+        h5["events/contour/0"] = np.ones((3, 2))
+        h5["logs/one"] = ["a line"]
+        h5["tables/one"] = np.zeros(3, [("time", "f8")])
+        h5["basins/one"] = [json.dumps(definition)]
+        h5.attrs["experiment:event count"] = 6
+        h5.attrs["setup:module composition"] = "text"
+    return tmp_path / "own.rtdc"
+
+
+@pytest.fixture(params=[KeyboardInterrupt, TimeoutError, ValueError, RuntimeError])
+def interrupted(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
+    """Call a function; at its call number N of dcread's, a signal comes."""
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise request.param("out of the handler")
+
+    def call(func: Callable[[], Any], number: int) -> bool:
+        left = number
+
+        def count(frame: FrameType, event: str, _: object) -> None:
+            nonlocal left
+            if event == "call" and frame.f_globals["__name__"].startswith("dcread."):
+                left -= 1
+                if left == 0:
+                    signal.raise_signal(signal.SIGALRM)
+
+        raised = None
+        sys.setprofile(count)
+        try:
+            func()
+        except request.param as exc:
+            raised = exc
+        finally:
+            sys.setprofile(None)
+        assert raised is None or type(raised) is request.param, raised
+        assert raised is None or "out of the handler" in str(raised)
+        return raised is not None
+
+    before = signal.signal(signal.SIGALRM, handle)
+    yield call
+    signal.signal(signal.SIGALRM, before)
+
+
+def use(hd: dcread.HDF5Data) -> None:
+    assert np.array_equal(hd["mask"][:], MASKS)
+    assert hd["area_um"].tolist() == AREAS.tolist()
+    assert hd["contour"][0].tolist() == [[1, 1]] * 3
+    assert hd.keys() == ["area_um", "contour", "mask"]
+    assert hd.meta["setup:module composition"] == "text"
+    assert list(hd.logs) == list(hd.tables) == ["one"]
+    assert not hd.problems
+
+
+def test_it_passes_and_all_can_be_read_afterwards(
+    path: pathlib.Path, interrupted: Callable[..., Any]
+) -> None:
+    with dcread.HDF5Data(path) as hd:  # what is imported late is imported
+        use(hd)
+    came = []
+    for number in range(1, 300, 7):
+        with dcread.HDF5Data(path) as hd:
+            came.append(interrupted(lambda: use(hd), number))
+            use(hd)
+    # (few come while an object is freed: Python tells of those, and goes on)
+    assert sum(came) > 0.9 * len(came)
+
+
+def test_it_passes_while_a_file_is_opened(
+    path: pathlib.Path, interrupted: Callable[..., Any]
+) -> None:
+    came = [
+        interrupted(lambda: dcread.HDF5Data(path).close(), number)
+        for number in range(1, 100, 3)
+    ]
+    with dcread.HDF5Data(path) as hd:
+        use(hd)
+    assert sum(came) > 0.9 * len(came)

@@ -117,7 +117,7 @@ class HTTPClient:
         """Have connections made, since they will be wanted soon."""
         self._guard.check_url(url)
         until = time.monotonic() + self.limits.total
-        for _ in range(count):
+        for _ in range(min(count, self.limits.connections)):
             self._pool.make(endpoint_of(url), url, until)
 
     def close(self) -> None:

@@ -82,6 +82,17 @@ def test_few_connections_are_made_ahead(server: FaultServer, connect: Connect) -
     assert AHEAD <= 2
 
 
+def test_no_more_connections_are_made_ahead_than_there_may_be(
+    server: FaultServer, connect: Connect
+) -> None:
+    source = connect(server.url, NetworkLimits(connections=2))
+    source.open()
+    assert read(source, DISTANT) == parts(server, DISTANT)
+    while source.client._pool._making.total():
+        time.sleep(0.01)
+    assert server.connections == 2
+
+
 def test_connections_made_ahead_are_used(server: FaultServer, connect: Connect) -> None:
     server.latency = FAR
     source = connect(server.url)

@@ -135,7 +135,7 @@ def looks_up_safely(group: Any, read: Read, most: int) -> bool:
     """
 
     def members_fit(read: Read, message: bytes) -> bool:
-        size, start = _heap_of(read, struct.unpack_from("<QQ", message)[1])
+        size, _, start = _heap_of(read, struct.unpack_from("<QQ", message)[1])
         if size <= most:
             return _members_fit(read, message)
         # The empty name, and then another one, or what is free, which is not all zero.
@@ -176,11 +176,11 @@ def _members_fit(read: Read, message: bytes) -> bool:
     lowest = _lowest_nodes(read, tree, 0, 16, MOST_NODES)
     if lowest is None:
         return False
-    size, start = _heap_of(read, heap)
+    size, free, start = _heap_of(read, heap)
     if size > MOST_NAMES:
         return False
     names = read(start, size)
-    if len(names) < size or names[:1] != b"\0":
+    if len(names) < size or names[:1] != b"\0" or not _free_fits(names, free):
         return False
     before = b""
     for node in lowest:  # (place and number of children)
@@ -200,12 +200,25 @@ def _members_fit(read: Read, message: bytes) -> bool:
     return True
 
 
-def _heap_of(read: Read, heap: int) -> tuple[int, int]:
-    """Return size and address of the names of a group."""
-    mark, size, start = struct.unpack("<4s4xQ8xQ", read(heap, 32))
+def _free_fits(names: bytes, place: int) -> bool:
+    """Tell whether the list of what is free in a heap ends, within the heap."""
+    for _ in range(len(names) // 16 + 1):
+        if place == 1:  # the end
+            return True
+        if place + 16 > len(names):
+            return False
+        place, size = struct.unpack_from("<QQ", names, place)
+        if not place or size > len(names):
+            return False
+    return False
+
+
+def _heap_of(read: Read, heap: int) -> tuple[int, int, int]:
+    """Return size of the names of a group, where free bytes begin, and the address."""
+    mark, size, free, start = struct.unpack("<4s4xQQQ", read(heap, 32))
     if mark != b"HEAP":
         raise OddError
-    return size, start
+    return size, free, start
 
 
 def _newer_trees_fit(read: Read, message: bytes, wide: str) -> bool:

@@ -205,6 +205,38 @@ def test_names_of_other_members(tmp_path, shift, count) -> None:
                 hd["contour"][event]
 
 
+@pytest.mark.parametrize("following", [8, 16, 0, 2**40])
+def test_a_list_of_free_bytes_that_goes_round(tmp_path, following) -> None:
+    """In a process of its own, since HDF5 goes round for ever."""
+    path = tmp_path / "a.rtdc"
+    with h5py.File(path, "w", libver="earliest") as h5:
+        h5["events/deform"] = np.arange(4.0)
+    raw = bytearray(path.read_bytes())
+    place = heap_of(raw, b"deform\0")
+    size, free, start = struct.unpack_from("<QQQ", raw, place + 8)
+    assert 8 < free < size
+    struct.pack_into("<QQ", raw, start + 8, following, 16)
+    raw[start + 24 : start + 32] = b"deform\0\0"
+    struct.pack_into("<Q", raw, place + 16, 8)
+    path.write_bytes(raw)
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "a name in it that does not belong there" in done.stdout
+
+
+READ = """
+import sys, dcread
+with dcread.HDF5Data(sys.argv[1]) as hd:
+    print(hd.logs, hd.keys(), hd.problems)
+"""
+
+
 @pytest.mark.parametrize("group", ["events", "logs"])
 def test_a_name_outside_of_its_heap(tmp_path, group) -> None:
     """In a process of its own, since HDF5 dies of such a name."""
@@ -219,13 +251,8 @@ def test_a_name_outside_of_its_heap(tmp_path, group) -> None:
     assert place > 0
     struct.pack_into("<Q", raw, place, 2**36)
     path.write_bytes(raw)
-    read = (
-        "import sys, dcread\n"
-        "with dcread.HDF5Data(sys.argv[1]) as hd:\n"
-        "    print(hd.logs, hd.keys(), hd.problems)\n"
-    )
     done = subprocess.run(
-        [sys.executable, "-c", read, str(path)],
+        [sys.executable, "-c", READ, str(path)],
         capture_output=True,
         text=True,
         check=False,

@@ -446,6 +446,24 @@ def _close_streams() -> None:
             handle.close()
             with h5_lock, contextlib.suppress(*UNREADABLE):
                 handle._h5.close()  # even if a thread is reading
+    _close_leaked()
+
+
+def _close_leaked() -> None:
+    """Close streams of which an interrupt within h5py has left an object open.
+
+    HDF5 would close them after Python has ended, and call what is gone by then.
+    """
+    from h5py import File, h5f, h5fd, h5i
+
+    with h5_lock:
+        for one in h5f.get_obj_ids(h5f.OBJ_ALL, h5f.OBJ_ALL):
+            with contextlib.suppress(*UNREADABLE):
+                file = h5i.get_file_id(one) if one.valid else None
+                if file is None or b"<dcread." not in file.name:
+                    continue
+                if file.get_access_plist().get_driver() == h5fd.fileobj_driver:
+                    File(file).close()
 
 
 def _renew_handles() -> None:

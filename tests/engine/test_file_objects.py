@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -131,3 +133,27 @@ def test_objects_of_hd_h5_outlive_it_and_the_file_is_written_again(tmp_path):
     kept.file.close()
     with dcread.HDF5Data(path) as hd:
         assert np.array_equal(hd["image"][:], after)
+
+
+def test_an_object_that_is_left_open_does_no_harm_at_the_end(tmp_path):
+    """As an interrupt within h5py leaves it: HDF5 closes it when Python is gone."""
+    path = tmp_path / "x.h5"
+    with h5py.File(path, "w") as h5:
+        h5["events/deform"] = np.arange(3.0)
+    code = (
+        "import sys, dcread\n"
+        "from h5py import h5i\n"
+        "hd = dcread.HDF5Data(open(sys.argv[1], 'rb'))\n"
+        "h5i.inc_ref(hd.h5['events/deform'].id)\n"
+        "h5i.inc_ref(hd.h5.id)\n"
+        "del hd\n"
+        "print('end')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")

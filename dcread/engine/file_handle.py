@@ -456,7 +456,9 @@ def _close_leaked() -> None:
     """
     from h5py import File, h5f, h5fd, h5i
 
-    with h5_lock:
+    if not h5_lock.acquire(False):  # a thread is reading: it might go on for ever
+        return
+    try:
         for one in h5f.get_obj_ids(h5f.OBJ_ALL, h5f.OBJ_ALL):
             with contextlib.suppress(*UNREADABLE):
                 file = h5i.get_file_id(one) if one.valid else None
@@ -464,6 +466,8 @@ def _close_leaked() -> None:
                     continue
                 if file.get_access_plist().get_driver() == h5fd.fileobj_driver:
                     File(file).close()
+    finally:
+        h5_lock.release()
 
 
 def _renew_handles() -> None:

@@ -123,6 +123,8 @@ class Connector:
         context = self._context
         if context is None:
             context = self._context = ssl.create_default_context()
+        if stop.is_set():  # Python leaves a socket open that it fails to wrap
+            raise StoppedError
         secure = context.wrap_socket(
             sock, server_hostname=endpoint.host, do_handshake_on_connect=False
         )
@@ -198,6 +200,8 @@ def _look_up(endpoint: Endpoint, stop: Stop, until: float) -> list[Any]:
 
 def _connect(sock: socket.socket, address: Any, end: float, stop: Stop) -> None:
     """Connect, and give up in time."""
+    if stop.is_set():
+        raise StoppedError
     sock.setblocking(False)
     try:
         sock.connect(address)

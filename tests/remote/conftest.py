@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -63,3 +64,8 @@ def connect(guard: Anywhere) -> Iterator[Callable[..., RemoteSource]]:
     yield make
     for source in opened:
         source.close()
+    # A connection that was on its way is given up soon, not at once.
+    for thread in threading.enumerate():
+        if thread.name == "dcread-connector":
+            thread.join(10)
+            assert not thread.is_alive()

@@ -74,6 +74,8 @@ class FaultServer:
         Bytes of bodies that were sent.
     latency : float
         Seconds before each answer.
+    gathering : int
+        Answers wait until there were so many requests at once, 10 s at the most.
     connections : int
         How many were made to it.
     most_at_once : int
@@ -88,6 +90,7 @@ class FaultServer:
         self.requests: list[Request] = []
         self.sent = 0
         self.connections = 0
+        self.gathering = 0
         self.most_at_once = 0
         self._at_once = 0
         self.elsewhere = ""
@@ -156,6 +159,7 @@ class FaultServer:
                     self._count(1)
                     if self.latency:
                         time.sleep(self.latency)
+                    self._gather()
                     self._count(-1)
                     if not self._answer(connection, request):
                         return
@@ -164,6 +168,11 @@ class FaultServer:
         finally:
             with self._lock:
                 self._open.discard(connection)
+
+    def _gather(self) -> None:
+        until = time.monotonic() + 10
+        while self.most_at_once < self.gathering and time.monotonic() < until:
+            self._ended.wait(0.002)
 
     def _count(self, more: int) -> None:
         with self._lock:

@@ -100,7 +100,7 @@ class Entry:
         self._chain = chain
         self._referrer_identifier = referrer_identifier
         self._lock = BriefLock()
-        self._turns = Turns(self._lock)
+        self._turns = Turns()
         self._closed = False
         self._registered: Registered | None = None
         self._is_classified = False

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ..errors import BasinNotAvailableError
+from ..problems import pass_on
 from ..sync.locks import BriefLock
 from .in_time import CallInTime
 
@@ -82,6 +83,7 @@ class EntryPoints:
             try:
                 plugin = call.wait(max(0.0, deadline - time.monotonic()))
             except Exception as exc:
+                pass_on(exc)
                 error = exc
             with self._lock:
                 if number not in self._taken:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pluggy
 
-from ..problems import Problem
+from ..problems import Problem, pass_on
 from ..sync.locks import PatientLock
 from . import cropped, dcor, file, hookspecs, http, internal, s3
 from .base import API, Basin
@@ -178,6 +178,7 @@ class BasinManager:
         try:
             classes = ask() if built_in else call_in_time(ask, HOOK_SECONDS, hook)
         except Exception as exc:
+            pass_on(exc)
             self._note(source, f"{hook} failed: {describe(exc)}")
             return
         if not classes:
@@ -277,6 +278,7 @@ class BasinManager:
             try:
                 yield from call_in_time(ask, HOOK_SECONDS, hook)
             except Exception as exc:
+                pass_on(exc)
                 self._note(source, f"{hook} failed: {describe(exc)}")
 
     def load_entry_points(self) -> None:
@@ -301,6 +303,7 @@ class BasinManager:
                 if not self.pluggy.is_registered(plugin):
                     self.register(plugin, name, source)
             except Exception as exc:
+                pass_on(exc)
                 self._note(
                     source, f"the plugin '{name}' cannot be loaded: {describe(exc)}"
                 )

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable
 
 from ..errors import BasinNotAvailableError
 from ..sync.locks import BriefLock, letting_go
@@ -19,54 +16,57 @@ class BusyError(BasinNotAvailableError):
     """Another thread is still opening the basin."""
 
 
-class _Turn:
-    """One thread's turn to open a basin, while others wait."""
-
-    def __init__(self) -> None:
-        self.done = threading.Event()
-        self.process = os.getpid()
-
-
-class Turns:
+class Turns(BriefLock):
     """The turns of the threads that want to open one basin.
 
-    No lock is held during a turn: a plugin may take long.
-
-    Parameters
-    ----------
-    lock : BriefLock
-        Held while a turn is taken.
+    Held for long, since a plugin may take long: use `in_turn`. A forked child finds
+    that it is nobody's turn.
     """
 
-    def __init__(self, lock: BriefLock) -> None:
-        self._lock = lock
-        self._turn: _Turn | None = None
+    __slots__ = ()
 
-    @contextlib.contextmanager
-    def in_turn(self, patience: float | None) -> Iterator[None]:
-        """Keep other threads from opening the basin as well.
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
+        self.__exit__ = self._lock.__exit__
+
+    def in_turn(self, patience: float | None) -> _InTurn:
+        """Keep other threads from opening the basin as well, in a ``with`` block.
+
+        Parameters
+        ----------
+        patience : float or None
+            How many seconds to wait for another thread; None for ever.
 
         Raises
         ------
         BusyError
-            If another thread is still at it after that many seconds.
+            If another thread is still at it by then.
         """
-        until = None if patience is None else time.monotonic() + patience
-        turn = _Turn()
+        return _InTurn(self._lock, patience)
+
+
+class _InTurn:
+    """What `Turns.in_turn` gives; no interrupt makes a turn last (see `BriefLock`)."""
+
+    __slots__ = ("__exit__", "_lock", "_seconds")
+    __exit__: Callable[..., None]
+
+    def __init__(self, lock: threading.Lock, patience: float | None) -> None:
+        self._lock = lock
+        self._seconds = -1.0 if patience is None else max(0.0, patience)
+        self.__exit__ = lock.__exit__
+
+    def __enter__(self) -> None:
+        taken: list[bool] = []
+        acquire = self._lock.acquire
         try:
-            while True:
-                with self._lock:
-                    other = self._turn
-                    if other is None or other.process != turn.process:
-                        self._turn = turn
-                        break
-                left = None if until is None else until - time.monotonic()
+            taken.extend(map(acquire, (False,)))
+            if not any(taken):
                 with letting_go():
-                    done = other.done.wait(left)
-                if not done:
-                    raise BusyError("it is still being opened for another thread")
-            yield
-        finally:
-            if self._turn is turn:
-                self._turn = None
-            turn.done.set()
+                    taken.extend(map(acquire, (True,), (self._seconds,)))
+            if not any(taken):
+                raise BusyError("it is still being opened for another thread")
+        except BaseException:
+            if any(taken):
+                self._lock.release()
+            raise

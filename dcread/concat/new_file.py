@@ -25,8 +25,10 @@ class PatientFile(io.RawIOBase):
     `raise_failure` raises afterwards what went wrong.
     """
 
+    _raw: io.RawIOBase
+
     def __init__(self, raw: io.FileIO) -> None:
-        self._raw = raw
+        self._raw = self._file = raw
         self.failure: OSError | None = None
 
     def readable(self) -> bool:
@@ -82,7 +84,36 @@ class PatientFile(io.RawIOBase):
 
     def sync(self) -> None:
         """Bring the bytes to the disk."""
-        os.fsync(self._raw.fileno())
+        os.fsync(self._file.fileno())
+
+    def give_up(self) -> None:
+        """Write nothing any more: an interrupt may have left HDF5 an open object.
+
+        HDF5 then writes the rest when Python ends, and dies if that raises.
+        """
+        self._raw = _Nowhere()
+
+
+class _Nowhere(io.RawIOBase):
+    """Takes all that is written, and keeps nothing."""
+
+    _position = 0
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        self._position = offset
+        return offset
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: Buffer, /) -> int:
+        return 0
+
+    def write(self, data: Buffer, /) -> int:
+        return len(memoryview(data))
+
+    def truncate(self, size: int | None = None, /) -> int:
+        return size or 0
 
 
 @contextlib.contextmanager
@@ -132,6 +163,7 @@ def new_file(
             file.sync()
         _publish(beside, target, overwrite=overwrite)
     except BaseException as exc:
+        file.give_up()
         with contextlib.suppress(OSError):
             beside.unlink()
         # A failed write is the reason for whatever the HDF5 library says after it.

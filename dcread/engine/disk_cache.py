@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
+from ..problems import pass_on
 from ..sync.locks import BriefLock
 from .source import RemoteIdentity
 
@@ -76,6 +77,7 @@ class DiskCache:
             key = self._secret()
             return FilePieces(self, self._place(identity.url, key), identity, key)
         except OSError as exc:
+            pass_on(exc)
             self.fail(exc)
             return None
 
@@ -86,7 +88,8 @@ class DiskCache:
         try:
             with os.scandir(self._place(url, self._secret())) as found:
                 return any(found)
-        except OSError:
+        except OSError as exc:
+            pass_on(exc)
             return False  # (`of` will tell)
 
     def _place(self, url: str, key: bytes) -> pathlib.Path:
@@ -122,6 +125,7 @@ class DiskCache:
             except FileNotFoundError:
                 return False  # another process made room, or empties the folder
             except OSError as exc:
+                pass_on(exc)
                 self.fail(exc)
                 return False
             return True

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Callable, Sequence
 from typing import Any, BinaryIO
 
 from ..errors import ClosedError, FileObjectError, FormatError
-from ..problems import text_of
+from ..problems import pass_on, text_of
 from ..sync.locks import h5_lock
 from .parallel_reads import Sink
 from .source import ByteSource
@@ -15,6 +16,8 @@ from .source import ByteSource
 
 class FileObjectSource(ByteSource):
     """A binary file object, read under the lock of h5py: HDF5 reads it as well.
+
+    An ordinary open file is read without its position, which forked processes share.
 
     Parameters
     ----------
@@ -40,6 +43,8 @@ class FileObjectSource(ByteSource):
         self.fd = -1
         self.label = label
         self._stream = stream
+        self._has_position = _has_position(stream)
+        self._pid = os.getpid()
         for name in ("read", "seek"):
             if not callable(getattr(stream, name, None)):
                 raise FormatError(
@@ -63,9 +68,15 @@ class FileObjectSource(ByteSource):
         parts: list[bytes] = []
         missing = size
         with h5_lock:
-            self._ask("seek", self._stream.seek, offset)
+            if self._has_position:
+                self._require_own_position()
+                self._ask("seek", self._stream.seek, offset)
             while missing:  # raw streams may return less than they were asked for
-                part = self._ask("read", self._stream.read, missing)
+                if self._has_position:
+                    part = self._ask("read", self._stream.read, missing)
+                else:
+                    at = offset + size - missing
+                    part = self._ask("read", self._read_at, missing, at)
                 if not isinstance(part, (bytes, bytearray, memoryview)):
                     kind = type(part).__name__
                     raise self._wrong("read", f"returned {kind}, expected bytes")
@@ -84,10 +95,21 @@ class FileObjectSource(ByteSource):
             )
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
+    def _read_at(self, size: int, offset: int) -> bytes:
+        return os.pread(self._stream.fileno(), size, offset)
+
+    def _require_own_position(self) -> None:
+        if os.getpid() != self._pid and not isinstance(self._stream, io.BytesIO):
+            raise FileObjectError(
+                f"{self.label}: a forked process cannot read it, since both would move "
+                "the one position that it has; open the file again there"
+            )
+
     def _ask(self, name: str, method: Callable[..., Any], *arguments: int) -> Any:
         try:
             return method(*arguments)
         except Exception as exc:
+            pass_on(exc)
             if getattr(self._stream, "closed", False) is True:
                 raise ClosedError(
                     f"{self.label} was closed by its owner; open it again"
@@ -108,3 +130,13 @@ class FileObjectSource(ByteSource):
 
     def close(self) -> None:
         """Do nothing: the stream is the caller's."""
+
+
+def _has_position(stream: BinaryIO) -> bool:
+    """Tell whether a file object can only be read where it stands."""
+    if not hasattr(os, "pread"):
+        return True
+    raw: object = stream
+    if type(raw) is io.BufferedReader:
+        raw = raw.raw
+    return type(raw) is not io.FileIO

@@ -17,6 +17,7 @@ from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from ..errors import ClosedError, DCReadError, FileMissingError, RemoteError
+from ..problems import pass_on
 from .connection_pool import ConnectionPool
 from .endpoint import endpoint_of
 from .http_connect import AddressGuard, Connector
@@ -253,6 +254,7 @@ class HTTPClient:
                 keep = keep and not response.will_close
                 return found
             except (http.client.HTTPException, OSError) as exc:
+                pass_on(exc)
                 if isinstance(exc, DCReadError):
                     raise
                 if stop.is_set():

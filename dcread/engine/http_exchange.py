@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import RemoteError
+from ..problems import pass_on
 from .connection_pool import Connection, ConnectionPool
 from .network_limits import NetworkLimits
 from .stop import SLICE, Stop, StoppedError
@@ -69,7 +70,8 @@ class Wire(io.RawIOBase):
             sock.settimeout(min(left, SLICE))
             try:
                 count = sock.recv_into(buffer)
-            except TimeoutError:
+            except TimeoutError as exc:
+                pass_on(exc)
                 continue
             if not count and self._stop.is_set():
                 raise StoppedError  # our own `interrupt` looks like an end

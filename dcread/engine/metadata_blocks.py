@@ -14,6 +14,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
 
 from ..errors import RemoteError
+from ..problems import pass_on
 from ..sync.locks import BriefLock, letting_go
 from .byte_ranges import cut_at_multiples, merge_ranges
 from .hdf5_hints import Hints
@@ -240,7 +241,8 @@ class MetadataFile(SourceStream):
             asking.depth = 1
             try:
                 found = func()
-            except Exception:
+            except Exception as exc:
+                pass_on(exc)
                 if asking.missing is None:
                     raise
             else:

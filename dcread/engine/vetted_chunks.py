@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import FormatError
+from ..problems import pass_on
 from .filters import (
     DEFLATE,
     FLETCHER32,
@@ -72,7 +73,8 @@ def vet(h5ds: Any, where: str, block: slice, window: tuple[slice, ...]) -> None:
     for offset in product(*_spans(h5ds.shape, chunk, (block, *window))):
         try:
             mask, data = h5ds.id.read_direct_chunk(offset)
-        except (*RAISED, MemoryError):  # (HDF5 may make up the size of a missing one)
+        except (*RAISED, MemoryError) as exc:  # (HDF5 may make up a missing one's size)
+            pass_on(exc)
             continue  # it is not stored, or cannot be read: HDF5 will say
         is_cut = _is_cut(offset, chunk, h5ds.shape)
         if (

@@ -26,7 +26,7 @@ from ..errors import (
     FormatError,
     NotAFileError,
 )
-from ..problems import Problem, text_of
+from ..problems import Problem, pass_on, text_of
 from .events import Events
 from .identifier import identifier_of
 from .source_records import (
@@ -236,6 +236,7 @@ class _Check:
         except DCReadError:
             raise
         except OSError as exc:
+            pass_on(exc)
             raise FileMissingError(
                 f"{label}: its source {path} cannot be read: {exc.strerror}; make it "
                 "readable, or concatenate again"

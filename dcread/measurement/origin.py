@@ -20,6 +20,7 @@ from ..errors import FileChangedError, FormatError
 from ..file.addresses import is_url
 from ..file.links import PolicyResolver, RemoteResolver
 from ..file.md5 import md5sum
+from ..problems import pass_on
 from ..sync.locks import h5_lock
 
 if TYPE_CHECKING:
@@ -191,6 +192,7 @@ def _check_same_file(handle: FileHandle) -> None:
     try:
         status = os.stat(handle.path)
     except OSError as exc:
+        pass_on(exc)
         raise FileChangedError(f"{handle.label} vanished after it was opened") from exc
     if (status.st_dev, status.st_ino) != handle.identity[:2]:
         raise FileChangedError(

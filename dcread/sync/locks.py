@@ -52,6 +52,7 @@ class BriefLock:
     """
 
     __slots__ = ("__exit__", "__weakref__", "_lock")
+    _lock: Any
 
     def __init__(self) -> None:
         self._renew()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import subprocess
 import sys
 
@@ -157,3 +158,63 @@ def test_an_object_that_is_left_open_does_no_harm_at_the_end(tmp_path):
         timeout=60,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+
+
+# What a forked process reads moves the position of an open file in its parent, too.
+FORKED = """
+import io, os, sys
+import h5py
+import numpy as np
+import dcread
+
+class Object:
+    def __init__(self, file):
+        self.read, self.seek = file.read, file.seek
+
+path, kind = sys.argv[1:]
+names = [f"userdef{number}" for number in range(50)]
+expected = {name: np.random.default_rng(5).random(300) for name in names}
+with h5py.File(path, "w") as h5:
+    for name, values in expected.items():
+        h5["events/" + name] = values
+file = open(path, "rb", buffering=0 if kind == "raw" else -1)
+made = {"object": Object, "memory": lambda file: io.BytesIO(file.read())}
+hd = dcread.HDF5Data(made.get(kind, lambda file: file)(file))
+codes = set()
+for name in names:
+    child = os.fork()
+    if not child:
+        try:
+            os._exit(0 if (hd[names[-1]] == expected[names[-1]]).all() else 8)
+        except dcread.FileObjectError as error:
+            os._exit(3 if "forked process" in str(error) else 9)
+        finally:
+            os._exit(10)
+    if name != names[-1]:
+        codes.add(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        assert (hd[name] == expected[name]).all(), name
+print(*codes)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+@pytest.mark.parametrize(
+    ("kind", "code"), [("buffered", 0), ("raw", 0), ("memory", 0), ("object", 3)]
+)
+def test_a_forked_process_does_not_disturb_its_parent(tmp_path, kind, code):
+    path = tmp_path / "x.rtdc"
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORKED, str(path), kind],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (result.stdout, result.stderr) == (f"{code}\n", "")
+
+
+def test_a_file_that_its_owner_reads_meanwhile(stream, tmp_path):
+    with open(tmp_path / "x.rtdc", "rb") as file, dcread.HDF5Data(file) as hd:
+        file.seek(17)
+        assert np.array_equal(hd.image[:], IMAGES)
+        assert file.tell() == 17

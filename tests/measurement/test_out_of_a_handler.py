@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pathlib
 import signal
@@ -113,3 +114,67 @@ def test_it_passes_while_a_file_is_opened(
     with dcread.HDF5Data(path) as hd:
         use(hd)
     assert sum(came) > 0.9 * len(came)
+
+
+def test_it_passes_while_a_file_is_read_anew(
+    path: pathlib.Path, interrupted: Callable[..., Any]
+) -> None:
+    with dcread.HDF5Data(path) as hd:
+        came = [interrupted(hd.refresh, number) for number in range(1, 60)]
+        use(hd)
+    assert sum(came) > 0.5 * len(came)
+
+
+class Late(io.BytesIO):
+    """A file object that a signal interrupts in one of its calls."""
+
+    left = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self._count()
+        return super().read(size)
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        self._count()
+        return super().seek(offset, whence)
+
+    def _count(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            signal.raise_signal(signal.SIGALRM)
+
+
+@pytest.fixture
+def stream(path: pathlib.Path) -> Late:
+    with h5py.File(path, "a") as h5:
+        del h5["basins"]
+        h5["events/area_um"] = AREAS
+    return Late(path.read_bytes())
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, TimeoutError, RuntimeError])
+def test_it_passes_through_a_file_object(
+    stream: Late, error: type[BaseException]
+) -> None:
+    def handle(number: int, frame: FrameType | None) -> None:
+        raise error("out of the handler")
+
+    came = 0
+    before = signal.signal(signal.SIGALRM, handle)
+    try:
+        for number in range(1, 200, 3):
+            with dcread.HDF5Data(stream) as hd:
+                stream.left = number
+                raised = None
+                try:
+                    use(hd)
+                except error as exc:
+                    raised = exc
+                stream.left = 0
+                if raised is not None:
+                    assert (type(raised), *raised.args) == (error, "out of the handler")
+                    came += 1
+                use(hd)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert came > 10

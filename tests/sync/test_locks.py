@@ -149,6 +149,12 @@ def test_no_interrupt_keeps_h5py_lock_let_go_of() -> None:
 
 
 LOCKS = ["sync.locks.BriefLock", "sync.locks.PatientLock"]
+ALL = [*LOCKS, "basins.turns.Turns"]
+
+HELD = """
+def held():
+    return lock.in_turn(None) if kind == "Turns" else lock
+"""
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -164,18 +170,19 @@ def test_locks_can_be_taken_again(name: str) -> None:
 
 
 # Interrupts that hit a tight loop over a lock come at its every instruction.
-INTERRUPTS = """
+INTERRUPTS = f"""
 import importlib, signal, sys, threading
 
 module, _, kind = sys.argv[1].rpartition(".")
-lock = getattr(importlib.import_module(f"dcread.{module}"), kind)()
+lock = getattr(importlib.import_module(f"dcread.{{module}}"), kind)()
+{HELD}
 signal.signal(signal.SIGALRM, signal.default_int_handler)
 hits = left = 0
 for turn in range(300):
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.0005 + turn * 1e-6)
         while True:
-            with lock:
+            with held():
                 pass
     except KeyboardInterrupt:
         hits += 1
@@ -195,7 +202,7 @@ print(hits, left)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers here")
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", ALL)
 def test_no_interrupt_leaves_a_lock_taken(name: str) -> None:
     result = subprocess.run(
         [sys.executable, "-c", INTERRUPTS, name],
@@ -207,34 +214,35 @@ def test_no_interrupt_leaves_a_lock_taken(name: str) -> None:
     assert (result.stdout, result.stderr) == ("300 0\n", "")
 
 
-FORKED = """
+FORKED = f"""
 import importlib, os, sys, threading
 
 module, _, kind = sys.argv[1].rpartition(".")
-lock = getattr(importlib.import_module(f"dcread.{module}"), kind)()
-held, done = threading.Event(), threading.Event()
+lock = getattr(importlib.import_module(f"dcread.{{module}}"), kind)()
+taken, done = threading.Event(), threading.Event()
 
+{HELD}
 def hold():
-    with lock:
-        held.set()
+    with held():
+        taken.set()
         done.wait()
 
 thread = threading.Thread(target=hold)
 thread.start()
-held.wait()
+taken.wait()
 child = os.fork()
 if child == 0:
-    with lock:
+    with held():
         os._exit(0)
 done.set()
 thread.join()
-with lock:
+with held():
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
-@pytest.mark.parametrize("name", LOCKS)
+@pytest.mark.parametrize("name", ALL)
 def test_a_forked_child_finds_locks_free(name: str) -> None:
     result = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", FORKED, name],

@@ -25,7 +25,7 @@ from ..file.policy import Policy
 from ..file.source_check import check_sources
 from ..images.corrected_cache import ImageCorrCache
 from ..images.image_cache import HDF5ImageCache
-from ..problems import Problem, as_format_error
+from ..problems import Problem, as_format_error, is_out_of_a_handler
 from ..sync.loading_cache import LoadingCache
 from ..sync.locks import PatientLock
 from . import display, frames, origin, pipeline_id
@@ -221,8 +221,13 @@ class HDF5Data:
         with self._lock:
             self._raise_if_closed()
             state = {**self._state(), "md5_5m": self._given_md5}
-            self._release()
-            self._set_up(origin.reopened(self._handle), state)
+            try:
+                self._release()
+                self._set_up(origin.reopened(self._handle), state)
+            except BaseException as exc:
+                if is_out_of_a_handler(exc):  # then it can be used, and not by halves
+                    self._set_up(origin.kept_open(self._handle), state)
+                raise
 
     @property
     def closed(self) -> bool:

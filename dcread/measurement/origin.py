@@ -121,6 +121,16 @@ def reopened(handle: FileHandle) -> FileHandle:
     return open_file(handle.path)
 
 
+def kept_open(handle: FileHandle) -> FileHandle:
+    """Return a handle, opened again if it is closed."""
+    if not handle.closed:
+        return handle
+    if handle.resource is not None:
+        fresh: FileHandle = handle.resource.again().open()
+        return fresh
+    return open_file(handle.path)
+
+
 def _wait_until_released(handle: FileHandle) -> None:
     """Let threads that are reading finish (a chunk at the most)."""
     end = time.monotonic() + RELEASE_SECONDS

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pathlib
 import signal
 import sys
@@ -116,12 +117,20 @@ def test_it_passes_while_a_file_is_opened(
     assert sum(came) > 0.9 * len(came)
 
 
+@pytest.mark.parametrize("changed", [False, True])
 def test_it_passes_while_a_file_is_read_anew(
-    path: pathlib.Path, interrupted: Callable[..., Any]
+    path: pathlib.Path, interrupted: Callable[..., Any], changed: bool
 ) -> None:
-    with dcread.HDF5Data(path) as hd:
-        came = [interrupted(hd.refresh, number) for number in range(1, 60)]
-        use(hd)
+    came = []
+    for number in range(1, 150, 5):
+        with dcread.HDF5Data(path) as hd:
+            use(hd)
+            if changed:
+                os.utime(path, ns=(number, number))
+            came.append(interrupted(hd.refresh, number))
+            if changed:  # (it may have come before that was noticed)
+                hd.refresh()
+            use(hd)
     assert sum(came) > 0.5 * len(came)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..engine import ReadCost, RowReader, Rows, Storage, Window, reader_for
 from ..errors import ShapeMismatchError
+from ..problems import pass_on
 from .dataset_view import RowView
 from .index_mapping import IndexMapping, check_rows, get_mapping_indices
 
@@ -156,6 +157,7 @@ class MappedHDF5Dataset(RowView):
             else:
                 mapping_indices = get_mapping_indices(mapping_indices, length)
         except (IndexError, ValueError) as exc:
+            pass_on(exc)
             kind = IndexError if isinstance(exc, IndexError) else ValueError
             raise kind(
                 f"'{parent.name}' in {parent.filename} cannot be mapped: {exc}"

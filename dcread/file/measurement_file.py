@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..arrays.mapped_dataset import get_mapping_indices
 from ..errors import FormatError
-from ..problems import Problem
+from ..problems import Problem, pass_on
 from ..sync.loading_cache import LoadingCache
 from .attributes import read_metadata
 from .dataset_group import DatasetGroup
@@ -107,6 +107,7 @@ class MeasurementFile:
                 f"{length} events; does the file really have as many?"
             ) from exc
         except (IndexError, ValueError) as exc:
+            pass_on(exc)
             kind = IndexError if isinstance(exc, IndexError) else ValueError
             raise kind(f"{self.handle.label}: {exc}") from None
 

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import os
 import pathlib
+import time
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -27,6 +28,9 @@ from .name_resolver import NameResolver
 from .source import ByteSource, FileIdentity, RemoteIdentity, identity_of
 
 T = TypeVar("T")
+
+EXIT_SECONDS = 1.0
+"""How long Python waits at its end for a thread within h5py."""
 
 _FEW_NAMES = 2**16
 """Bytes of the names of a group of which each is looked at: that takes 3 ms."""
@@ -446,7 +450,22 @@ def _close_streams() -> None:
             handle.close()
             with h5_lock, contextlib.suppress(*UNREADABLE):
                 handle._h5.close()  # even if a thread is reading
-    _close_leaked()
+    if _keep_h5_lock():
+        _close_leaked()
+
+
+def _keep_h5_lock() -> bool:
+    """Take the lock of h5py for good, unless a thread goes on reading; tell whether.
+
+    A daemon thread that gets it when Python has ended never gives it back, and the main
+    thread needs it to free its objects.
+    """
+    end = time.monotonic() + EXIT_SECONDS
+    while not h5_lock.acquire(False):
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.001)
+    return True
 
 
 def _close_leaked() -> None:
@@ -454,20 +473,13 @@ def _close_leaked() -> None:
 
     HDF5 would close them after Python has ended, and call what is gone by then.
     """
-    from h5py import File, h5f, h5fd, h5i
-
-    if not h5_lock.acquire(False):  # a thread is reading: it might go on for ever
-        return
-    try:
-        for one in h5f.get_obj_ids(h5f.OBJ_ALL, h5f.OBJ_ALL):
-            with contextlib.suppress(*UNREADABLE):
-                file = h5i.get_file_id(one) if one.valid else None
-                if file is None or b"<dcread." not in file.name:
-                    continue
-                if file.get_access_plist().get_driver() == h5fd.fileobj_driver:
-                    File(file).close()
-    finally:
-        h5_lock.release()
+    for one in h5f.get_obj_ids(h5f.OBJ_ALL, h5f.OBJ_ALL):
+        with contextlib.suppress(*UNREADABLE):
+            file = h5i.get_file_id(one) if one.valid else None
+            if file is None or b"<dcread." not in file.name:
+                continue
+            if file.get_access_plist().get_driver() == h5fd.fileobj_driver:
+                h5py.File(file).close()
 
 
 def _renew_handles() -> None:

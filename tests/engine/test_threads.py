@@ -210,7 +210,8 @@ check()
     assert result.stdout == " ".join(["0"] * 15) + "\n", result
 
 
-def test_exit_under_load(path):
+@pytest.mark.parametrize("turn", range(8))  # (what must not happen is a matter of luck)
+def test_exit_under_load(path, turn):
     code = """
 def busy():
     while True:

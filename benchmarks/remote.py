@@ -22,7 +22,6 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 import warnings
@@ -38,6 +37,7 @@ from dcread.engine.network_limits import NetworkLimits
 from .data import open_data
 from .machine import describe_machine
 from .plot import draw
+from .side_by_side import seconds_of
 
 ROUNDS = 3
 
@@ -171,18 +171,12 @@ def compare(
 
 def fetch_only(origin: str, ranges: list[tuple[int, int]], connections: int) -> float:
     """Return the seconds that bytes take which nobody decodes."""
-    waiting = iter(ranges)
-    taking = threading.Lock()
+    largest = max(stop - start for start, stop in ranges)
 
-    def work() -> None:
+    def work(left: Iterator[tuple[int, int]]) -> None:
         connection = http.client.HTTPConnection(origin.partition("://")[2])
-        buffer = bytearray(max(stop - start for start, stop in ranges))
-        while True:
-            with taking:
-                found = next(waiting, None)
-            if found is None:
-                break
-            start, stop = found
+        buffer = bytearray(largest)
+        for start, stop in left:
             headers = {"Range": f"bytes={start}-{stop - 1}"}
             connection.request("GET", "/floor", headers=headers)
             answer = connection.getresponse()
@@ -191,13 +185,7 @@ def fetch_only(origin: str, ranges: list[tuple[int, int]], connections: int) -> 
             answer.read()
         connection.close()
 
-    threads = [threading.Thread(target=work) for _ in range(connections)]
-    begin = time.perf_counter()
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return time.perf_counter() - begin
+    return seconds_of(work, ranges, connections)
 
 
 def compare_scans(path: Any, delay: float) -> None:

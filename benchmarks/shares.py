@@ -15,7 +15,6 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -25,6 +24,7 @@ import numpy as np
 from .data import open_data
 from .machine import describe_machine
 from .plot import draw
+from .side_by_side import seconds_of
 
 ROUNDS = 3
 
@@ -103,27 +103,15 @@ def read_only(path: pathlib.Path, delay: float, task: str) -> float:
     """Return the seconds that the reads of a task take, which nobody waits for."""
     with tempfile.NamedTemporaryFile("r") as log:
         run("dcread", path, delay, task, log.name)
-        reads = iter([tuple(map(int, line.split())) for line in log])
-    taking = threading.Lock()
-
-    def work(fd: int) -> None:
-        while True:
-            with taking:
-                found = next(reads, None)
-            if found is None:
-                return
-            os.pread(fd, found[1], found[0])
+        reads = [tuple(map(int, line.split())) for line in log]
 
     with mounted(path.parent, delay) as mount, open(mount / path.name, "rb") as file:
-        threads = [
-            threading.Thread(target=work, args=(file.fileno(),)) for _ in range(THREADS)
-        ]
-        begin = time.perf_counter()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return time.perf_counter() - begin
+
+        def work(left: Iterator[tuple[int, ...]]) -> None:
+            for offset, size in left:
+                os.pread(file.fileno(), size, offset)
+
+        return seconds_of(work, reads, THREADS)
 
 
 def run(

@@ -101,7 +101,7 @@ def reopened(handle: FileHandle) -> FileHandle:
         If the file cannot be opened again; then it is closed.
     """
     if handle.resource is not None:
-        fresh: FileHandle = handle.resource.again().open()
+        fresh = _again(handle)
         handle.close()
         return fresh
     with handle.using(), h5_lock:
@@ -118,13 +118,16 @@ def reopened(handle: FileHandle) -> FileHandle:
         return handle
     handle.close()
     _wait_until_released(handle)
-    return open_file(handle.path)
+    return _again(handle)
 
 
 def kept_open(handle: FileHandle) -> FileHandle:
     """Return a handle, opened again if it is closed."""
-    if not handle.closed:
-        return handle
+    return _again(handle) if handle.closed else handle
+
+
+def _again(handle: FileHandle) -> FileHandle:
+    """Open what a handle has open, or had."""
     if handle.resource is not None:
         fresh: FileHandle = handle.resource.again().open()
         return fresh

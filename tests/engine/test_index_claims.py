@@ -24,6 +24,19 @@ KEY = 24
 """Bytes of a key in the tree of a dataset with one axis."""
 
 
+def printed_by_a_child(code: str, path: pathlib.Path) -> str:
+    """Return what a process of its own prints, which has to end well."""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.fixture
 def structures(monkeypatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(pathlib.Path(__file__).parents[2]))
@@ -116,15 +129,7 @@ def test_a_tree_that_is_none(
         "    except errors.FormatError as exc:\n"
         "        print(exc)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", read, str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    first_line, second_line = done.stdout.splitlines()
+    first_line, second_line = printed_by_a_child(read, path).splitlines()
     assert "a tree with a node that does not belong there" in first_line
     assert "the file is damaged" in second_line
 
@@ -219,15 +224,8 @@ def test_a_list_of_free_bytes_that_goes_round(tmp_path, following) -> None:
     raw[start + 24 : start + 32] = b"deform\0\0"
     struct.pack_into("<Q", raw, place + 16, 8)
     path.write_bytes(raw)
-    done = subprocess.run(
-        [sys.executable, "-c", READ, str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "a name in it that does not belong there" in done.stdout
+    told = printed_by_a_child(READ, path)
+    assert "a name in it that does not belong there" in told
 
 
 READ = """
@@ -251,15 +249,8 @@ def test_a_name_outside_of_its_heap(tmp_path, group) -> None:
     assert place > 0
     struct.pack_into("<Q", raw, place, 2**36)
     path.write_bytes(raw)
-    done = subprocess.run(
-        [sys.executable, "-c", READ, str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "a name in it that does not belong there" in done.stdout
+    told = printed_by_a_child(READ, path)
+    assert "a name in it that does not belong there" in told
 
 
 @pytest.mark.parametrize("libver", ["earliest", "v108", "v110", "latest"])

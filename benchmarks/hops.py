@@ -9,6 +9,7 @@ usage: python -m benchmarks.hops [--json FILE] [--list NAME] [--purposes]
 
 from __future__ import annotations
 
+import _thread
 import argparse
 import collections
 import json
@@ -47,13 +48,20 @@ PURPOSES = {
     ),
     "state of the file, locks, errors that name the object": (
         "engine/file_handle.py",
+        "engine/first_seen.py",
         "engine/h5py_errors.py",
+        "engine/open_ids.py",
         "problems.py",
         "sync/locks.py",
+        "sync/worker.py",
+        "sync/background.py",
     ),
     "claims checked before memory is taken or HDF5 is asked": (
         "engine/chunk_errors.py",
+        "engine/group_claims.py",
         "engine/index_claims.py",
+        "engine/newer_trees.py",
+        "engine/object_headers.py",
         "file/event_dataset.py",
         "file/source_check.py",
         "file/source_records.py",
@@ -98,7 +106,10 @@ class Hops(NamedTuple):
 
 
 def traced(read: Callable[[], Any]) -> Calls:
-    """Return the calls of functions of ours while `read` runs (in this thread)."""
+    """Return the calls of functions of ours while `read` runs.
+
+    Those of threads that it starts count, too.
+    """
     roots = _roots()
     found: Calls = collections.Counter()
 
@@ -106,12 +117,23 @@ def traced(read: Callable[[], Any]) -> Calls:
         if event == "call" and frame.f_code.co_filename.startswith(roots):
             found[frame.f_code.co_filename, frame.f_code.co_qualname] += 1
 
+    start_thread = _thread.start_new_thread
+
+    def start_counted(work: Callable[..., Any], *args: Any) -> int:
+        def run(*given: Any) -> None:
+            sys.setprofile(note)
+            work(*given)
+
+        return start_thread(run, *args)
+
     before = sys.getprofile()
     sys.setprofile(note)
+    _thread.start_new_thread = start_counted  # type: ignore[assignment]
     try:
         read()
     finally:
         sys.setprofile(before)
+        _thread.start_new_thread = start_thread
     return found
 
 

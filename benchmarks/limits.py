@@ -120,17 +120,28 @@ def stored_chunks(
 
 
 def decode_all(
-    chunks: list[bytes], size: int, decoder: Decoder, cores: int = CORES
+    chunks: list[bytes],
+    size: int,
+    decoder: Decoder,
+    cores: int = CORES,
+    image_bytes: int = 0,
 ) -> Callable[[], None]:
-    """Return a call that decodes all chunks, each core its run of them."""
+    """Return a call that decodes all chunks, each core its run of them.
+
+    With `image_bytes`, each image of a chunk is copied to memory of its own.
+    """
     targets = [ctypes.create_string_buffer(size) for _ in range(cores)]
     bounds = np.linspace(0, len(chunks), cores + 1).astype(int)
 
     def work(number: int) -> None:
         if number < cores:
+            decoded = np.frombuffer(targets[number], np.uint8)
             for chunk in chunks[bounds[number] : bounds[number + 1]]:
                 if decoder(chunk, targets[number], size) == 0:
                     raise RuntimeError("a stored chunk did not decode")
+                if image_bytes:
+                    for start in range(0, size, image_bytes):
+                        decoded[start : start + image_bytes].copy()
 
     if cores == 1:
         return lambda: work(0)

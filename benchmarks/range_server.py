@@ -3,13 +3,16 @@
     python -m benchmarks.range_server FILE SECONDS [SECONDS CERTIFICATE]
 
 prints its port. With a second time and a certificate (with its key), connections are
-encrypted, and a handshake takes so long. ``/counts`` returns requests, bytes and
-ranges since it was asked last.
+encrypted, and a handshake takes so long. ``/counts`` tells of the time since it was
+asked last: the requests (see `replay.Request`), the bytes that were sent, and the
+seconds of processor time that this took.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import pathlib
 import re
 import socketserver
@@ -26,8 +29,10 @@ class Handler(socketserver.StreamRequestHandler):
     delay = 0.0
     handshake = 0.0
     context: ssl.SSLContext | None = None
-    ranges: list[tuple[int, int]] = []  # noqa: RUF012 - that of all connections
+    requests: list[list[float]] = []  # noqa: RUF012 - those of all connections
     sent = 0
+    used = 0.0
+    numbers = itertools.count()
     lock = threading.Lock()
 
     def setup(self) -> None:
@@ -38,6 +43,7 @@ class Handler(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         """Answer requests; by hand, since both sides pay for what is slow here."""
+        number = next(Handler.numbers)
         while line := self.rfile.readline():
             method, path, _ = line.split(b" ", 2)
             head = b""
@@ -46,18 +52,22 @@ class Handler(socketserver.StreamRequestHandler):
             if path == b"/counts":
                 self._tell()
                 continue
+            arrived = time.monotonic()
             time.sleep(self.delay)
-            self._answer(head, with_body=method != b"HEAD")
+            request = [number, 0, 0, arrived, math.inf]
+            self._answer(head, request, with_body=method != b"HEAD")
+            request[-1] = time.monotonic()
 
     def _tell(self) -> None:
         with Handler.lock:
-            found = [len(Handler.ranges), Handler.sent, Handler.ranges]
-            Handler.ranges, Handler.sent = [], 0
+            now = time.process_time()
+            found = [Handler.requests, Handler.sent, now - Handler.used]
+            Handler.requests, Handler.sent, Handler.used = [], 0, now
         text = json.dumps(found).encode()
         self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(text))
         self.wfile.write(text)
 
-    def _answer(self, head: bytes, *, with_body: bool) -> None:
+    def _answer(self, head: bytes, request: list[float], *, with_body: bool) -> None:
         size = len(self.data)
         found = re.search(rb"^range: *bytes=(\d*)-(\d*)", head, re.MULTILINE)
         start, stop = 0, size
@@ -74,8 +84,9 @@ class Handler(socketserver.StreamRequestHandler):
         ]
         if found:
             lines.append(f"Content-Range: bytes {start}-{stop - 1}/{size}")
+        request[1:3] = start, stop
         with Handler.lock:
-            Handler.ranges.append((start, stop))
+            Handler.requests.append(request)
         self.wfile.write("\r\n".join([*lines, "", ""]).encode())
         view = memoryview(self.data)[start:stop] if with_body else memoryview(b"")
         for place in range(0, len(view), 2**18):  # whoever hangs up gets no more

@@ -3,8 +3,13 @@
 A server of its own process waits 5, 20 and 100 ms before each answer. Each task runs in
 pairs, one after the other, with nothing kept from the run before; answers have to be
 equal. What counts is the ratio of the best times, with the requests and bytes that it
-took. At last all images are read, over 20 ms, from the file itself, and as bytes that
-are thrown away.
+took. *Bytes alone* is what the requests of dcread take by themselves, see `replay`; no
+reader that needs the same bytes can be more than dclab's time divided by that as fast.
+*Decoded* is the same if images are decoded as soon as their bytes are here, out of the
+file in memory, by as many threads as there are cores: what a reader takes that does
+nothing else.
+At last all images are read, over 20 ms, from the file itself, and as bytes that are
+thrown away.
 
 usage: python -m benchmarks.remote [--handshake ROUNDS] [MS ...]
 """
@@ -26,20 +31,26 @@ import time
 import urllib.request
 import warnings
 from collections.abc import Callable, Iterator
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
 
+import h5py
 import numpy as np
 
 import dcread
 from dcread.engine.metadata_blocks import store
 from dcread.engine.network_limits import NetworkLimits
+from dcread.engine.thread_pool import get_num_threads
 
 from .data import open_data
 from .machine import describe_machine
 from .plot import draw
+from .replay import Request, replay, rounds_of
 from .side_by_side import seconds_of
 
 ROUNDS = 3
+LEAST_ROUNDS = 9
+"""How often a task is done, and how often what is least about it."""
 
 _numbers = itertools.count()
 
@@ -125,21 +136,47 @@ def _certificate() -> str:
     return str(folder / "server.pem")
 
 
-def counts(origin: str) -> tuple[int, int, list[tuple[int, int]]]:
-    """Return requests, bytes and ranges since the last call."""
+class Counts(NamedTuple):
+    """What a server was asked for.
+
+    Attributes
+    ----------
+    requests : list of Request
+        Ranges.
+    sent : int
+        Bytes of answers.
+    used : float
+        Seconds of processor time of the server.
+    """
+
+    requests: list[Request]
+    sent: int
+    used: float
+
+
+class Run(NamedTuple):
+    """A reading: its seconds, what it took, the processor time and the answer."""
+
+    seconds: float
+    counts: Counts
+    used: float
+    answer: Any
+
+
+def counts(origin: str) -> Counts:
+    """Return what a server was asked for since the last call."""
     with urllib.request.urlopen(f"{origin}/counts") as answer:
-        requests, sent, ranges = json.load(answer)
-    return requests, sent, ranges
+        requests, sent, used = json.load(answer)
+    return Counts([Request(*one) for one in requests], sent, used)
 
 
-def run(
-    read: Callable[[str, str], Any], origin: str, task: str
-) -> tuple[float, int, int, Any]:
+def run(read: Callable[[str, str], Any], origin: str, task: str) -> Run:
     counts(origin)
     url = f"{origin}/{next(_numbers)}.rtdc"  # another one: dclab keeps what it read
-    begin = time.perf_counter()
+    begin, used = time.perf_counter(), time.process_time()
     found = read(url, task)
-    return (time.perf_counter() - begin, *counts(origin)[:2], found)
+    seconds, used = time.perf_counter() - begin, time.process_time() - used
+    return Run(seconds, counts(origin), used, found)
 
 
 def compare(
@@ -149,24 +186,98 @@ def compare(
     ratios = []
     with serving(path, delay / 1000, handshake * delay / 1000) as origin:
         for task in TASKS:
-            times: dict[str, list[Any]] = {"dcread": [], "dclab": []}
+            runs: dict[str, list[Run]] = {"dcread": [], "dclab": []}
             readers = {"dcread": by_dcread, "dclab": by_dclab}
             for number in range(ROUNDS):
                 for name in sorted(readers, reverse=bool(number % 2)):
-                    times[name].append(run(readers[name], origin, task))
-            answers = {one[3] for found in times.values() for one in found}
+                    runs[name].append(run(readers[name], origin, task))
+            answers = {one.answer for found in runs.values() for one in found}
             assert len(answers) == 1, task
-            mine, peer = min(times["dcread"]), min(times["dclab"])
-            ratios.append((f"{task}, {title}, {delay:g} ms", peer[0] / mine[0]))
-            print(
-                f"| {delay:g} ms | {title} | {task} "
-                f"| {mine[0]:.3f} s | {peer[0]:.3f} s "
-                f"| **{peer[0] / mine[0]:.1f}** | {GOALS.get(delay, {}).get(task, '')} "
-                f"| {mine[1]} / {peer[1]} "
-                f"| {mine[2] / 1e6:.1f} / {peer[2] / 1e6:.1f} |",
-                flush=True,
+            mine, peer = (min(found, key=_seconds) for found in runs.values())
+            ratios.append(
+                (f"{task}, {title}, {delay:g} ms", peer.seconds / mine.seconds)
             )
+            fewest = min((one.counts.requests for one in runs["dcread"]), key=rounds_of)
+            alone = [] if handshake else _alone(origin, path, task, fewest, peer)
+            cells = [
+                f"{delay:g} ms",
+                title,
+                task,
+                f"{mine.seconds:.3f} s",
+                f"{peer.seconds:.3f} s",
+                f"**{peer.seconds / mine.seconds:.1f}**",
+                str(GOALS.get(delay, {}).get(task, "")),
+                *alone,
+                f"{len(mine.counts.requests)} / {len(peer.counts.requests)}",
+                f"{mine.counts.sent / 1e6:.1f} / {peer.counts.sent / 1e6:.1f}",
+            ]
+            print(f"| {' | '.join(cells)} |", flush=True)
     return ratios
+
+
+def _seconds(found: Run) -> float:
+    return found.seconds
+
+
+def _alone(
+    origin: str, path: Any, task: str, requests: list[Request], peer: Run
+) -> list[str]:
+    """Return cells: what requests take alone, with decoding, ratios, the rounds."""
+    seconds = min(replay(origin, requests) for _ in range(LEAST_ROUNDS))
+    decoded = seconds
+    if task != "open, one scalar":
+        found = [
+            decode_on_arrival(origin, path, task, requests) for _ in range(LEAST_ROUNDS)
+        ]
+        assert {answer for _, answer in found} == {peer.answer}, task
+        decoded = min(seconds for seconds, _ in found)
+    ratios = [f"{peer.seconds / least:.1f}" for least in (seconds, decoded)]
+    texts = [f"{least:.3f} s" for least in (seconds, decoded)]
+    return [texts[0], ratios[0], texts[1], ratios[1], str(rounds_of(requests))]
+
+
+def decode_on_arrival(
+    origin: str, path: Any, task: str, requests: list[Request]
+) -> tuple[float, int]:
+    """Return seconds of requests whose images are decoded, and the sum of those.
+
+    Bytes that arrive are thrown away; those of the file, which is in memory, are
+    decoded in their place.
+    """
+    with h5py.File(path) as h5:
+        images = h5["events/image"]
+        rows = range(1000) if task == "first 1000 images" else picks(len(images))
+        height = images.chunks[0]
+        chunks: dict[int, Any] = {}
+        images.id.chunk_iter(lambda one: chunks.update({one.chunk_offset[0]: one}))
+    wanted = {}
+    for request in requests:
+        found = [row for row in rows if _holds(request, chunks[row - row % height])]
+        if found:
+            some = found if len(found) < 2 * height else slice(found[0], found[-1] + 1)
+            wanted[request] = some
+    cores = get_num_threads()
+    dcread.set_num_threads(1)
+    with dcread.HDF5Data(path) as hd, ThreadPoolExecutor(cores) as pool:
+        hd.image[:1]  # where the chunks lie is known by then
+        list(pool.map(time.sleep, [0.01] * cores))  # the threads are there
+        sums: list[Future[int]] = []
+
+        def arrived(request: Request) -> None:
+            if request in wanted:
+                sums.append(pool.submit(lambda: total(hd.image[wanted[request]])))
+
+        begin = time.perf_counter()
+        replay(origin, requests, arrived)
+        answer = sum(one.result() for one in sums) % 2**64
+        seconds = time.perf_counter() - begin
+    dcread.set_num_threads(None)
+    return seconds, answer
+
+
+def _holds(request: Request, chunk: Any) -> bool:
+    end = chunk.byte_offset + chunk.size
+    return bool(request.start <= chunk.byte_offset and end <= request.stop)
 
 
 def fetch_only(origin: str, ranges: list[tuple[int, int]], connections: int) -> float:
@@ -191,27 +302,32 @@ def fetch_only(origin: str, ranges: list[tuple[int, int]], connections: int) -> 
 def compare_scans(path: Any, delay: float) -> None:
     """Read all images, from the server and from the file; and their bytes alone."""
 
-    def timed(target: str) -> tuple[float, int]:
+    def near_run() -> float:
         begin = time.perf_counter()
-        found = by_dcread(target, "scan")
-        return time.perf_counter() - begin, found
+        answers.add(by_dcread(str(path), "scan"))
+        return time.perf_counter() - begin
 
     connections = NetworkLimits().connections
+    answers: set[int] = set()
     fars, nears, floors = [], [], []
     with serving(path, delay / 1000) as origin:
         for _ in range(ROUNDS):
-            counts(origin)
-            fars.append(timed(f"{origin}/{next(_numbers)}.rtdc"))
-            nears.append(timed(str(path)))
-            floors.append(fetch_only(origin, counts(origin)[2], connections))
-    assert len({found for _, found in fars + nears}) == 1
-    far, near, floor = min(fars)[0], min(nears)[0], min(floors)
+            fars.append(run(by_dcread, origin, "scan"))
+            nears.append(near_run())
+            ranges = [(one.start, one.stop) for one in fars[-1].counts.requests]
+            floors.append(fetch_only(origin, ranges, connections))
+    answers.update(one.answer for one in fars)
+    assert len(answers) == 1
+    best, near, floor = min(fars, key=_seconds), min(nears), min(floors)
+    far, cores = best.seconds, os.cpu_count() or 1
     print(
         f"\nAll images by chunks over {delay:g} ms take {far:.2f} s; their bytes, "
         f"received by {connections} connections and thrown away, {floor:.2f} s; a scan "
         f"of the file itself {near:.2f} s. That is {far / floor:.2f} and "
         f"{far / near:.2f} times as long, and {far / (floor + near):.2f} times both "
-        "together, which share the processors."
+        f"together, which share the processors. dcread uses {best.used:.2f} s of "
+        f"processor time for it and the server {best.counts.used:.2f} s: on {cores} "
+        f"cores {(best.used + best.counts.used) / cores:.2f} s at the least."
     )
 
 
@@ -220,8 +336,11 @@ def main(delays: list[float], handshake: float) -> None:
     print(describe_machine())
     if handshake:
         print(f"\nOver TLS; a new connection takes {handshake:g} times the delay.")
-    print("\n| delay | format | task | dcread | dclab | ratio | goal | requests | MB |")
-    print("|---|---|---|---|---|---|---|---|---|")
+    alone = ["bytes alone", "most possible", "decoded", "most then", "rounds"]
+    alone = [] if handshake else alone
+    columns = ["delay", "format", "task", "dcread", "dclab", "ratio", "goal", *alone]
+    print(f"\n| {' | '.join([*columns, 'requests', 'MB'])} |")
+    print("|" + "---|" * (len(columns) + 2))
     ratios = []
     for delay in delays:
         for title, name in FILES.items():

@@ -2,12 +2,15 @@
 
 The folder (see `slow_folder`) takes 2 and 10 ms for a read; it is mounted anew for each
 run, so that nothing is in memory. Runs alternate, the best of each side counts; answers
-have to be equal. *Bytes alone* is how long it takes to read what dcread reads by plain
-threads that need not wait for each other and decode nothing.
+have to be equal. *Bytes alone* is how long the reads of dcread take by themselves: in
+opening as they wait for each other, then all others at once. *A local read besides*:
+while the same task is done with the local file, from memory, by the same processors.
+Behind each is how many times as fast as dcnum.read that would be: the most possible.
 """
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import importlib
 import os
@@ -15,16 +18,19 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+
+import dcread
 
 from .data import open_data
 from .machine import describe_machine
 from .plot import draw
-from .side_by_side import seconds_of
+from .replay import Request, rounds_of
 
 ROUNDS = 3
 
@@ -74,8 +80,6 @@ GOALS: dict[float, tuple[float, ...]] = {
 }
 """Times as fast as dcnum.read, by the milliseconds of a read, in the order of tasks."""
 
-THREADS = 16
-
 
 @contextlib.contextmanager
 def mounted(
@@ -99,38 +103,118 @@ def mounted(
             process.wait(10)
 
 
-def read_only(path: pathlib.Path, delay: float, task: str) -> float:
-    """Return the seconds that the reads of a task take, which nobody waits for."""
-    with tempfile.NamedTemporaryFile("r") as log:
-        run("dcread", path, delay, task, log.name)
-        reads = [tuple(map(int, line.split())) for line in log]
+def reads_of(path: pathlib.Path, delay: float, task: str) -> list[Request]:
+    """Return the reads of dcread in a task, of the quickest of some runs.
 
-    with mounted(path.parent, delay) as mount, open(mount / path.name, "rb") as file:
+    Those after opening are noted as if they had come as soon as the file was open.
+    """
+    found: list[tuple[float, list[Request]]] = []
+    for _ in range(ROUNDS):
+        with tempfile.NamedTemporaryFile("r") as log:
+            done = run("dcread", path, delay, task, log.name)
+            lines = [line.split() for line in log]
+        reads = [
+            Request(0, int(start), int(stop), float(arrived), float(answered))
+            for start, stop, arrived, answered in lines
+        ]
+        reads = [one._replace(arrived=min(one.arrived, done.opened)) for one in reads]
+        found.append((done.seconds, reads))
+    return min(found)[1]
 
-        def work(left: Iterator[tuple[int, ...]]) -> None:
-            for offset, size in left:
-                os.pread(file.fileno(), size, offset)
 
-        return seconds_of(work, reads, THREADS)
+def replay_reads(path: pathlib.Path, reads: list[Request]) -> float:
+    """Return the seconds that reads take which one thread makes again.
+
+    Each of them is asked for as soon as those have come that had come when it was asked
+    for first; the system reads ahead.
+
+    Parameters
+    ----------
+    path : path
+        The file, of which nothing is in memory.
+    reads : list of Request
+        What was asked for, as the folder has noted it.
+    """
+    waiting = sorted(reads, key=lambda one: -one.arrived)
+    left = sorted(reads, key=lambda one: -one.answered)
+    asked: collections.deque[Request] = collections.deque()
+    came: set[Request] = set()
+    buffer = memoryview(bytearray(2**20))
+    fd = os.open(path, os.O_RDONLY)
+    os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_RANDOM)  # no more than is asked for
+    begin = time.perf_counter()
+    while left:
+        while waiting and waiting[-1].arrived <= left[-1].answered:
+            one = waiting.pop()
+            size = one.stop - one.start
+            os.posix_fadvise(fd, one.start, size, os.POSIX_FADV_WILLNEED)
+            asked.append(one)
+        one = asked.popleft()
+        os.preadv(fd, [buffer[: one.stop - one.start]], one.start)
+        came.add(one)
+        while left and left[-1] in came:
+            left.pop()
+    seconds = time.perf_counter() - begin
+    os.close(fd)
+    return seconds
+
+
+def read_only(
+    path: pathlib.Path, delay: float, reads: list[Request], task: str = ""
+) -> float:
+    """Return the seconds that reads take; a task is done locally meanwhile."""
+    taken = []
+    with mounted(path.parent, delay) as mount:
+        again = threading.Thread(
+            target=lambda: taken.append(replay_reads(mount / path.name, reads))
+        )
+        again.start()
+        if task:
+            taken.append(do(dcread, path, task).seconds)
+        again.join()
+    return max(taken)
+
+
+class Done(NamedTuple):
+    """What came out of a task.
+
+    Attributes
+    ----------
+    seconds : float
+        How long it took.
+    opened : float
+        When the file was open, by the clock.
+    answer : Any
+        What is compared.
+    """
+
+    seconds: float
+    opened: float
+    answer: Any
+
+
+def do(module: Any, path: pathlib.Path, task: str) -> Done:
+    begin = time.perf_counter()
+    with module.HDF5Data(path) as hd:
+        opened = time.perf_counter()
+        answer = TASKS[task](hd)
+        return Done(time.perf_counter() - begin, opened, answer)
 
 
 def run(
     package: str, path: pathlib.Path, delay: float, task: str, log: str = os.devnull
-) -> tuple[float, Any]:
+) -> Done:
     module = importlib.import_module(package)
     with mounted(path.parent, delay, log) as mount:
-        begin = time.perf_counter()
-        with module.HDF5Data(mount / path.name) as hd:
-            found = TASKS[task](hd)
-            taken = time.perf_counter() - begin
-    return taken, found
+        return do(module, mount / path.name, task)
 
 
 def main(delays: list[float]) -> None:
     path = pathlib.Path(open_data().zstd).resolve()
     print(describe_machine())
-    print("\n| delay | task | dcread | dcnum.read | ratio | goal | bytes alone |")
-    print("|---|---|---|---|---|---|---|")
+    columns = "delay | task | dcread | dcnum.read | ratio | goal"
+    print(f"\n| {columns} | reads | rounds | bytes alone | a local read besides |")
+    print("|---|---|---|---|---|---|---|---|---|---|")
     ratios = []
     for delay in delays:
         goals = GOALS.get(delay, ("",) * len(TASKS))
@@ -139,14 +223,20 @@ def main(delays: list[float]) -> None:
             for _ in range(ROUNDS):
                 theirs.append(run("dcnum.read", path, delay / 1000, task))
                 ours.append(run("dcread", path, delay / 1000, task))
-            assert all(one[1] == theirs[0][1] for one in ours + theirs), task
-            mine = min(one[0] for one in ours)
-            peer = min(one[0] for one in theirs)
-            floor = min(read_only(path, delay / 1000, task) for _ in range(ROUNDS))
+            assert all(one.answer == theirs[0].answer for one in ours + theirs), task
+            mine = min(one.seconds for one in ours)
+            peer = min(one.seconds for one in theirs)
+            reads = reads_of(path, delay / 1000, task)
+            alone, beside = (
+                min(read_only(path, delay / 1000, reads, local) for _ in range(ROUNDS))
+                for local in ("", task)
+            )
             ratios.append((f"{task}, {delay:g} ms", peer / mine))
             print(
                 f"| {delay:g} ms | {task} | {mine:.3f} s | {peer:.3f} s "
-                f"| **{peer / mine:.1f}** | {goal} | {floor:.3f} s |",
+                f"| **{peer / mine:.1f}** | {goal} | {len(reads)} | {rounds_of(reads)} "
+                f"| {alone:.3f} s: {peer / alone:.1f} | {beside:.3f} s: "
+                f"{peer / beside:.1f} |",
                 flush=True,
             )
     print(f"\npicture: {draw(ratios, path.parent, 'shares')}")

@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import h5py
+import numpy as np
 import pytest
 
+from .data import Data
+from .limits import decode_all, stored_chunks, zstd_decoder
 from .readers import hdf5data, stack
 from .task import Consume, Task
 
-TASK = Task("images one by one in order", at_least=2, rounds=4)
+
+def decode_and_copy(data: Data) -> Callable[[], None]:
+    with h5py.File(data.zstd) as h5:
+        image = h5["events/image"]
+        nbytes = int(np.prod(image.shape[1:])) * image.dtype.itemsize
+    chunks, size = stored_chunks([data.zstd], "image")
+    return decode_all(chunks, size, zstd_decoder(), image_bytes=nbytes)
+
+
+TASK = Task(
+    "images one by one in order",
+    at_least=2,
+    rounds=4,
+    limit=decode_and_copy,
+    limit_name="libzstd and a copy of each image, all cores",
+)
 
 for _package in ("dcread", "dcnum.read"):
 

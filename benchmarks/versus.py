@@ -1,10 +1,12 @@
 """Hold this dcread against that of another environment, an older build say.
 
-Each task is done by one process of either build in turn, many times; what counts is
-the ratio within a pair, of which the median and its 95 % interval are printed. Above 1
-this build is faster. The answers of both are compared by checksums.
+Each task is done by one process of either build in turn, many times. What counts is the
+ratio within a pair (of the fastest of three times each), of which the median and its
+95 % interval are printed. Above 1 this build is faster. Checksums of the answers of
+both are compared. Peak memory is that of new processes that do nothing else.
 
-usage: python -m benchmarks.versus OTHER_PYTHON [--pairs N] [--only TEXT]
+usage: python -m benchmarks.versus OTHER_PYTHON [--python PYTHON] [--pairs N]
+       [--only TEXT]
 """
 
 from __future__ import annotations
@@ -38,14 +40,14 @@ class Build:
             text=True,
         )
 
-    def do(self, task: str) -> tuple[float, float, int]:
-        """Return seconds, processor seconds, and the checksum of the answer."""
+    def do(self, task: str) -> tuple[float, float, int, float]:
+        """Return seconds, processor seconds, the checksum of the answer, and MiB."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(task + "\n")
         self._process.stdin.flush()
-        wall, processor, checksum = json.loads(self._process.stdout.readline())
-        return wall, processor, checksum
+        wall, processor, checksum, peak = json.loads(self._process.stdout.readline())
+        return wall, processor, checksum, peak
 
     def end(self) -> None:
         """End the process."""
@@ -53,9 +55,11 @@ class Build:
 
 
 @contextlib.contextmanager
-def builds(other: str, folder: pathlib.Path) -> Iterator[tuple[Build, Build]]:
+def builds(
+    pythons: tuple[str, str], folder: pathlib.Path
+) -> Iterator[tuple[Build, Build]]:
     """Start this build and the other one."""
-    both = Build(sys.executable, folder), Build(other, folder)
+    both = Build(pythons[0], folder), Build(pythons[1], folder)
     try:
         yield both
     finally:
@@ -87,6 +91,11 @@ def main() -> int:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("other", help="the Python of the other environment")
+    parser.add_argument(
+        "--python",
+        default=sys.executable,
+        help="the Python of this build, where it is installed as the other one is",
+    )
     parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--only", default="", help="only tasks with this in the title")
     args = parser.parse_args()
@@ -96,16 +105,25 @@ def main() -> int:
     for path in (made.zstd, made.gzip, made.contiguous, made.long):
         assert path.exists()
     print(describe_machine())
-    print("| task | median | 95 % interval | processor time, median |")
-    print("| --- | --- | --- | --- |")
-    with builds(args.other, made.folder) as (ours, other):
+    print("| task | median | 95 % interval | processor time, median | peak MiB |")
+    print("| --- | --- | --- | --- | --- |")
+    pythons = args.python, args.other
+    with builds(pythons, made.folder) as (ours, other):
         for task in TASKS:
             if args.only in task:
-                print(_row(task, ours, other, args.pairs), flush=True)
+                times = _times(task, ours, other, args.pairs)
+                peaks = _peaks(task, pythons, made.folder)
+                print(f"| {task} | {times} | {peaks} |", flush=True)
     return 0
 
 
-def _row(task: str, ours: Build, other: Build, pairs: int) -> str:
+def _peaks(task: str, pythons: tuple[str, str], folder: pathlib.Path) -> str:
+    with builds(pythons, folder) as both:
+        mine, its = (build.do(task)[3] for build in both)
+    return f"{mine:.0f} of {its:.0f}"
+
+
+def _times(task: str, ours: Build, other: Build, pairs: int) -> str:
     wall, processor = [], []
     wait_for_quiet()
     for number in range(pairs):
@@ -117,10 +135,8 @@ def _row(task: str, ours: Build, other: Build, pairs: int) -> str:
         wall.append(its[0] / mine[0])
         processor.append(its[1] / mine[1])
     median, low, high = interval(wall)
-    return (
-        f"| {task} | {median:.2f} | {low:.2f} to {high:.2f} "
-        f"| {statistics.median(processor):.2f} |"
-    )
+    processors = statistics.median(processor)
+    return f"{median:.2f} | {low:.2f} to {high:.2f} | {processors:.2f}"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ The public names load on first use, so that importing the package costs little.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -155,12 +154,15 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOME:
-        value = getattr(importlib.import_module(f"dcread.{_HOME[name]}"), name)
+    if name in _HOME or name in _ROOMS:
+        from .sync.whole_import import import_whole
+
+        module = import_whole(f"dcread.{_HOME.get(name, name)}")
+        if name in _ROOMS:
+            return module
+        value = getattr(module, name)
         globals()[name] = value
         return value
-    if name in _ROOMS:
-        return importlib.import_module(f"dcread.{name}")
     raise AttributeError(f"module 'dcread' has no attribute '{name}'")
 
 

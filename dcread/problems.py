@@ -37,7 +37,7 @@ class Problem:
 
     Examples
     --------
-    >>> problem = dcread.Problem("log", "acquisition", "it is no list of lines")
+    >>> problem = dcread.Problem("log", "acquisition", "it is not a list of lines")
     >>> problem.kind, problem.name
     ('log', 'acquisition')
     """
@@ -59,12 +59,18 @@ class Problem:
 class CanChange(Protocol):
     """A file that may change while it is open."""
 
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed by now."""
+
     def check_unchanged(self) -> None:
         """Raise `FileChangedError` if the file is no longer the one opened."""
 
 
-# (what ends a URL in a sentence is no part of it)
-_QUERY = re.compile(r"(\w+://[^\s?#'\"]*)[?#][^\s'\"]*?(?=[:;,.)]?(?:[\s'\"]|$))")
+# (pathlib makes one slash of two; what ends a URL in a sentence is no part of it)
+_SCHEME = r"\b(?:\w+://+|(?i:https?|s3):/)"
+_QUERY = re.compile(rf"({_SCHEME}[^\s?#'\"]*)[?#][^\s'\"]*?(?=[:;,.)]?(?:[\s'\"]|$))")
+_USER = re.compile(rf"({_SCHEME})[^\s/?#'\"]*@")
 
 UNREADABLE = (
     DCReadError,
@@ -83,6 +89,8 @@ UNREADABLE = (
 
 OF_ALL_PARTS = (ClosedError, FileChangedError, FileObjectError, RemoteError)
 """Errors that concern the whole file, and may be over the next time."""
+
+_SIGNALS = tuple(map(int, signal.valid_signals()))
 
 _SLIPS = (ArithmeticError, AttributeError, IndexError, TypeError)
 """What code raises that is wrong itself, rather than what it reads."""
@@ -104,7 +112,7 @@ def is_out_of_a_handler(exc: BaseException) -> bool:
     """
     if isinstance(exc, (KeyboardInterrupt, GeneratorExit)):
         return True
-    handlers = map(signal.getsignal, signal.valid_signals())
+    handlers = map(signal.getsignal, _SIGNALS)
     codes = {getattr(handler, "__code__", None) for handler in handlers} - {None}
     trace = exc.__traceback__
     while trace is not None:
@@ -134,32 +142,56 @@ def as_name(raw: str | bytes) -> str:
     return raw if isinstance(raw, str) else raw.decode("utf-8", "surrogateescape")
 
 
+def as_key(name: str) -> bytes:
+    """Return the bytes that a name has in a file: the reverse of `as_name`."""
+    return name.encode("utf-8", "surrogateescape")
+
+
+def is_utf8(text: str) -> bool:
+    """Tell whether text is all that it is said to be: other bytes are no characters."""
+    return text.isascii() or escaped(text) == text
+
+
+def escaped(text: str) -> str:
+    r"""Return text that can be stored as UTF-8; bytes that are none as ``\udcff``."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 @contextlib.contextmanager
 def as_format_error(what: str, handle: CanChange | None = None) -> Iterator[None]:
-    """Turn what h5py raises for a damaged part into a `FormatError` that names it.
-
-    Errors of dcread say enough themselves. What looks like damage is not, if the
-    file of `handle` changed meanwhile, or its file object was closed.
-    """
+    """Do `raise_format_error` for what is raised in a ``with`` block."""
     try:
         yield
-    except (DCReadError, MemoryError):
-        raise
     except UNREADABLE as exc:
-        pass_on(exc)
-        origin = origin_of(exc)
-        if handle is not None:
-            handle.check_unchanged()
-        if "closed file" in str(exc):
-            raise ClosedError(f"{what} cannot be read: {text_of(exc)}") from exc
-        if origin == "dcread" and isinstance(exc, _SLIPS):
-            raise DCReadError(
-                f"{what} cannot be read: {type(exc).__name__}: {text_of(exc)}; that is "
-                "a fault of dcread, not of the file: please report it"
-            ) from exc
-        raise FormatError(
-            f"{what} cannot be read: {text_of(exc)}; the file is damaged: copy it again"
+        raise_format_error(exc, what, handle)
+        raise
+
+
+def raise_format_error(
+    exc: BaseException, what: str, handle: CanChange | None = None
+) -> None:
+    """Turn what h5py raises for a damaged part into a `FormatError` that names it.
+
+    Errors of dcread say enough themselves: the caller raises them again. What looks
+    like damage is not, if the file of `handle` changed or was closed meanwhile, or its
+    file object was.
+    """
+    if isinstance(exc, (DCReadError, MemoryError)):
+        return
+    pass_on(exc)
+    origin = origin_of(exc)
+    if handle is not None and not handle.closed:
+        handle.check_unchanged()
+    if "closed file" in str(exc) or (handle is not None and handle.closed):
+        raise ClosedError(f"{what} cannot be read: {text_of(exc)}") from exc
+    if origin == "dcread" and isinstance(exc, _SLIPS):
+        raise DCReadError(
+            f"{what} cannot be read: {type(exc).__name__}: {text_of(exc)}; that is "
+            "a fault of dcread, not of the file: please report it"
         ) from exc
+    raise FormatError(
+        f"{what} cannot be read: {text_of(exc)}; the file is damaged: copy it again"
+    ) from exc
 
 
 @contextlib.contextmanager
@@ -176,16 +208,20 @@ def recorded_as_problem(
         raise
     except UNREADABLE as exc:
         pass_on(exc)
-        problems.append(
-            Problem(kind, name, f"it cannot be read and is left out: {text_of(exc)}")
-        )
+        problems.append(left_out(kind, name, exc))
+
+
+def left_out(kind: str, name: str, exc: BaseException) -> Problem:
+    """Return what is recorded of a part that cannot be read."""
+    reason = f"it cannot be read and is left out: {text_of(exc)}"
+    return Problem(kind, name, reason)
 
 
 def text_of(exc: BaseException) -> str:
     """Return the message of an error on one line, or what kind it is."""
     # (a KeyError would put its message in quotes)
     plain = exc.args[0] if type(exc) is KeyError and exc.args else exc
-    return " ".join(str(plain).split()) or type(exc).__name__
+    return " ".join(_said(plain).split()) or type(exc).__name__
 
 
 def placed(place: str, what: object) -> str:
@@ -195,15 +231,24 @@ def placed(place: str, what: object) -> str:
 
 
 def one_line(what: object, limit: int = 400) -> str:
-    """Return a message on one line, not too long, without the queries of URLs.
+    """Return a message on one line, not too long, without secrets of URLs.
 
-    A query may hold a signature that opens a private resource.
+    Queries may hold a signature that opens a private resource, users a password.
     """
-    text = " ".join(str(what).split())
+    text = " ".join(_said(what).split())
     if not text:
         text = "(empty)" if isinstance(what, str) else type(what).__name__
-    text = _QUERY.sub(r"\1", text)
+    text = _USER.sub(r"\1", _QUERY.sub(r"\1", text))
     return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _said(what: object) -> str:
+    """Return text; nothing for what a plugin raises whose text is an error itself."""
+    try:
+        return str(what)
+    except Exception as exc:
+        pass_on(exc)
+        return ""
 
 
 def near_and_first(name: object, names: Collection[str], most: int = 6) -> str:

@@ -2,7 +2,7 @@
 
 All tables are C-contiguous int64 arrays.
 
-``tasks``, one row a chunk: byte address (in the file, or in `blob`), stored size,
+``tasks``, one row per chunk: byte address (in the file, or in `blob`), stored size,
 filter mask, exact decoded size, first source row (or first entry of `table`), first
 output row, number of rows (or entries), first and one past the last of its `lines`.
 
@@ -35,6 +35,7 @@ def set_native(filter_id: int, create: int, release: int, run: int) -> None: ...
 def set_zstd_steps(
     content_size: int, begin: int, next_size: int, go_on: int
 ) -> None: ...
+def set_deflate_end(behind: int) -> None: ...
 def set_python(
     filter_id: int, function: Callable[[memoryview, int], bytes | None]
 ) -> None: ...

@@ -80,6 +80,7 @@ cdef dcread_zstd_steps zstd_steps
 cdef create_t deflate_create = NULL
 cdef release_t deflate_release = NULL
 cdef deflate_t deflate_decompress = NULL
+cdef size_t deflate_behind = 0
 cdef object python_codecs = {}
 
 
@@ -109,6 +110,17 @@ def set_zstd_steps(
     zstd_steps.begin = <begin_t>begin
     zstd_steps.next_size = <begin_t>next_size
     zstd_steps.go_on = <zstd_t>go_on
+
+
+def set_deflate_end(size_t behind):
+    """Decode no more of a deflate stream than is wanted, and `behind` bytes.
+
+    0: all of it. The function of `set_native` has to return 3 if there is more in the
+    stream than the output has room for; so many bytes at the end of the output may not
+    be written then.
+    """
+    global deflate_behind
+    deflate_behind = behind
 
 
 def set_python(int filter_id, function):
@@ -187,6 +199,13 @@ cdef class Decoder:
                 self.free_deflate = deflate_release
             if self.deflate == NULL:
                 return expected + 1
+            # (for whatever else comes out, the whole stream tells what it is)
+            if deflate_behind and expected > deflate_behind and (
+                wanted < expected - deflate_behind
+            ) and deflate_decompress(
+                self.deflate, data, size, out, wanted + deflate_behind, NULL
+            ) == 3:
+                return expected
             if deflate_decompress(self.deflate, data, size, out, expected, NULL):
                 return expected + 1
             return expected

@@ -25,28 +25,6 @@ static inline uint64_t dcread_fold(uint64_t sum)
     return (sum & 0xffff) + (sum >> 16);
 }
 
-/* Any compiler, any byte order. */
-static inline uint32_t dcread_fletcher32_plain(const unsigned char *data, size_t size)
-{
-    uint64_t sum1 = 0, sum2 = 0;
-    size_t words = size / 2;
-    while (words) {
-        size_t block = words < 4096 ? words : 4096; /* 4096^2 * 2^16 < 2^64 */
-        words -= block;
-        for (; block; block--, data += 2) {
-            sum1 += ((uint32_t)data[0] << 8) | data[1];
-            sum2 += sum1;
-        }
-        sum1 = dcread_fold(sum1);
-        sum2 = dcread_fold(sum2);
-    }
-    if (size & 1) {
-        sum1 += (uint32_t)data[0] << 8;
-        sum2 += sum1;
-    }
-    return (uint32_t)((dcread_fold(sum2) << 16) | dcread_fold(sum1));
-}
-
 #ifdef DCREAD_VECTOR_FLETCHER
 typedef uint32_t dcread_v4u32 __attribute__((vector_size(16)));
 enum { DCREAD_LANES = 16, DCREAD_STEPS = 360 }; /* 360 * 361 / 2 * 65535 < 2^32 */
@@ -117,7 +95,27 @@ static inline uint32_t dcread_fletcher32(const unsigned char *data, size_t size)
     return (uint32_t)((sum2 << 16) | sum1);
 }
 #else
-#define dcread_fletcher32 dcread_fletcher32_plain
+/* Any compiler, any byte order. */
+static inline uint32_t dcread_fletcher32(const unsigned char *data, size_t size)
+{
+    uint64_t sum1 = 0, sum2 = 0;
+    size_t words = size / 2;
+    while (words) {
+        size_t block = words < 4096 ? words : 4096; /* 4096^2 * 2^16 < 2^64 */
+        words -= block;
+        for (; block; block--, data += 2) {
+            sum1 += ((uint32_t)data[0] << 8) | data[1];
+            sum2 += sum1;
+        }
+        sum1 = dcread_fold(sum1);
+        sum2 = dcread_fold(sum2);
+    }
+    if (size & 1) {
+        sum1 += (uint32_t)data[0] << 8;
+        sum2 += sum1;
+    }
+    return (uint32_t)((dcread_fold(sum2) << 16) | dcread_fold(sum1));
+}
 #endif
 
 #endif

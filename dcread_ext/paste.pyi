@@ -1,6 +1,6 @@
 """Small images of any size into frames, one over the other.
 
-Columns of the table, one row an image: its first pixel in `pieces`, height, width,
+Columns of the table, one row per image: its first pixel in `pieces`, height, width,
 top and left in the frame, number of the frame, and whether it is the first of it.
 """
 

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import ipaddress
 import os
 import pathlib
+import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import h5py
@@ -100,6 +105,137 @@ def no_collector() -> Iterator[None]:
     gc.disable()
     yield
     gc.enable()
+
+
+@contextlib.contextmanager
+def _running(
+    *calls: Callable[[], Any], until: type[Exception] | None = None
+) -> Iterator[list[Future[Any]]]:
+    futures: list[Future[Any]] = [Future() for _ in calls]
+
+    def run(call: Callable[[], Any], future: Future[Any]) -> None:
+        try:
+            future.set_result(call())
+        except BaseException as exc:
+            future.set_exception(exc)
+
+    pairs = zip(calls, futures, strict=True)
+    threads = [threading.Thread(target=run, args=pair, daemon=True) for pair in pairs]
+    for thread in threads:
+        thread.start()
+    try:
+        yield futures
+    finally:
+        for thread in threads:
+            thread.join(120)
+    for future in futures:
+        if until is None:
+            future.result(0)
+        else:
+            assert type(future.exception(0)) is until, future
+
+
+@pytest.fixture(scope="session")
+def running() -> Callable[..., contextlib.AbstractContextManager[list[Future[Any]]]]:
+    """A context in which each of some functions runs in a thread of its own.
+
+    It gives their futures, and waits for them at its end, where it raises what one of
+    them raises. With an error as `until`, all of them have to end with it.
+    """
+    return _running
+
+
+@pytest.fixture(scope="session")
+def in_threads() -> Callable[[Callable[[Any], Any], Iterable[Any]], list[Any]]:
+    """A function that calls another with each of some items, all at the same time.
+
+    It returns what the calls return, in the order of the items, and raises what one of
+    them raises.
+    """
+
+    def call_all(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        items = list(items)
+        start = threading.Barrier(len(items))
+
+        def call(item: Any) -> Any:
+            start.wait(60)
+            return work(item)
+
+        with _running(*(functools.partial(call, item) for item in items)) as futures:
+            pass
+        return [future.result() for future in futures]
+
+    return call_all
+
+
+@pytest.fixture(scope="session")
+def wait_for() -> Callable[[Callable[[], object]], None]:
+    """A function that waits until a condition holds, twenty seconds at the most."""
+
+    def wait(condition: Callable[[], object]) -> None:
+        end = time.monotonic() + 20
+        while not condition():
+            assert time.monotonic() < end, "what is waited for does not happen"
+            time.sleep(0.002)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def run_python() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """A function that runs code in a process of its own, which has to end well.
+
+    Further arguments stand in ``sys.argv[1:]``; `options` are those of Python, and
+    others those of `subprocess.run`. With ``check=False`` it may end as it likes.
+    """
+
+    def run(
+        code: str,
+        *args: object,
+        options: tuple[str, ...] = (),
+        check: bool = True,
+        timeout: float = 120,
+        **others: Any,
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, *options, "-c", code, *map(str, args)],
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            **others,
+        )
+        assert not (check and done.returncode), done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def in_forked_child() -> Callable[[Callable[[], object]], None]:
+    """A function that calls another in a fork, where it has to return what is true.
+
+    A child that hangs is killed after a minute.
+    """
+
+    def fork(check: Callable[[], object]) -> None:
+        child = os.fork()
+        if child == 0:
+            status = 9
+            try:
+                status = 0 if check() else 1
+            finally:
+                os._exit(status)
+        end = time.monotonic() + 60
+        while (done := os.waitpid(child, os.WNOHANG)) == (0, 0):
+            if time.monotonic() > end:
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+                pytest.fail("the forked child hangs")
+            time.sleep(0.01)
+        assert os.waitstatus_to_exitcode(done[1]) == 0
+
+    return fork
 
 
 BAD = [

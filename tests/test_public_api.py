@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-import subprocess
-import sys
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -16,11 +16,10 @@ from dcread import errors
 HEAVY = ("h5py", "hdf5plugin", "pluggy", "numpy", "dcread_ext")
 
 
-def run(code: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    return done.stdout
+@pytest.fixture
+def run(run_python: Callable[..., Any]) -> Callable[[str], str]:
+    """A function that returns what code prints that runs in a process of its own."""
+    return lambda code: run_python(code).stdout
 
 
 @pytest.mark.parametrize("name", dcread.__all__)
@@ -94,14 +93,14 @@ def test_members_of_hdf5data_of_dcnum_are_there() -> None:
         assert isinstance(inspect.getattr_static(dcread.HDF5Data, name), classmethod)
 
 
-def test_importing_loads_next_to_nothing() -> None:
+def test_importing_loads_next_to_nothing(run: Callable[[str], str]) -> None:
     code = "import sys, dcread; print(*sorted(m.split('.')[0] for m in sys.modules))"
     loaded = set(run(code).split())
     assert loaded.isdisjoint(HEAVY)
     assert run("import sys, dcread; print(*sys.modules)").count(" dcread.") == 0
 
 
-def test_errors_and_constants_load_nothing_else() -> None:
+def test_errors_and_constants_load_nothing_else(run: Callable[[str], str]) -> None:
     code = (
         "import sys, dcread.errors, dcread.const, dcread.problems;"
         "print(*(m for m in sys.modules if m.startswith('dcread.')))"
@@ -113,7 +112,7 @@ def test_errors_and_constants_load_nothing_else() -> None:
     }
 
 
-def test_rooms_can_be_reached_without_importing_them() -> None:
+def test_rooms_can_be_reached_without_importing_them(run: Callable[[str], str]) -> None:
     code = "import dcread; print(dcread.cache.EmptyDatasetWarning.__name__)"
     assert run(code).strip() == "EmptyDatasetWarning"
 

@@ -20,7 +20,7 @@ _ITERATION_BYTES = 4 << 20
 
 
 class RowView:
-    """Something with one row an event, read when it is indexed.
+    """Something with one row per event, read when it is indexed.
 
     Whatever NumPy takes between brackets works and gives what NumPy would give,
     as new memory; only the chunks that are needed are read, each of them once.
@@ -135,7 +135,7 @@ class RowView:
         if copy is False:
             raise ValueError(
                 f"'{self.name}' in {self.reader.filename} has to be read: an array "
-                "without a copy cannot be had"
+                "needs a copy"
             )
         data: NDArray[Any] = self[:]
         return data if dtype is None else data.astype(dtype, copy=False)

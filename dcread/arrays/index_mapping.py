@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from ..problems import pass_on
+
 __all__ = ["IndexMapping", "check_rows", "get_mapping_indices"]
 
 IndexMapping: TypeAlias = (
@@ -36,8 +38,8 @@ def get_mapping_indices(
     Returns
     -------
     ndarray
-        1-D. int64 for integers and slices (read-only, the same object for the same
-        question); uint32 otherwise where the values fit, else int64.
+        1-D. int64 for integers and slices (read-only, the same object for equal
+        arguments); uint32 otherwise where the values fit, else int64.
 
     Raises
     ------
@@ -46,7 +48,7 @@ def get_mapping_indices(
     IndexError
         For a negative index without `size`, or one that is out of range.
     ValueError
-        For what is no index mapping: floats, bool, several axes, step 0.
+        For what is not an index mapping: floats, bool, several axes, step 0.
 
     Examples
     --------
@@ -162,6 +164,21 @@ def _all_integers(array: NDArray[Any]) -> bool:
         isinstance(item, numbers.Integral) and not isinstance(item, bool)
         for item in array
     )
+
+
+def misfit(error: IndexError | ValueError, where: str) -> IndexError | ValueError:
+    """Return the error of an index mapping that does not fit, with what it is for.
+
+    Parameters
+    ----------
+    error : IndexError or ValueError
+        As `get_mapping_indices` or `check_rows` raised it.
+    where : str
+        What is mapped.
+    """
+    pass_on(error)
+    kind = IndexError if isinstance(error, IndexError) else ValueError
+    return kind(f"{where}: {error}")
 
 
 def check_rows(array: _IntArray, size: int | None) -> _IntArray:

@@ -8,11 +8,10 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import ReadCost, RowReader, Rows, Storage, Window, reader_for
+from ..engine import READ_FEWER, ReadCost, RowReader, Rows, Storage, Window, reader_for
 from ..errors import ShapeMismatchError
-from ..problems import pass_on
 from .dataset_view import RowView
-from .index_mapping import IndexMapping, check_rows, get_mapping_indices
+from .index_mapping import IndexMapping, check_rows, get_mapping_indices, misfit
 
 __all__ = [
     "MappedHDF5Dataset",
@@ -70,9 +69,9 @@ class MappedReader(RowReader):
             return Rows(mapping[index.start : index.stop : index.step])
         return Rows.of(mapping.start + index * mapping.step)
 
-    def check_room(self, size: int) -> None:
+    def check_room(self, size: int, remedy: str = READ_FEWER) -> None:
         """Ask the reader of what is mapped."""
-        self.base.check_room(size)
+        self.base.check_room(size, remedy)
 
     def read_cost(self, rows: Rows) -> ReadCost:
         """Return what reading the rows of `base` takes."""
@@ -157,11 +156,8 @@ class MappedHDF5Dataset(RowView):
             else:
                 mapping_indices = get_mapping_indices(mapping_indices, length)
         except (IndexError, ValueError) as exc:
-            pass_on(exc)
-            kind = IndexError if isinstance(exc, IndexError) else ValueError
-            raise kind(
-                f"'{parent.name}' in {parent.filename} cannot be mapped: {exc}"
-            ) from None
+            where = f"'{parent.name}' in {parent.filename} cannot be mapped"
+            raise misfit(exc, where) from None
         # Arithmetic on rows overflows in the narrow types that callers may use.
         rows: _Rows = mapping_indices.astype(
             np.int64, copy=mapping_indices.flags.writeable
@@ -216,7 +212,7 @@ def get_mapped_object(obj: Any, index_mapping: IndexMapping | None = None) -> An
     IndexError
         If an index is out of range.
     ValueError
-        If `obj` is no dataset, or `index_mapping` no index mapping.
+        If `obj` is not a dataset, or `index_mapping` not an index mapping.
 
     Examples
     --------

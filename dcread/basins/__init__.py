@@ -18,7 +18,8 @@ from .definitions import (
     sort_definitions,
 )
 from .hookspecs import hookimpl
-from .plugins import BasinManager, PluginRow, get_manager
+from .plugins import BasinManager, get_manager
+from .registered import PluginRow
 from .status import BasinStatus, BasinStatusList
 
 __all__ = [

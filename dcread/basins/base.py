@@ -20,7 +20,7 @@ class Basin(abc.ABC):
     """One place from which a measurement takes features.
 
     A class stands for a *format*, an instance for one *location* of one
-    definition. For each location in turn the framework holds it against the user's
+    definition. For each location in turn the framework checks it against the user's
     policy, makes an instance, asks `available`, calls `open`, and takes the first
     location whose identifier fits. It applies index maps, checks lengths, follows
     the basins of basins, and closes. A method may raise anything: the location is
@@ -41,7 +41,7 @@ class Basin(abc.ABC):
     reach : str
         What locations are: ``"local"`` paths, ``"remote"`` addresses, or
         ``"inside"`` the referrer itself (names, or nothing that could be opened).
-        What looks like a URL is held against the policy in any case.
+        What looks like a URL is checked against the policy in any case.
     definition : BasinDefinition
         The definition, unknown keys included (`BasinDefinition.raw`).
     location : str
@@ -83,13 +83,30 @@ class Basin(abc.ABC):
 
         Without an implementation: the stored paths of a file basin as absolute
         paths on this machine, else the stored URLs, else the stored paths.
+
+        Parameters
+        ----------
+        definition : BasinDefinition
+            What the file says.
+        context : BasinContext
+            The referrer, and what may be opened.
+
+        Returns
+        -------
+        iterable of str
         """
         if cls.type == "file":
             return context.paths_for(definition.paths)
         return definition.urls or definition.paths
 
     def available(self) -> bool | None:
-        """Tell cheaply whether the location is there; None if that is not cheap."""
+        """Tell cheaply whether the location is there.
+
+        Returns
+        -------
+        bool or None
+            None if that is not cheap.
+        """
         return self.context.is_file(self.location) if self.type == "file" else None
 
     @abc.abstractmethod
@@ -99,6 +116,11 @@ class Basin(abc.ABC):
         Called once, in a thread of its own, while no lock of the framework is held.
         Not waited for any longer than ``context.deadline``; what it returns later is
         closed.
+
+        Returns
+        -------
+        Opened
+            Or the bare features: a mapping of names to arrays.
         """
 
     def close(self) -> None:  # noqa: B027  (an optional method, not a forgotten one)

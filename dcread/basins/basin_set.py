@@ -6,19 +6,18 @@ import contextlib
 import functools
 import operator
 import weakref
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 from ..arrays.dataset_view import FeatureView
 from ..arrays.mapped_dataset import get_mapped_object
-from ..errors import BasinError, BasinIdentifierMismatchError, ClosedError
+from ..errors import BasinError, ClosedError
 from ..file.basin_records import BasinRecord
 from ..file.credentials import Credentials
 from ..file.policy import Policy
 from ..problems import Problem, one_line, pass_on, placed
 from ..sync.loading_cache import LoadingCache
-from ..sync.weak import alive
 from .context import BasinContext
 from .definition import BasinDefinition, TextBudget
 from .definitions import sort_definitions
@@ -29,6 +28,7 @@ from .map_lookup import MapLookup
 from .open_basin import FeatureQuery, Found, OpenBasin
 from .opened import Array
 from .referrer import Referrer
+from .refusals import mismatch_of
 from .scope import Scope
 
 
@@ -110,12 +110,10 @@ class BasinSet:
         if not chain and handle is not None and handle.identity is not None:
             chain = (handle.identity[:2],)
         self._chain = chain or (object(),)
-        self._identifier = functools.cache(referrer.identifier)
         self.maps = MapLookup(referrer)
         self.triples: dict[Entry, tuple[Any, list[str], Any]] = {}
         self._closed = False
-        self._nested = LoadingCache()
-        self.entries = list(self._made(definitions))
+        self.entries = self._made(definitions) if definitions else []
         self._entries = [item for item in self.entries if isinstance(item, Entry)]
 
     @functools.cached_property
@@ -129,24 +127,32 @@ class BasinSet:
             credentials=credentials,
         )
 
+    @property
+    def _nested(self) -> LoadingCache:
+        """The basins of the basins that were followed, by the open basin."""
+        made: LoadingCache | None = vars(self).get("_nested_sets")
+        if made is None:  # (in one step, since several threads may come)
+            made = vars(self).setdefault("_nested_sets", LoadingCache())
+        return made
+
     @functools.cached_property
     def _context(self) -> BasinContext:
         """The referrer as the basins see it."""
         # By a weak reference, since instances of basins hold the context for as long as
         # they like, and the set holds them: a forgotten set closes its files at once.
-        this = weakref.ref(self)
         return BasinContext(
             self._scope,
             self.referrer.handle,
-            lambda name, token: alive(this)._feature(name, token),
-            lambda definition: alive(this)._renewed(definition),
+            weakref.ref(self),
             far=self.referrer.is_far,
         )
 
     def _made(
         self, definitions: Sequence[Mapping[str, Any] | BasinDefinition]
-    ) -> Iterator[Entry | Unparsed]:
-        budget = TextBudget()
+    ) -> list[Entry | Unparsed]:
+        made: list[Entry | Unparsed] = []
+        budget, context, scope = TextBudget(), self._context, self._scope
+        identifier = functools.cache(self.referrer.identifier)
         for number, raw in enumerate(definitions):
             try:
                 definition = (
@@ -155,16 +161,11 @@ class BasinSet:
                     else BasinDefinition.parse(raw, budget=budget)
                 )
             except BasinError as exc:
-                self._scope.log.add(f"basin {number}", str(exc))
-                yield Unparsed(f"basin {number}", exc)
+                scope.log.add(f"basin {number}", str(exc))
+                made.append(Unparsed(f"basin {number}", exc))
             else:
-                yield Entry(
-                    definition,
-                    self._context,
-                    self._scope,
-                    self._chain,
-                    self._identifier,
-                )
+                made.append(Entry(definition, context, scope, self._chain, identifier))
+        return made
 
     @property
     def is_of_resource(self) -> bool:
@@ -201,7 +202,7 @@ class BasinSet:
             `obj` is a `Reader`, or (for ``trace`` and ``contour``) a mapping of them
             by name; `mapping` holds a row of `obj` for each event, the user's index
             mapping included, or is None if event number n is row n. None if no basin
-            has the feature: see `reasons` and `refusal`.
+            has the feature: see `reasons_of` and `refusal_of`.
 
         Raises
         ------
@@ -210,9 +211,9 @@ class BasinSet:
         ClosedError
             After `close`.
         """
-        found = self.look_up(feature, remote=remote)
+        found, _ = self._looked_up(feature, remote=remote)
         if found is None:
-            mismatch = self.mismatch(feature)
+            mismatch = mismatch_of(self, feature)
             if mismatch is not None:
                 raise mismatch
             return None
@@ -241,8 +242,8 @@ class BasinSet:
 
     def search(self, query: FeatureQuery) -> Found | None:
         """Return where a feature lies for all events of the referrer."""
+        self.raise_if_closed()
         for entry in self._entries:
-            self.raise_if_closed()
             name = entry.definition.mapping
             if not entry.may_have(query.feature) or entry.token in query.opening:
                 continue
@@ -254,6 +255,7 @@ class BasinSet:
             found = self._search_entry(entry, query)
             if found is not None:
                 return found
+            self.raise_if_closed()
         return None
 
     def _search_entry(self, entry: Entry, query: FeatureQuery) -> Found | None:
@@ -267,7 +269,6 @@ class BasinSet:
             return None
         entry.findings.forget(query.feature)
         for candidate in entry.candidates():
-            where = candidate.origin.location
             query.way.clear()
             try:
                 found = self._search_candidate(entry, candidate, query)
@@ -276,6 +277,7 @@ class BasinSet:
                     query.way.insert(0, Step(entry, candidate))
                     return fitting
                 if entry.promised is not None and not query.skipped_remote:
+                    where = candidate.origin.location
                     entry.record_missing(
                         query.feature, f"{where} has no '{query.feature}'"
                     )
@@ -283,7 +285,8 @@ class BasinSet:
                 pass_on(exc)
                 # The next location may do; closing concerns all of them.
                 self.raise_if_closed()
-                entry.record_missing(query.feature, _placed(where, exc))
+                placed_at = _placed(candidate.origin.location, exc)
+                entry.record_missing(query.feature, placed_at)
         return None
 
     def _search_candidate(
@@ -315,6 +318,8 @@ class BasinSet:
 
     def nested_if_made(self, candidate: OpenBasin) -> BasinSet | None:
         """Return the basins of an open basin if they were needed so far."""
+        if "_nested_sets" not in vars(self):
+            return None
         nested: BasinSet | None = self._nested.peek(candidate)
         return nested
 
@@ -346,7 +351,7 @@ class BasinSet:
             del found[most:]
         usable = [raw for raw in found if isinstance(raw, Mapping)]
         if len(usable) < len(found):
-            log.add(where, f"{len(found) - len(usable)} of its basins are no objects")
+            log.add(where, f"{len(found) - len(usable)} of its basins are not objects")
         if len(self._chain) >= policy.max_depth:
             raise BasinError(
                 f"{where} has basins beyond Policy(max_depth={policy.max_depth})"
@@ -360,7 +365,7 @@ class BasinSet:
             chain=(*self._chain, object() if identity is None else identity),
         )
 
-    def _feature(self, name: str, token: object) -> Array:
+    def feature_for(self, token: object, name: str) -> Array:
         """Return a feature of the file for a basin of it (`BasinContext.feature`)."""
         own = self.referrer.own_feature(name)
         if own is not None:
@@ -371,7 +376,7 @@ class BasinSet:
         view: Array = get_mapped_object(FeatureView(found.obj), found.mapping)
         return view
 
-    def _renewed(self, definition: BasinDefinition) -> BasinDefinition | None:
+    def renewed(self, definition: BasinDefinition) -> BasinDefinition | None:
         """Return a definition as a basin with basins tells it now."""
         for raw in self.referrer.definitions(self._scope.policy.max_definitions):
             with contextlib.suppress(BasinError):
@@ -383,36 +388,6 @@ class BasinSet:
                 if found.key == definition.key and (definition.key or same_name):
                     return found
         return None
-
-    def mismatch(self, feature: str) -> BasinIdentifierMismatchError | None:
-        """Return the refusal that keeps a feature away, if there is one."""
-        for entry in self._entries:
-            if entry.refuses(feature):
-                return entry.refusal()
-            for nested in self._nested_of(entry, feature):
-                found = nested.mismatch(feature)
-                if found is not None:
-                    return found
-        return None
-
-    def refusal(self, feature: str) -> BasinError | None:
-        """Return the error of a basin that has a feature, but not for these events."""
-        for entry in self._entries:
-            found = entry.findings.refusal(feature)
-            if found is not None:
-                return BasinError(f"basin '{entry.definition.label}': {found}")
-            for nested in self._nested_of(entry, feature):
-                found = nested.refusal(feature)
-                if found is not None:
-                    return BasinError(f"in basin '{entry.definition.label}', {found}")
-        return None
-
-    def _nested_of(self, entry: Entry, feature: str) -> Iterator[BasinSet]:
-        if entry.may_have(feature):
-            for candidate in entry.opened():
-                nested = self.nested_if_made(candidate)
-                if nested is not None:
-                    yield nested
 
     def entry(self, index: int) -> Entry:
         """Return the basin of that number.
@@ -454,9 +429,10 @@ class BasinSet:
         if owned:
             self._scope.interrupt()
         self.triples.clear()
-        for nested in self._nested.clear():
-            if nested is not None:
-                nested.close()
+        if "_nested_sets" in vars(self):
+            for nested in self._nested.clear():
+                if nested is not None:
+                    nested.close()
         for entry in self._entries:
             entry.close()
         if owned:

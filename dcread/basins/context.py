@@ -7,12 +7,12 @@ import pathlib
 import stat
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import h5py
 
 from ..arrays.dataset_view import FeatureView
-from ..errors import BasinError, NotAFileError
+from ..errors import BasinError, ClosedError, NotAFileError
 from ..file.attributes import decode_value, read_attribute
 from ..file.event_dataset import reader_of, usable_member
 from ..file.links import has_member
@@ -27,6 +27,16 @@ if TYPE_CHECKING:
     from ..engine import FileHandle
 
 
+class ReferrersBasins(Protocol):
+    """The basins of a referrer, as one of them may ask them."""
+
+    def feature_for(self, token: object, name: str) -> Array:
+        """Return a feature for a basin, not from that basin itself."""
+
+    def renewed(self, definition: BasinDefinition) -> BasinDefinition | None:
+        """Return a definition as the referrer tells it now, None if it does not."""
+
+
 class BasinContext:
     """What a basin may know of its referrer, and how it opens files.
 
@@ -37,8 +47,8 @@ class BasinContext:
     path : pathlib.Path or None
         Absolute path of the referrer; None if it has none.
     deadline : float or None
-        The `time.monotonic` from which on nobody waits for `Basin.open` any more;
-        None for no limit.
+        The value of `time.monotonic` after which `Basin.open` is not waited for any
+        more; None for no limit.
     is_far : bool
         Whether the referrer lies on a server: it never leads to local files.
     """
@@ -47,15 +57,13 @@ class BasinContext:
         self,
         scope: Scope,
         handle: FileHandle | None,
-        find: Callable[[str, object], Array],
-        renew: Callable[[BasinDefinition], BasinDefinition | None],
+        basins: Callable[[], ReferrersBasins | None],
         *,
         far: bool = False,
     ) -> None:
         self._scope = scope
         self._handle = handle
-        self._find = find  # by weak references to the basins of the referrer
-        self._renew = renew
+        self._referrers_basins = basins  # a weak reference, since they hold this
         self.is_far = far
         self._given_up: threading.Event | None = None
         self._token: object = None
@@ -82,11 +90,18 @@ class BasinContext:
             Set when nobody waits any more.
         """
         made = BasinContext(
-            self._scope, self._handle, self._find, self._renew, far=self.is_far
+            self._scope, self._handle, self._referrers_basins, far=self.is_far
         )
         made._folders, made._token = self._folders, token
         made.deadline, made._given_up = deadline, given_up
         return made
+
+    @property
+    def _basins(self) -> ReferrersBasins:
+        found = self._referrers_basins()
+        if found is None:
+            raise ClosedError("the measurement is gone; keep it as long as you read it")
+        return found
 
     @property
     def cancelled(self) -> bool:
@@ -114,10 +129,6 @@ class BasinContext:
             If the policy does not allow the path.
         """
         return self._scope.check_path(path, far=self.is_far)
-
-    def check_location(self, reach: str, location: str) -> None:
-        """Hold a location against the policy by its text, before an instance exists."""
-        self._scope.check_location(reach, location, far=self.is_far)
 
     def check_url(self, url: str) -> None:
         """Make sure that a URL may be contacted, each one that a redirect gives too.
@@ -233,10 +244,10 @@ class BasinContext:
 
         For addresses that expire. It is found by its key, else by name and format.
         """
-        return self._renew(definition)
+        return self._basins.renewed(definition)
 
     def has_group(self, name: str) -> bool:
-        """Tell whether the referrer itself has a member of that name, not looked at."""
+        """Tell whether the referrer itself has a member of that name (not opened)."""
         handle = self._handle
         if handle is None:
             return False
@@ -255,7 +266,7 @@ class BasinContext:
         """
         handle = self._handle
         if handle is None:
-            raise BasinError("the referrer is no HDF5 file, it has no groups")
+            raise BasinError("the referrer is not an HDF5 file: it has no groups")
         with handle.using(), h5_lock:
             return h5py.Group(group_at(handle, name).id)
 
@@ -283,9 +294,9 @@ class BasinContext:
         Raises
         ------
         BasinError
-            If there is none, or only by this very basin.
+            If there is none, or only this basin has it.
         """
-        return self._find(name, self._token)
+        return self._basins.feature_for(self._token, name)
 
     def meta(self, key: str) -> Any:
         """Return metadata of the referrer, such as ``"imaging:roi size x"``.

@@ -120,7 +120,7 @@ class CroppedImages:
         index = dataset("index")
         if index.ndim != 2 or index.shape[1] != 5 or index.dtype.kind not in "iu":
             raise FormatError(
-                f"the index of the cropped '{name}' should hold 5 integers an event, "
+                f"the index of the cropped '{name}' should hold 5 integers per event, "
                 f"found shape {index.shape}, {index.dtype}"
             )
         self._index: NDArray[np.int64] = index[:].astype(np.int64)
@@ -131,7 +131,7 @@ class CroppedImages:
             background = background.decode("utf-8", "replace")
         self._background: str | None = None if background is None else str(background)
         if self._background == name:
-            raise FormatError(f"the background of the cropped '{name}' is itself")
+            raise FormatError(f"the cropped '{name}' names itself as its background")
         self._datasets = {
             int(number): dataset(str(number))
             for number in np.unique(self._index[:, _DATASET])

@@ -6,16 +6,17 @@ them, some of which expire.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, overload
+from collections.abc import Mapping
+from typing import Any
 
 from ..engine.urls import without_signature
 from ..errors import BasinError
-from ..file.identifier import PARTS, RUN_IDENTIFIER, identifier_from
+from ..file.identifier import identifier_from
 from ..file.resource import flat_metadata, query, with_expiry
 from .base import Basin, Opened
 from .context import BasinContext
 from .hookspecs import hookimpl
+from .stored_definitions import Definitions
 
 
 class DCORBasin(Basin):
@@ -31,40 +32,26 @@ class DCORBasin(Basin):
         count = flat.get("experiment:event count")
         return Opened(
             features={},
-            identifier=identifier_from(
-                {name: flat.get(name) for name in (RUN_IDENTIFIER, *PARTS)}
-            ),
+            identifier=identifier_from(flat),
             identity=(without_signature(self.location), ""),
             length=count if type(count) is int else None,
             definitions=DCORDefinitions(self.context, self.location),
         )
 
 
-class DCORDefinitions(Sequence[Mapping[str, Any]]):
+class DCORDefinitions(Definitions):
     """The basins of a resource, asked for anew each time: addresses expire."""
 
     def __init__(self, context: BasinContext, url: str) -> None:
         self._context = context
         self._url = url
 
-    def _ask(self) -> list[Mapping[str, Any]]:
+    def found(self) -> list[Mapping[str, Any]]:
+        """Return all of them."""
         found = query(self._context.get_json, self._url, "basins")
         if not isinstance(found, list):
             raise BasinError(f"expected a list of basins, found {type(found).__name__}")
         return list(map(with_expiry, found))
-
-    @overload
-    def __getitem__(self, index: int) -> Mapping[str, Any]: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Mapping[str, Any]]: ...
-    def __getitem__(self, index: Any) -> Any:
-        return self._ask()[index]
-
-    def __iter__(self) -> Iterator[Mapping[str, Any]]:
-        return iter(self._ask())
-
-    def __len__(self) -> int:
-        return len(self._ask())
 
 
 @hookimpl

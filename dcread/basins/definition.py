@@ -19,6 +19,9 @@ _TYPE_OF_FORMAT = {
     "dcor": "remote",
 }
 _FORMAT_OF_TYPE = {"internal": "h5dataset", "file": "hdf5"}
+_TEXTS = ("type", "format", "mapping", "identifier")
+_SHOWN = ("name", "description", "key")
+_LISTS = ("paths", "urls", "features")
 _MAP_NAME = re.compile(r"\w+", re.ASCII)
 
 MAX_TEXTS = 100_000
@@ -37,7 +40,7 @@ class TextBudget:
     def take(self, raw: Mapping[str, Any]) -> None:
         """Count the texts of a definition, or raise BasinError."""
         count = 0
-        for name in ("paths", "urls", "features"):
+        for name in _LISTS:
             item = raw.get(name)
             count += len(item) if isinstance(item, (list, tuple)) else 0
         if count > self._left:
@@ -68,7 +71,7 @@ class BasinDefinition:
     identifier : str or None
         The measurement identifier that the basin must have.
     perishable : bool
-        Whether the location is good for a limited time only.
+        Whether the location is valid for a limited time only.
     key : str or None
         Name of the definition in the file.
     raw : mapping
@@ -123,6 +126,10 @@ class BasinDefinition:
         budget : TextBudget, optional
             Shared by the definitions of a file.
 
+        Returns
+        -------
+        BasinDefinition
+
         Raises
         ------
         BasinError
@@ -140,25 +147,46 @@ class BasinDefinition:
                 "it is left out"
             )
         (budget or TextBudget()).take(raw)
-        type_, format_ = _type_and_format(raw)
-        mapping = _text(raw, "mapping")
+        texts = tuple(map(raw.get, _TEXTS))
+        for name, value in zip(_TEXTS, texts, strict=True):
+            if value is not None and not isinstance(value, str):
+                raise BasinError(
+                    f"'{name}' should be text or null, found {_kind(value)}"
+                )
+        type_, format_, mapping, identifier = texts
+        type_ = type_ or _TYPE_OF_FORMAT.get(format_ or "")
+        if not type_:
+            raise BasinError(
+                "the definition has no 'type' (internal, file, remote, or a plugin's)"
+            )
         if mapping is not None and not _MAP_NAME.fullmatch(mapping):
             raise BasinError(
                 f"'mapping' should be null, 'same' or the name of a feature such as "
                 f"basinmap0, found {mapping[:80]!r}"
             )
+        lists: dict[str, tuple[str, ...] | None] = dict.fromkeys(_LISTS)
+        for name in _LISTS:
+            value = raw.get(name)
+            if value is not None:
+                lists[name] = _texts(name, value)
+        # What is only shown does no harm, whatever it is.
+        label, description, own_key = [
+            value if isinstance(value, str) and value else None
+            for value in map(raw.get, _SHOWN)
+        ]
         return cls(
-            name=_loose_text(raw, "name"),
-            description=_loose_text(raw, "description"),
+            name=label,
+            description=description,
             type=type_,
-            format=format_,
-            paths=_texts(raw, "paths") or (),
-            urls=_texts(raw, "urls") or (),
-            features=_texts(raw, "features"),
+            # The peer looks at the type only, so old callers leave the format out.
+            format=format_ or _FORMAT_OF_TYPE.get(type_, ""),
+            paths=lists["paths"] or (),
+            urls=lists["urls"] or (),
+            features=lists["features"],
             mapping=None if mapping == "same" else mapping,
-            identifier=_text(raw, "identifier") or None,
+            identifier=identifier or None,
             perishable=raw.get("perishable") is True,
-            key=key or _loose_text(raw, "key"),
+            key=key or own_key,
             raw=raw,
         )
 
@@ -169,34 +197,7 @@ def _kind(value: object) -> str:
     )
 
 
-def _type_and_format(raw: Mapping[str, Any]) -> tuple[str, str]:
-    type_, format_ = _text(raw, "type"), _text(raw, "format")
-    if not type_:
-        type_ = _TYPE_OF_FORMAT.get(format_ or "")
-    if not type_:
-        raise BasinError(
-            "the definition has no 'type' (internal, file, remote, or a plugin's)"
-        )
-    # The peer looks at the type only, so old callers leave the format out.
-    return type_, format_ or _FORMAT_OF_TYPE.get(type_, "")
-
-
-def _text(raw: Mapping[str, Any], name: str) -> str | None:
-    value = raw.get(name)
-    if value is not None and not isinstance(value, str):
-        raise BasinError(f"'{name}' should be text or null, found {_kind(value)}")
-    return value
-
-
-def _loose_text(raw: Mapping[str, Any], name: str) -> str | None:
-    value = raw.get(name)
-    return value if isinstance(value, str) and value else None
-
-
-def _texts(raw: Mapping[str, Any], name: str) -> tuple[str, ...] | None:
-    value = raw.get(name)
-    if value is None:
-        return None
+def _texts(name: str, value: object) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)):
         raise BasinError(
             f"'{name}' should be a list of texts or null, found {_kind(value)}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from ..engine import open_file
@@ -48,6 +49,8 @@ def load_definitions(
 ) -> StoredBasins:
     """Read all definitions of a file; never fails because of them.
 
+    The caller keeps the file open.
+
     Parameters
     ----------
     handle : FileHandle
@@ -58,6 +61,8 @@ def load_definitions(
         Bounds number and size of the definitions.
     """
     records = read_basin_records(handle, policy or Policy.default())
+    if not records:  # as in most files
+        return StoredBasins([], [])
     kept, dropped = _sorted_out(handle.h5, records, problems, check=True)
     return StoredBasins(sort_definitions(kept), dropped)
 
@@ -120,7 +125,8 @@ def extract_basin_dicts(
     """
     handle = open_file(h5.file)
     try:
-        records = read_basin_records(handle, Policy.default(), group=h5)
+        with handle.using():
+            records = read_basin_records(handle, Policy.default(), group=h5)
         return _sorted_out(h5, records, problems, check=check)[0]
     finally:
         handle.close()
@@ -129,28 +135,35 @@ def extract_basin_dicts(
 def _sorted_out(
     h5: Any, records: list[BasinRecord], problems: list[Problem] | None, *, check: bool
 ) -> tuple[list[dict[str, Any]], list[BasinRecord]]:
-    dropped = [record for record in records if record.reason]
-    kept = [record for record in records if not record.reason]
-    if check:
-        kept = list(_usable(h5, kept, dropped))
-    dropped.sort(key=lambda record: record.key)
+    kept: list[dict[str, Any]] = []
+    dropped: list[BasinRecord] = []
+    for record in _usable(h5, records) if check else records:
+        if record.reason:
+            dropped.append(record)
+        else:
+            kept.append(record.raw or {})
+    dropped.sort(key=attrgetter("key"))
     if problems is not None:
-        problems.extend(Problem("basin", item.key, item.reason) for item in dropped)
-    return [record.raw or {} for record in kept], dropped
+        for item in dropped:
+            problems.append(Problem("basin", item.key, item.reason))
+    return kept, dropped
 
 
-def _usable(
-    h5: Any, records: list[BasinRecord], dropped: list[BasinRecord]
-) -> Iterator[BasinRecord]:
+def _usable(h5: Any, records: list[BasinRecord]) -> list[BasinRecord]:
+    """Return records with the reasons why some cannot be used."""
     parsed: list[tuple[BasinRecord, BasinDefinition]] = []
     manager, budget = get_manager(), TextBudget()
+    judged: list[BasinRecord] = []
     for record in records:
+        if record.reason:
+            judged.append(record)
+            continue
         try:
             definition = BasinDefinition.parse(record.raw, record.key, budget)
             if not manager.knows_type(definition.type):
                 raise BasinError(manager.missing_format(definition))
         except BasinError as exc:
-            dropped.append(record.because(exc))
+            judged.append(record.because(exc))
         else:
             parsed.append((record, definition))
     found: dict[str, bool] = {}
@@ -166,10 +179,11 @@ def _usable(
             offered = offers.get(name, set()) | offers.get(None, set())
             found[name] = bool(offered - {name}) or _stored(h5, name)
         if name is None or found[name]:
-            yield record
+            judged.append(record)
             continue
         reason = f"its map '{name}' is neither stored in the file nor in a basin"
-        dropped.append(record.because(reason))
+        judged.append(record.because(reason))
+    return judged
 
 
 def _stored(h5: Any, name: str) -> bool:
@@ -196,7 +210,7 @@ def sort_definitions(
     definitions : iterable of dict
         As `extract_basin_dicts` returns them.
     """
-    return sorted((dict(item) for item in definitions), key=_sort_key)
+    return sorted(map(dict, definitions), key=_sort_key)
 
 
 def _sort_key(raw: Mapping[str, Any]) -> tuple[int, int, str, bool, str, str]:

@@ -1,20 +1,17 @@
-"""One basin of a file: its locations in turn, what fits and why others don't."""
+"""One basin of a file: its locations opened in turn, what fits and why others don't."""
 
 from __future__ import annotations
 
 import functools
 import itertools
-import os
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any
 
 from ..errors import (
     BasinError,
     BasinIdentifierMismatchError,
     ClosedError,
-    DCReadError,
     PolicyError,
 )
 from ..problems import is_out_of_a_handler, one_line
@@ -22,21 +19,15 @@ from ..sync.locks import BriefLock
 from .base import Basin
 from .context import BasinContext
 from .definition import BasinDefinition
-from .findings import Findings
+from .findings import Findings, ProblemLog
 from .identifier_check import check_identifier
 from .in_time import call_in_time, describe
+from .locations import OPEN_SECONDS, Locations
 from .open_basin import OpenBasin
 from .opened import Opened, as_opened
-from .paths import as_locations
-from .plugins import Registered, get_manager
+from .registered import Registered
 from .scope import Scope
 from .turns import PATIENCE_SECONDS, BusyError, Turns
-
-OPEN_SECONDS = 30.0
-"""How long a plugin may take to open one location."""
-
-LOCATIONS_SECONDS = 10.0
-"""How long a plugin may take to tell its locations."""
 
 RETRY_SECONDS = (2.0, 60.0)
 """How long to wait at least, and at most, until locations are tried again."""
@@ -71,6 +62,8 @@ class Entry:
         Why a location was refused.
     findings : Findings
         What was noticed.
+    is_remote : bool
+        Whether asking it may contact other machines.
     is_unusable : bool
         Whether no feature at all can be taken, although a location fits.
     token : object
@@ -91,9 +84,11 @@ class Entry:
         )
         self.mismatch: BasinIdentifierMismatchError | None = None
         self.is_unusable = False
+        self.is_remote = definition.type == "remote"
         noun = "file" if definition.type == "file" else "data"
-        report = functools.partial(scope.log.add, definition.label)
-        self.findings = Findings(noun, report)
+        self.findings = Findings(
+            noun, functools.partial(_report, scope.log, definition)
+        )
         self.token = object()
         self._context = context
         self._scope = scope
@@ -102,20 +97,12 @@ class Entry:
         self._lock = BriefLock()
         self._turns = Turns()
         self._closed = False
-        self._registered: Registered | None = None
-        self._is_classified = False
-        self._locations: list[str] | None = None
-        self._asked_plugins = False
+        self._locations = Locations(definition, context, scope, self.findings)
         self._next = 0
         self._exhausted = False
         self._retry_at, self._pause = 0.0, RETRY_SECONDS[0]
         self._opened: list[OpenBasin] = []
         self._refused_names: set[str] = set()
-
-    @property
-    def is_remote(self) -> bool:
-        """Whether asking it may contact other machines."""
-        return self.definition.type == "remote"
 
     @property
     def location(self) -> str | None:
@@ -139,7 +126,7 @@ class Entry:
     def is_known(self) -> bool:
         """Tell whether a plugin reads the format."""
         with self._turns.in_turn(PATIENCE_SECONDS):
-            return self._classify() is not None
+            return self._locations.registered() is not None
 
     def candidates(self, patience: float | None = None) -> Iterator[OpenBasin]:
         """Yield the locations that fit; each is opened when its turn comes.
@@ -151,7 +138,8 @@ class Entry:
         """
         for position in itertools.count():
             if position >= len(self._opened):
-                self._raise_if_closed()
+                if self._closed:
+                    raise self._closed_error()
                 if self._exhausted and not self._is_due():
                     return
                 with self._turns.in_turn(patience):
@@ -160,7 +148,8 @@ class Entry:
             try:
                 found = self._opened[position]
             except IndexError:
-                self._raise_if_closed()
+                if self._closed:
+                    raise self._closed_error() from None
                 raise
             yield found
 
@@ -179,98 +168,13 @@ class Entry:
             return False
         try:
             with self._turns.in_turn(PATIENCE_SECONDS):
-                if self._one_seems_there():
+                found = self._locations
+                if not self._next and found.one_seems_there(self.token, self._chain):
                     return True
         except BusyError:
             return True
         # None is there: going through them once more collects the reasons.
         return any(not found.cyclic for found in self.candidates(PATIENCE_SECONDS))
-
-    def _one_seems_there(self) -> bool:
-        registered = self._classify()
-        if registered is None or self._next:
-            return False
-        return any(
-            self._seems_there(registered, location)
-            for location in self._places(registered)
-        )
-
-    def _seems_there(self, registered: Registered, location: str) -> bool:
-        def look() -> bool | None:
-            basin = registered.basin_class(
-                self.definition, location, self._context.for_opening(self.token)
-            )
-            return basin.available()
-
-        try:
-            self._context.check_location(registered.reach, location)
-            found = self._ask(registered, look, "'available'", OPEN_SECONDS)
-            return found is not False and not self._leads_back(location)
-        except BaseException as exc:
-            if is_out_of_a_handler(exc):
-                raise
-            return False
-
-    def _ask(
-        self, registered: Registered, func: Callable[[], Any], what: str, seconds: float
-    ) -> Any:
-        """Ask a plugin something, in a thread of its own unless it is ours."""
-        return func() if registered.built_in else call_in_time(func, seconds, what)
-
-    def _leads_back(self, location: str) -> bool:
-        if self.definition.type != "file":
-            return False
-        status = os.stat(location)
-        return (status.st_dev, status.st_ino) in self._chain
-
-    def _classify(self) -> Registered | None:
-        """Return the class that reads the format; None if no plugin does."""
-        if not self._is_classified:
-            definition, manager = self.definition, get_manager()
-            self._registered = manager.find(definition.type, definition.format)
-            if self._registered is None:
-                self._fail(manager.missing_format(definition))
-            self._is_classified = True
-        return self._registered
-
-    def _places(self, registered: Registered) -> list[str]:
-        """Return the locations that the class tells, not more than are tried."""
-        if self._locations is None:
-            most = self._scope.policy.max_locations
-            basin_class = registered.basin_class
-
-            def ask() -> list[str]:
-                answer = basin_class.locations(self.definition, self._context)
-                found = as_locations(answer, f"{basin_class.__name__}.locations")
-                return list(itertools.islice(found, most))
-
-            try:
-                self._locations = self._ask(
-                    registered, ask, "'locations'", LOCATIONS_SECONDS
-                )
-            except BaseException as exc:
-                if is_out_of_a_handler(exc):
-                    raise
-                self._fail(_told(exc, registered))
-                self._registered, self._locations = None, []
-        return self._locations
-
-    def _location(self, registered: Registered, number: int) -> str | None:
-        """Return a location; plugins are asked when the stored ones are used up."""
-        places = self._places(registered)
-        if number >= len(places) and not self._asked_plugins:
-            if self.definition.type != "internal":
-                places += [one for one in self._offers() if one not in places]
-            self._asked_plugins = True
-        return places[number] if number < len(places) else None
-
-    def _offers(self) -> list[str]:
-        context = self._context
-        offered = get_manager().offered_locations(self.definition, context.path)
-        found = list(itertools.islice(offered, self._scope.policy.max_locations))
-        return (
-            list(context.paths_for(found)) if self.definition.type == "file" else found
-        )
 
     def _is_due(self) -> bool:
         """Tell whether locations that could not be used may be tried again."""
@@ -280,8 +184,9 @@ class Entry:
 
     def _advance(self) -> bool:
         """Open locations up to the next one that fits; False if none is left."""
-        self._raise_if_closed()
-        registered = self._classify()
+        if self._closed:
+            raise self._closed_error()
+        registered = self._locations.registered()
         if registered is None:
             self._exhausted = True
             return False
@@ -289,10 +194,10 @@ class Entry:
             if not self._is_due():
                 return False
             self.findings.forget_failures()
-            self._exhausted, self._next, self._locations = False, 0, None
-            self._asked_plugins = False
+            self._exhausted, self._next = False, 0
+            self._locations.forget()
         identifier = self._referrer_identifier()
-        while (location := self._location(registered, self._next)) is not None:
+        while (location := self._locations.at(registered, self._next)) is not None:
             found = self._try(registered, location, identifier)
             if found is not None:
                 with self._lock:
@@ -300,7 +205,7 @@ class Entry:
                         self._opened.append(found)
                 if self._closed:
                     found.close()
-                self._raise_if_closed()
+                    raise self._closed_error()
             # Counted when done, so that a child that is forked in between, or a
             # caller after an interrupt, has the location still before it.
             self._next += 1
@@ -320,7 +225,7 @@ class Entry:
     ) -> OpenBasin | None:
         basin: Basin | None = None
         try:
-            self._context.check_location(registered.reach, location)
+            self._locations.check(registered, location)
             answer = self._open(registered, location)
             if answer is not None:
                 basin, opened = answer
@@ -336,12 +241,18 @@ class Entry:
             self.findings.failed("it is closed", location)
             return None
         except BaseException as exc:
-            if is_out_of_a_handler(exc):
+            if registered.is_no_answer(exc):
                 self._close_quietly(basin)
                 raise
+            if self._scope.closed:
+                self._close_quietly(basin)
+                raise ClosedError(
+                    f"the measurement was closed while basin '{self.definition.label}' "
+                    "was opened"
+                ) from exc
             # A plugin may raise anything; the next location has its chance.
             final = isinstance(exc, (PolicyError, NotImplementedError))
-            told = _told(exc, registered)
+            told = registered.told(exc)
             self.findings.failed(told, location, temporary=not final)
         self._close_quietly(basin)
         return None
@@ -350,32 +261,28 @@ class Entry:
         self, registered: Registered, location: str
     ) -> tuple[Basin, Opened] | None:
         """Return an open instance and what it gave; None if nothing is there."""
-        given_up = None if registered.built_in else threading.Event()
-        deadline = None if registered.built_in else time.monotonic() + OPEN_SECONDS
+        given_up, deadline = None, None
+        if not registered.built_in:
+            given_up, deadline = threading.Event(), time.monotonic() + OPEN_SECONDS
         context = self._context.for_opening(self.token, deadline, given_up)
-
-        def run() -> tuple[Basin, Opened] | None:
-            basin = registered.basin_class(self.definition, location, context)
-            try:
-                if basin.available() is not False:
-                    return basin, as_opened(
-                        basin.open(), f"{type(basin).__name__}.open"
-                    )
-            except BaseException:
-                self._close_quietly(basin)
-                raise
-            self._close_quietly(basin)
-            return None
-
+        run = functools.partial(self._run, registered, location, context)
         if registered.built_in:
             return run()
-        return call_in_time(
-            run,
-            OPEN_SECONDS,
-            "opening it",
-            lambda answer: None if answer is None else answer[0].close(),
-            given_up,
-        )
+        return call_in_time(run, OPEN_SECONDS, "opening it", _close_late, given_up)
+
+    def _run(
+        self, registered: Registered, location: str, context: BasinContext
+    ) -> tuple[Basin, Opened] | None:
+        basin = registered.basin_class(self.definition, location, context)
+        try:
+            if basin.available() is not False:
+                answer = basin.open()
+                return basin, as_opened(answer, f"{type(basin).__name__}.open")
+        except BaseException:
+            self._close_quietly(basin)
+            raise
+        self._close_quietly(basin)
+        return None
 
     def _accept(
         self,
@@ -404,7 +311,8 @@ class Entry:
             except BasinIdentifierMismatchError:
                 self._refused_names.update(found.names())
                 raise
-            self.findings.note(note)
+            if note:
+                self.findings.note(note)
         if cyclic:
             self.findings.note("it leads back to a file that leads to it")
         return found
@@ -418,15 +326,11 @@ class Entry:
                 raise
             self.findings.failed(f"closing failed: {describe(exc)}")
 
-    def _fail(self, reason: str) -> None:
-        self.findings.failed(reason)
-        self.findings.report(reason)
-
     def record_failure(self, reason: object) -> None:
         """Keep why no feature at all can be taken, although a location fits."""
         if not self.is_unusable:
             self.is_unusable = True
-            self._fail(one_line(reason))
+            self.findings.fail(one_line(reason))
 
     def record_missing(self, feature: str, reason: object) -> None:
         """Keep why a feature could not be taken from the basin."""
@@ -453,9 +357,8 @@ class Entry:
         """Return the locations that are open now."""
         return list(self._opened)
 
-    def _raise_if_closed(self) -> None:
-        if self._closed:
-            raise ClosedError(f"basin '{self.definition.label}' is closed")
+    def _closed_error(self) -> ClosedError:
+        return ClosedError(f"basin '{self.definition.label}' is closed")
 
     def close(self) -> None:
         """Close all that was opened; twice is fine.
@@ -471,11 +374,13 @@ class Entry:
             except BaseException as exc:
                 if is_out_of_a_handler(exc):
                     raise
-                self._fail(f"closing failed: {describe(exc)}")
+                self.findings.fail(f"closing failed: {describe(exc)}")
 
 
-def _told(exc: BaseException, registered: Registered) -> str:
-    """Return what the status tells of an error of a class."""
-    ours = isinstance(exc, DCReadError)
-    text = one_line(exc) if ours else describe(exc)
-    return text if registered.built_in else f"{text}; plugin {registered.source}"
+def _close_late(answer: tuple[Basin, Opened] | None) -> None:
+    if answer is not None:
+        answer[0].close()
+
+
+def _report(log: ProblemLog, definition: BasinDefinition, reason: str) -> None:
+    log.add(definition.label, reason)

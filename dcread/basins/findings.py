@@ -74,6 +74,11 @@ class Findings:
         self._failures.append(placed(place, reason))
         self.temporary |= temporary
 
+    def fail(self, reason: str) -> None:
+        """Keep why no location can be used, and record it among the problems."""
+        self.failed(reason)
+        self._report(reason)
+
     def forget_failures(self) -> None:
         """Forget why locations could not be used: they are tried again."""
         self._missing, self._failures, self.temporary = [], [], False

@@ -52,11 +52,14 @@ def check_identifier(
     if definition.mapping is not None and extended:
         return ""
     if definition.mapping is not None and referrer.startswith(found):
-        return f"its identifier '{found}' is a bare prefix of '{referrer}'"
+        return f"its identifier '{found}' begins that of the file, '{referrer}'"
     if extended and expected is not None:
         # A segmentation that kept every event extends the identifier and needs no
         # map; the writer vouches for the basin by naming its identifier.
-        return f"its identifier '{found}' is extended by '{referrer}' without a map"
+        return (
+            f"its identifier '{found}' begins that of the file, '{referrer}', although "
+            "the basin has no map"
+        )
     raise BasinIdentifierMismatchError(
         f"The basin '{one_line(location)}' with identifier '{found}' does not match "
         f"the identifier '{referrer}' of the file that refers to it; it is another "

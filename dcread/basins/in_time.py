@@ -73,7 +73,7 @@ class CallInTime(Generic[T]):
                 raise BasinNotAvailableError(
                     f"{self._what} was not called: {len(_left_behind)} calls of "
                     "plugins hang in this process already; find out what they wait "
-                    "for, and start it again"
+                    "for, and restart the process"
                 )
         self._thread.start()
 
@@ -111,8 +111,7 @@ class CallInTime(Generic[T]):
             If it raised something that is no error, such as SystemExit.
         """
         try:
-            with letting_go():
-                self._thread.join(self._seconds if seconds is None else seconds)
+            letting_go(self._thread.join, self._seconds if seconds is None else seconds)
         finally:
             if self._thread.is_alive():
                 self._leave_behind()

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import RowReader
 from ..errors import BasinError
 
 IntArray = NDArray[np.integer[Any]]
@@ -56,21 +55,14 @@ def check_map_shape(
         )
 
 
-def read_map(name: str, reader: RowReader, events: int | None) -> IndexMap:
-    """Read and check a map.
+def as_map(name: str, values: NDArray[Any]) -> IndexMap:
+    """Return a map, given its values (see `check_map_shape`).
 
     Raises
     ------
     BasinError
-        If it is not 1-D, not of whole numbers, not of length `events`, or negative.
+        If they are not whole numbers, or negative.
     """
-    check_map_shape(name, reader.shape, reader.dtype, events)
-    values = reader.read(slice(0, reader.shape[0], 1))
-    return as_map(name, values)
-
-
-def as_map(name: str, values: NDArray[Any]) -> IndexMap:
-    """Check the values of a map (see `read_map`)."""
     if values.dtype.kind == "f":
         whole = np.isfinite(values) & (np.trunc(values) == values)
         if not whole.all():

@@ -13,6 +13,11 @@ from .hookspecs import hookimpl
 USUAL_GROUP = "basin_events"
 
 
+def group_of(definition: BasinDefinition) -> str:
+    """Return the name of the group with the features of an internal basin."""
+    return (definition.paths or (USUAL_GROUP,))[0].strip("/")
+
+
 class InternalBasin(Basin):
     """The features in ``/basin_events`` of the referrer itself."""
 
@@ -25,7 +30,7 @@ class InternalBasin(Basin):
         cls, definition: BasinDefinition, context: BasinContext
     ) -> Iterable[str]:
         """Return the name of the group (only the first one counts)."""
-        return [path.strip("/") for path in (definition.paths or (USUAL_GROUP,))[:1]]
+        return [group_of(definition)]
 
     def available(self) -> bool | None:
         """Tell whether the group is there."""

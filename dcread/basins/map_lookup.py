@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from h5py import h5d
+from h5py import Dataset
 
-from ..engine import reader_for
-from ..errors import BasinError, FormatError, PolicyError
-from ..file.event_dataset import reader_of, usable_member
-from ..file.links import STRICT, member, subgroup
+from ..engine import RowReader, reader_for
+from ..engine.datasets import reader_of_open
+from ..errors import BasinError, FormatError
+from ..file.event_dataset import look_at
+from ..file.links import STRICT, has_member, subgroup
 from ..sync.locks import h5_lock
 from .index_map import (
     IndexMap,
@@ -18,7 +19,6 @@ from .index_map import (
     as_map,
     check_map_shape,
     compose,
-    read_map,
 )
 from .open_basin import FeatureQuery, Found
 from .referrer import Referrer
@@ -38,6 +38,15 @@ class MapLookup:
     def __init__(self, referrer: Referrer) -> None:
         self._referrer = referrer
         self._known: dict[str, IndexMap] = {}
+        self._length: tuple[int | None] | None = None
+
+    @property
+    def _events(self) -> int | None:
+        """Number of events in the file, asked for once; None if it is not known."""
+        found = self._length
+        if found is None:
+            found = self._length = (self._referrer.raw_length,)
+        return found[0]
 
     def get(
         self, name: str | None, query: FeatureQuery, search: Search
@@ -60,9 +69,10 @@ class MapLookup:
         """
         if name is None:
             return None
-        if name not in self._known:
-            self._known[name] = self._read(name, query, search)
-        return self._known[name]
+        found = self._known.get(name)
+        if found is None:
+            found = self._known[name] = self._read(name, query, search)
+        return found
 
     def check(self, name: str | None, search: Search) -> None:
         """Raise BasinError if a stored map has a wrong shape; reads no integers."""
@@ -71,35 +81,42 @@ class MapLookup:
         own = self._own(name)
         if own is None or own.dtype.kind == "f":  # whole numbers?
             self.get(name, FeatureQuery(""), search)
-        elif self._referrer.handle is None:
-            length = self._referrer.raw_length
-            check_map_shape(name, tuple(own.shape), own.dtype, length)
 
-    def _own(self, name: str) -> Any:
+    def _own(self, name: str) -> RowReader | None:
+        """Return a map that the file stores itself, of a shape that a map can have."""
+        events = self._events
         handle = self._referrer.handle
         if handle is None:
-            return self._referrer.own_feature(name)
-        with handle.using(), h5_lock:
-            try:
-                group = subgroup(handle, "events", names=STRICT)
-                found = member(handle, name, group.id, STRICT).id
-            except PolicyError:
-                raise
-            except (KeyError, BasinError):
+            found = self._referrer.own_feature(name)
+            if found is None:
                 return None
-            if isinstance(found, h5d.DatasetID) and found.shape is not None:
-                length = self._referrer.raw_length
-                check_map_shape(name, tuple(found.shape), found.dtype, length)
+            reader = reader_for(found)
+            check_map_shape(name, reader.shape, reader.dtype, events)
+            return reader
+        group = self._referrer.group
+        if group is None:
+            return None
+        with handle.using(), h5_lock:
+            if group.handle is not handle:  # which raises
+                group = subgroup(handle, "events", names=STRICT)
+            if not has_member(group.id, name):
+                return None
+            seen = look_at(group, name, STRICT)
+            if seen.absent:
+                return None
+            if seen.shape is not None and seen.dtype is not None:
+                check_map_shape(name, seen.shape, seen.dtype, events)
             try:
-                return reader_of(usable_member(group, name, STRICT))
+                seen.check()
+                assert seen.place is not None
+                return reader_of_open(handle, Dataset(seen.place.id))
             except FormatError as exc:
                 raise BasinError(f"its map '{name}' cannot be used: {exc}") from exc
 
     def _read(self, name: str, query: FeatureQuery, search: Search) -> IndexMap:
-        events = self._referrer.raw_length
         own = self._own(name)
         if own is not None:
-            return read_map(name, reader_for(own), events)
+            return as_map(name, own.read(slice(0, own.shape[0], 1)))
         # A basin that needs this very map cannot be the one to give it.
         inner = FeatureQuery(
             name,
@@ -112,10 +129,12 @@ class MapLookup:
             raise BasinError(
                 f"its map '{name}' is neither stored in the file nor in a basin"
             )
-        index_map = read_map(name, reader_for(found.obj), None)
+        reader = reader_for(found.obj)
+        check_map_shape(name, reader.shape, reader.dtype, None)
+        index_map = as_map(name, reader.read(slice(0, reader.shape[0], 1)))
         values = compose(found.mapping, index_map.values)
         assert values is not None
-        check_map_shape(name, values.shape, values.dtype, events)
+        check_map_shape(name, values.shape, values.dtype, self._events)
         return as_map(name, values)
 
     def fit(self, found: Found, index_map: IndexMap | None) -> Found:
@@ -127,7 +146,7 @@ class MapLookup:
             If lengths do not fit.
         """
         values = None if index_map is None else index_map.values
-        events = self._referrer.raw_length
+        events = None if index_map is not None else self._events
         try:
             if index_map is not None:
                 index_map.check_rows(found.rows)

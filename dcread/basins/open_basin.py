@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,14 +16,17 @@ from ..engine import RowReader, open_file
 from ..engine.name_resolver import Place
 from ..errors import BasinError, ClosedError, DCReadError
 from ..file.dataset_group import DatasetGroup
-from ..file.event_dataset import reader_of, usable_member
+from ..file.event_dataset import reader_of, usable_reader
 from ..file.events import Events
+from ..file.links import has_member
+from ..sync.locks import h5_lock
 from .base import Basin
 from .in_time import call_in_time
 from .index_map import IntArray
 from .opened import Opened
-from .plugin_arrays import Origin, as_reader
-from .plugins import Registered
+from .origin import Origin
+from .plugin_arrays import as_reader
+from .registered import Registered
 
 if TYPE_CHECKING:
     from .scope import Scope
@@ -110,8 +114,10 @@ class OpenBasin:
         Where it lies.
     features : mapping or h5py.Group
         As the plugin gave them.
+    group : Place or None
+        The group of the features, if they lie in an open file.
     handle : FileHandle or None
-        The open file that the features lie in, if they lie in one.
+        That file.
     is_built_in : bool
         Whether its class comes with dcread.
     """
@@ -142,26 +148,37 @@ class OpenBasin:
             basin.close,
             scope.confine,
             is_at_hand=registered.built_in and not self.is_far,
+            is_built_in=registered.built_in,
         )
         self._known = scope.shared.get(id(opened), {})
         if "place" not in self._known:
             self._known["place"] = _place_of(opened.features, scope, self.origin)
-        self._place: Place | None = self._known["place"]
-        self.handle = None if self._place is None else self._place.handle
+        self.group: Place | None = self._known["place"]
+        self.handle = None if self.group is None else self.group.handle
 
     def names(self) -> list[str]:
         """Return the names of the features that the basin stores itself."""
         known: list[str] | None = self._known.get("names")
-        if known is None or self._place is None or self._place.handle.closed:
+        if known is None or self.group is None or self.group.handle.closed:
             known = self._known["names"] = self._find_names()
         return list(known)
 
+    def present(self, wanted: Sequence[str]) -> list[str]:
+        """Return those of some features that the basin stores itself, in order."""
+        group = self.group
+        if group is None or group.handle.is_remote:
+            names = set(self.names())
+            return [name for name in wanted if name in names]
+        with group.handle.using(), h5_lock:
+            return list(filter(functools.partial(has_member, group.id), wanted))
+
     def _find_names(self) -> list[str]:
-        if self._place is None:
+        if self.group is None:
             with self.origin.asking():
                 found = list(itertools.islice(self.features.keys(), MAX_NAMES + 1))
         else:
-            found = list(DatasetGroup(self._place))
+            # (`list` of the group would ask for its length, which lists it once more)
+            found = list(iter(DatasetGroup(self.group)))
         if len(found) > MAX_NAMES:
             raise BasinError(
                 f"{self.origin.location} names more than {MAX_NAMES} features"
@@ -171,22 +188,23 @@ class OpenBasin:
     def own(self, name: str) -> Found | None:
         """Return a feature that the basin stores itself."""
         known: Found | None = self._known.get(f"/{name}")
-        if known is None or self._place is None or self._place.handle.closed:
+        if known is None or self.group is None or self.group.handle.closed:
             known = self._known[f"/{name}"] = self._find(name)
         return known
 
     def _find(self, name: str) -> Found | None:
         obj: Any
         try:
-            if self._place is None:
+            if self.group is None:
                 with self.origin.asking(name, by_name=True):
                     obj = self.features[name]
                 obj = as_reader(obj, name, self.origin)
             else:
-                group = self._place
-                place = group.handle.fetching(lambda: usable_member(group, name))
-                is_group = isinstance(place.id, h5py.h5g.GroupID)
-                obj = DatasetGroup(place) if is_group else reader_of(place)
+                group = self.group
+                obj = group.handle.fetching(usable_reader, group, name)
+                if isinstance(obj, Place):
+                    is_group = isinstance(obj.id, h5py.h5g.GroupID)
+                    obj = DatasetGroup(obj) if is_group else reader_of(obj)
         except KeyError:
             return None
         expected = self.raw_length if name in ("contour", "trace") else None

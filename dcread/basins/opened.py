@@ -16,13 +16,13 @@ class Array(Protocol):
     """One feature as a basin format gives it: the first axis counts the events.
 
     An ``h5py.Dataset``, a NumPy array, a memory map or a Zarr array will do. Three
-    attributes are made use of where they are there:
+    optional attributes are used:
 
     ``chunks`` : tuple of int or None
         Shape of what is stored together. Rows of one chunk are asked for together.
     ``read_rows(rows)``
         Called with a sorted 1-D array of different row numbers, returns those rows.
-        In place of one slice after the other where rows lie scattered.
+        Used in place of many slices where rows are scattered.
     ``read_cost(rows)``
         Called by `HDF5Data.explain` with the rows of one such call; returns how many
         requests and how many stored bytes they take, each None if unknown.
@@ -42,7 +42,7 @@ class Array(Protocol):
 
 Features: TypeAlias = "Mapping[str, Any] | h5py.Group"
 """Arrays by name; anything with ``keys()`` and ``[]`` will do, such as a Zarr group.
-``trace`` is again such a mapping of arrays, ``contour`` one of one array an event."""
+``trace`` is again such a mapping of arrays, ``contour`` one of one array per event."""
 
 
 class Opened(NamedTuple):

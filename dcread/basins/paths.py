@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pathlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from ..file.addresses import looks_like_url
 
@@ -20,7 +21,7 @@ def folders_of(referrer: pathlib.Path | None) -> list[pathlib.Path]:
 def candidate_paths(
     stored: Iterable[str],
     folders: Sequence[pathlib.Path],
-    path_map: Iterable[tuple[str, str]] = (),
+    path_map: Collection[tuple[str, str]] = (),
 ) -> Iterator[str]:
     """Yield the absolute paths to try for the stored paths of a basin, in order.
 
@@ -43,37 +44,37 @@ def candidate_paths(
         # A URL is no path (and its query, shown as a file name, may be a secret).
         if not path or "\0" in path or looks_like_url(path):
             continue
-        for place in _places(path, folders, path_map):
+        places = _mapped(path, path_map) if path_map else []
+        if os.path.isabs(path):
+            places.append(path)
+        readings = _relative(path) if folders else ()
+        for folder in folders:
+            places += map(os.path.join, itertools.repeat(folder), readings)
+        for place in places:
             if place not in known:
                 known.add(place)
                 yield place
 
 
-def _places(
-    path: str, folders: Sequence[pathlib.Path], path_map: Iterable[tuple[str, str]]
-) -> Iterator[str]:
-    yield from _mapped(path, path_map)
-    if os.path.isabs(path):
-        yield path
-    for folder in folders:
-        for relative in _relative(path):
-            yield os.path.join(folder, relative)
-
-
-def _relative(path: str) -> Iterator[str]:
-    """Yield readings of a stored path that can hang below a folder."""
+def _relative(path: str) -> list[str]:
+    """Return readings of a stored path that can hang below a folder."""
     posix = path.replace("\\", "/")
-    for reading in dict.fromkeys((path, posix)):
-        if not os.path.isabs(reading) and not pathlib.PureWindowsPath(reading).anchor:
-            yield reading
+    found = [
+        reading
+        for reading in dict.fromkeys((path, posix))
+        if not os.path.isabs(reading) and not pathlib.PureWindowsPath(reading).anchor
+    ]
     name = posix.rpartition("/")[2]
     # "C:src.rtdc" is relative to a drive, its bare name comes after the colon.
     name = name.rpartition(":")[2] if pathlib.PureWindowsPath(path).drive else name
     if name not in ("", ".", ".."):
-        yield name
+        found.append(name)
+    return found
 
 
-def _mapped(path: str, path_map: Iterable[tuple[str, str]]) -> Iterator[str]:
+def _mapped(path: str, path_map: Iterable[tuple[str, str]]) -> list[str]:
+    """Return what prefixes and what stands in their place make of a path."""
+    found = []
     parts = _parts(path)
     for old, new in path_map:
         prefix = _parts(old)
@@ -87,7 +88,8 @@ def _mapped(path: str, path_map: Iterable[tuple[str, str]]) -> Iterator[str]:
         if same:
             mapped = os.path.join(new, *parts[len(prefix) :])
             if os.path.isabs(mapped):
-                yield mapped
+                found.append(mapped)
+    return found
 
 
 def _parts(path: str) -> list[str]:
@@ -96,8 +98,8 @@ def _parts(path: str) -> list[str]:
     return parts[:1] + [part for part in parts[1:] if part not in ("", ".")]
 
 
-def as_locations(answer: object, asked: str) -> Iterator[str]:
-    """Yield the locations that a plugin answered; one text is one location.
+def as_locations(answer: object, asked: str, most: int | None = None) -> list[str]:
+    """Return the locations that a plugin answered; one text is one location.
 
     Parameters
     ----------
@@ -105,6 +107,8 @@ def as_locations(answer: object, asked: str) -> Iterator[str]:
         What it answered.
     asked : str
         What messages call the function that was asked.
+    most : int, optional
+        How many are taken at the most: there may be no end of them.
 
     Raises
     ------
@@ -112,17 +116,19 @@ def as_locations(answer: object, asked: str) -> Iterator[str]:
         If it is none of these.
     """
     if answer is None:
-        return
+        return []
     items = (answer,) if isinstance(answer, (str, os.PathLike)) else answer
     if not isinstance(items, Iterable):
         raise TypeError(
             f"{asked} should return locations as text, got {type(answer).__name__}"
         )
-    for item in items:
+    found = []
+    for item in itertools.islice(items, most):
         text = os.fspath(item) if isinstance(item, os.PathLike) else item
         if not isinstance(text, str):
             raise TypeError(
                 f"{asked} should return locations as text, found "
                 f"{type(item).__name__} among them"
             )
-        yield text
+        found.append(text)
+    return found

@@ -1,22 +1,17 @@
-"""Arrays that a plugin gives: nothing but the rows asked for is handed on.
-
-The one place where errors of plugins become ours.
-"""
+"""Arrays that a plugin gives: nothing but the rows asked for is handed on."""
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
-import weakref
-from collections.abc import Callable, Iterator, Mapping
+import operator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..engine import (
-    FileHandle,
     ReadCost,
     RowReader,
     Rows,
@@ -26,131 +21,19 @@ from ..engine import (
     open_file,
 )
 from ..engine.kernels import scatter_rows
-from ..errors import BasinError, ClosedError, DCReadError
-from ..problems import is_out_of_a_handler, one_line, placed
-from ..sync.locks import BriefLock
-from .in_time import describe
+from ..errors import BasinError
 from .opened import is_mapping
+from .origin import Origin
 
 _BLOCK_BYTES = 1 << 24
 GAP_BYTES = 1 << 16
 """Rows that nobody asked for are read along if they have no more bytes than that."""
 
+MAX_MEMBERS = 10_000_000
+"""How many traces or contours there may be; a contour belongs to one event."""
 
-class Origin:
-    """What errors tell of a basin, and what ends together with it.
-
-    Parameters
-    ----------
-    location : str
-        Where the basin lies.
-    plugin : str
-        Name and version of the distribution that reads it.
-    close : callable
-        Frees what the plugin took; called once, when nobody reads any more.
-    confine : callable
-        Has the policy apply to a file that the plugin opened itself.
-    is_at_hand : bool
-        Whether a row takes no more than a moment.
-    """
-
-    def __init__(
-        self,
-        location: str,
-        plugin: str,
-        close: Callable[[], None],
-        confine: Callable[[FileHandle], None],
-        *,
-        is_at_hand: bool,
-    ) -> None:
-        self._confine = confine
-        self.location = one_line(location)
-        self.plugin = plugin
-        self._close = close
-        self.is_at_hand = is_at_hand
-        self._lock = BriefLock()
-        self._readers = 0
-        self._closed = False
-        self._handles: weakref.WeakSet[FileHandle] = weakref.WeakSet()
-
-    @property
-    def closed(self) -> bool:
-        """Whether the basin is closed."""
-        return self._closed
-
-    def error(self, exc: BaseException, feature: str = "") -> BasinError:
-        """Return an error of a plugin as one of ours."""
-        place = f"{self.location}: '{feature}'" if feature else self.location
-        if isinstance(exc, BasinError):
-            text = placed(place, one_line(exc))
-            return type(exc)(f"{text}; plugin {self.plugin}")
-        return BasinError(f"{place}: {describe(exc)}; plugin {self.plugin}")
-
-    @contextlib.contextmanager
-    def asking(self, feature: str = "", *, by_name: bool = False) -> Iterator[None]:
-        """Ask the plugin something: its errors become ours, it is not closed now.
-
-        Parameters
-        ----------
-        feature : str
-            What is asked for.
-        by_name : bool
-            Whether a KeyError says that there is nothing of that name.
-
-        Raises
-        ------
-        ClosedError
-            If the basin is closed.
-        BasinError
-            If the plugin raises anything.
-        """
-        counted: list[None] = []
-        try:
-            with self._lock:
-                if self._closed:
-                    raise ClosedError(
-                        f"{self.location} is closed; open the measurement again"
-                        + (f" to read '{feature}'" if feature else "")
-                    )
-                self._readers += 1
-                counted.append(None)
-            yield
-        except BaseException as exc:
-            if isinstance(exc, MemoryError) or (by_name and isinstance(exc, KeyError)):
-                raise
-            own = isinstance(exc, DCReadError) and (
-                type(exc) is not BasinError or f"plugin {self.plugin}" in str(exc)
-            )
-            if own or is_out_of_a_handler(exc):
-                raise
-            raise self.error(exc, feature) from exc
-        finally:
-            if counted:
-                self._leave()
-
-    def _leave(self) -> None:
-        with self._lock:
-            self._readers -= 1
-            last = self._closed and self._readers == 0
-        if last:
-            self._close()
-
-    def adopt(self, handle: FileHandle) -> None:
-        """Close a handle of ours on a file that a plugin opened, when the basin is."""
-        self._confine(handle)
-        self._handles.add(handle)
-
-    def close(self) -> None:
-        """Close the basin, by the last one who reads from it; twice is fine."""
-        with self._lock:
-            known, self._closed = self._closed, True
-            idle = self._readers == 0
-        if known:
-            return
-        for handle in list(self._handles):
-            handle.close()
-        if idle:
-            self._close()
+MAX_PRICED = 4_096
+"""How many calls for rows a plugin is asked the cost of."""
 
 
 class PluginArray(RowReader):
@@ -184,7 +67,7 @@ class PluginArray(RowReader):
         self.name = name
         self.filename = origin.location
         with origin.asking(name):
-            self.shape = tuple(int(size) for size in array.shape)
+            self.shape = tuple(map(operator.index, array.shape))
             self.dtype = np.dtype(array.dtype)
             self.chunks = _chunks(array, self.shape)
             self._read_rows = getattr(array, "read_rows", None)
@@ -225,6 +108,10 @@ class PluginArray(RowReader):
 
     def read_cost(self, rows: Rows) -> ReadCost:
         """Return what reading rows takes: as the array tells, else calls of it."""
+        if self._read_cost is None and rows.straight:
+            return ReadCost(-(-len(rows) // self._step), None)
+        if rows.straight and len(rows) > MAX_PRICED * self._step:
+            return ReadCost(None, None)
         total = ReadCost(0, 0)
         for part in self._calls(rows):
             if self._read_cost is None:
@@ -342,12 +229,13 @@ class PluginGroup(Mapping[str, Any]):
 
     def __iter__(self) -> Iterator[str]:
         with self._origin.asking(self._name):
-            names = list(self._group.keys())
+            names = list(itertools.islice(self._group.keys(), MAX_MEMBERS + 1))
+            if len(names) > MAX_MEMBERS:
+                raise BasinError(f"names more than {MAX_MEMBERS} arrays")
         return iter(names)
 
     def __len__(self) -> int:
-        with self._origin.asking(self._name):
-            return len(list(self._group.keys()))
+        return sum(1 for _ in self)
 
 
 def as_reader(obj: Any, name: str, origin: Origin) -> Any:

@@ -3,78 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import pathlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import pluggy
 
 from ..problems import Problem, pass_on
 from ..sync.locks import PatientLock
 from . import cropped, dcor, file, hookspecs, http, internal, s3
-from .base import API, Basin
 from .definition import BasinDefinition
 from .entry_points import EntryPoints, Loaded, is_importing, origin_of
 from .in_time import call_in_time, describe
 from .paths import as_locations
+from .plugin_checks import name_of, what_is_wrong, why_useless
+from .registered import PluginRow, Registered
 
 HOOK_SECONDS = 10.0
 """How long a hook of a plugin may take before it is passed over."""
-
-_REACHES = ("local", "remote", "inside")
-
-
-class Registered(NamedTuple):
-    """A basin class and where it comes from.
-
-    Attributes
-    ----------
-    basin_class : type of Basin
-        The class.
-    source : str
-        Name and version of its distribution, as far as they are known.
-    plugin : str
-        Name of the plugin that registered it.
-    built_in : bool
-        Whether it comes with dcread: it keeps to deadlines itself, so that it needs
-        no thread of its own.
-    """
-
-    basin_class: type[Basin]
-    source: str
-    plugin: str
-    built_in: bool = False
-
-    @property
-    def reach(self) -> str:
-        """What its locations are: ``"local"``, ``"remote"`` or ``"inside"``."""
-        remote = self.basin_class.type == "remote"
-        return "remote" if remote else self.basin_class.reach
-
-
-@dataclass(frozen=True, slots=True)
-class PluginRow:
-    """One line of the list of plugins.
-
-    Attributes
-    ----------
-    format, type : str
-        What the class reads; empty for a plugin that registers none.
-    basin_class : str
-        Module and name of the class.
-    source : str
-        Distribution and version.
-    problem : str
-        What went wrong; may be empty.
-    """
-
-    format: str
-    type: str
-    basin_class: str
-    source: str
-    problem: str = ""
 
 
 class BasinManager:
@@ -144,7 +90,7 @@ class BasinManager:
             if registered is None:
                 return
             self._sources[registered] = source = source or registered
-            reason = _why_useless(plugin, self.pluggy)
+            reason = why_useless(plugin, self.pluggy)
             if reason:
                 self._note(source, reason)
         for implementation in self._implementations("dcread_register_basins"):
@@ -184,7 +130,7 @@ class BasinManager:
         if not classes:
             self._note(source, f"{hook} returned no class")
         for basin_class in classes:
-            reason = _what_is_wrong(basin_class)
+            reason = what_is_wrong(basin_class)
             if reason is not None:
                 self._note(source, reason)
                 continue
@@ -196,8 +142,8 @@ class BasinManager:
                 self._note(
                     source,
                     f"the format '{key[1]}' (type '{key[0]}') is registered twice: by "
-                    f"{_name(other.basin_class)} of {other.source}, which is used, and "
-                    f"by {_name(basin_class)} of {source}, which is not",
+                    f"{name_of(other.basin_class)} of {other.source}, which is used, "
+                    f"and by {name_of(basin_class)} of {source}, which is not",
                 )
 
     def _note(self, source: str, reason: str) -> None:
@@ -217,7 +163,7 @@ class BasinManager:
         Imports all installed plugins.
         """
         found = [
-            PluginRow(format_, type_, _name(entry.basin_class), entry.source)
+            PluginRow(format_, type_, name_of(entry.basin_class), entry.source)
             for (type_, format_), entry in self.formats().items()
         ]
         troubles = [
@@ -241,9 +187,8 @@ class BasinManager:
 
     def knows_type(self, type_: str) -> bool:
         """Tell whether any registered class is of a type."""
-        if any(known == type_ for known, _ in list(self._formats)):
-            return True
-        return any(known == type_ for known, _ in self.formats())
+        # (the keys are pairs of type and format)
+        return type_ in dict(list(self._formats)) or type_ in dict(list(self.formats()))
 
     def missing_format(self, definition: BasinDefinition) -> str:
         """Return why no class reads a definition, and what to do about it."""
@@ -273,7 +218,7 @@ class BasinManager:
 
             def ask(implementation: Any = implementation) -> list[str]:
                 arguments = [values[name] for name in implementation.argnames]
-                return list(as_locations(implementation.function(*arguments), hook))
+                return as_locations(implementation.function(*arguments), hook)
 
             try:
                 yield from call_in_time(ask, HOOK_SECONDS, hook)
@@ -309,68 +254,6 @@ class BasinManager:
                 )
 
 
-def _why_useless(plugin: object, manager: pluggy.PluginManager) -> str:
-    """Return why a plugin registers nothing; empty if it does."""
-    if isinstance(plugin, type):
-        return (
-            f"it names the class {plugin.__qualname__}: name the module with the hooks"
-        )
-    known = {name for name in vars(hookspecs) if name.startswith("dcread_")}
-    names = [name for name in dir(plugin) if not name.startswith("__")]
-    marked = [name for name in names if _is_marked(plugin, name, manager)]
-    unknown = [name for name in marked if _specname(plugin, name) not in known]
-    if unknown:
-        return (
-            f"there is no hook '{unknown[0]}'; there are {' and '.join(sorted(known))}"
-        )
-    if marked:
-        return ""
-    bare = sorted(known.intersection(names))
-    if bare:
-        return f"its function '{bare[0]}' is not marked with @dcread.hookimpl"
-    return f"it implements no hook; there are {' and '.join(sorted(known))}"
-
-
-def _is_marked(plugin: object, name: str, manager: pluggy.PluginManager) -> bool:
-    options = getattr(getattr(plugin, name, None), f"{manager.project_name}_impl", None)
-    return isinstance(options, dict)
-
-
-def _specname(plugin: object, name: str) -> str:
-    options = getattr(getattr(plugin, name), "dcread_impl", {})
-    return str(options.get("specname") or name)
-
-
-def _name(basin_class: type[Basin]) -> str:
-    return f"{basin_class.__module__}.{basin_class.__qualname__}"
-
-
-def _what_is_wrong(basin_class: Any) -> str | None:
-    if not isinstance(basin_class, type) or not issubclass(basin_class, Basin):
-        return f"dcread_register_basins should return Basin classes, got {basin_class}"
-    return next(_shortcomings(basin_class), None)
-
-
-def _shortcomings(basin_class: type[Basin]) -> Iterator[str]:
-    name = _name(basin_class)
-    for attribute in ("format", "type"):
-        value = getattr(basin_class, attribute, None)
-        if not isinstance(value, str) or not value:
-            yield f"{name} should declare '{attribute}' as text"
-    if basin_class.api != API:
-        yield (
-            f"{name} is written for version {basin_class.api!r} of the contract, this "
-            f"dcread knows version {API}: install versions that fit"
-        )
-    if basin_class.reach not in _REACHES:
-        yield f"{name} should declare 'reach' as one of {', '.join(_REACHES)}"
-    if not isinstance(basin_class.priority, int):
-        yield f"{name} should declare 'priority' as an integer"
-    if inspect.isabstract(basin_class):
-        missing = ", ".join(sorted(basin_class.__abstractmethods__))
-        yield f"{name} does not implement {missing}"
-
-
 _manager: BasinManager | None = None
 _manager_lock = PatientLock()
 
@@ -378,10 +261,13 @@ _manager_lock = PatientLock()
 def get_manager() -> BasinManager:
     """Return the one manager of this process."""
     global _manager  # noqa: PLW0603
-    with _manager_lock:
-        if _manager is None:
-            _manager = BasinManager()
-        return _manager
+    found = _manager
+    if found is None:
+        with _manager_lock:
+            if _manager is None:
+                _manager = BasinManager()
+            found = _manager
+    return found
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from ..engine import FileHandle
+from ..engine.name_resolver import Place
 from .index_map import IntArray
 
 
@@ -18,6 +19,10 @@ class Referrer(Protocol):
     @property
     def handle(self) -> FileHandle | None:
         """The open file."""
+
+    @property
+    def group(self) -> Place | None:
+        """Its group of features, open; None if they lie in no HDF5 file."""
 
     @property
     def index_mapping(self) -> Any:

@@ -96,7 +96,7 @@ def _present(
         return set()
     if promised is not None:
         for name in sorted(promised - found):
-            entry.record_missing(name, f"'{name}' is promised, but not there")
+            entry.record_missing(name, f"it lists '{name}', but does not have it")
         found &= promised
     if fitting or entry.definition.mapping is not None:
         found -= _misfits(basins, entry, candidate, found & own, len(found))
@@ -258,7 +258,7 @@ def label_of(item: BasinRecord) -> str:
     return one_line(name, 100) if isinstance(name, str) and name else item.key
 
 
-def group_of(basins: BasinSet, index: int) -> tuple[Any, list[str]]:
+def group_of(entry: Entry) -> tuple[Any, list[str]]:
     """Return what a basin has itself, and the names that may be used of it.
 
     ``(None, [])`` for a basin that is not available.
@@ -270,7 +270,6 @@ def group_of(basins: BasinSet, index: int) -> tuple[Any, list[str]]:
     BasinIdentifierMismatchError
         If it belongs to another measurement.
     """
-    entry = basins.entry(index)
     definition = entry.definition
     if not get_manager().knows_type(definition.type):
         raise ValueError(
@@ -293,11 +292,9 @@ def group_of(basins: BasinSet, index: int) -> tuple[Any, list[str]]:
         if entry.mismatch is not None:
             raise entry.refusal()
         return None, []
-    names = candidate.names()
-    if definition.features is not None:
-        present = set(names)
-        names = [name for name in definition.features if name in present]
-    return candidate.features, names
+    if definition.features is None:
+        return candidate.features, candidate.names()
+    return candidate.features, candidate.present(definition.features)
 
 
 def data_of(basins: BasinSet, index: int) -> tuple[Any, list[str], Any]:
@@ -330,7 +327,7 @@ def data_of(basins: BasinSet, index: int) -> tuple[Any, list[str], Any]:
     known: tuple[Any, list[str], Any] | None = basins.triples.get(entry)
     if known is not None:
         return known
-    group, names = group_of(basins, index)
+    group, names = group_of(entry)
     mapping = referrer.index_mapping
     query = FeatureQuery("", remote=True)
     index_map = basins.maps.get(entry.definition.mapping, query, basins.search)

@@ -109,13 +109,13 @@ class Scope:
             If the policy does not allow it.
         """
         if looks_like_url(location):
-            self.check_url(location)
+            self.policy.check_url(location)
         elif reach == "local":
             self.check_path(location, far=far)
         elif reach == "remote" and self.policy.remote is not True:
             raise PolicyError(
                 f"Policy(remote={self.policy.remote!r}) does not allow remote basins "
-                "whose location is no URL; pass another Policy to allow it"
+                "whose location is not a URL; pass another Policy to allow it"
             )
 
     def check_url(self, url: str) -> None:
@@ -126,18 +126,22 @@ class Scope:
         self, path: str | os.PathLike[str], *, far: bool = False
     ) -> pathlib.Path:
         """Return the path to open, or raise PolicyError."""
-        _require_local(path, far=far)
+        if far:
+            raise _not_local(path)
         return self.policy.check_path(path, self.folder)
 
     def open_file(
         self, path: str | os.PathLike[str], *, far: bool = False
     ) -> FileHandle:
         """Open a file, or share it if it is open already."""
-        _require_local(path, far=far)
+        if far:
+            raise _not_local(path)
         source = self._names.open_path(pathlib.Path(path))
+        handle: FileHandle | None = None
         try:
             with self._lock:
-                self._raise_if_closed()
+                if self._stop.is_set():
+                    raise _closed()
                 known = self._files.get(source.identity[:2])
                 if known is not None and not known.closed:
                     source.close()
@@ -145,7 +149,11 @@ class Scope:
                 self._raise_if_full()
                 handle = self._open_checked(source)
                 self._files[source.identity[:2]] = handle
+                if self._stop.is_set():  # by the handler of a signal, meanwhile
+                    raise _closed()
         except BaseException:
+            if handle is not None:  # it is among the files maybe, and has the source
+                handle.close()
             source.close()
             raise
         return handle
@@ -155,7 +163,8 @@ class Scope:
         from ..file.open_url import open_url  # costs as much as the rest of dcread
 
         with self._lock:
-            self._raise_if_closed()
+            if self._stop.is_set():
+                raise _closed()
             self._raise_if_full()
         handle = open_url(url, self.policy, credentials=self._credentials, renew=renew)
         handle.names = RemoteResolver(self.policy, None)
@@ -169,14 +178,16 @@ class Scope:
                     self._files[key] = handle
         if known is not handle or self.closed:
             handle.close()
-        self._raise_if_closed()
+        if self.closed:
+            raise _closed()
         return known
 
     def get_json(self, url: str) -> Any:
         """Return a JSON document behind a URL."""
         from ..file.open_url import get_json
 
-        self._raise_if_closed()
+        if self.closed:
+            raise _closed()
         return get_json(
             url, self.policy, credentials=self._credentials, stop=self._stop
         )
@@ -218,7 +229,7 @@ class Scope:
                 None,
                 StoredDefinitions(self._definitions, handle),
             )
-            self.shared[id(known)] = {}
+            self.shared[id(known)] = {"place": place}
             self._measurements[key] = known
         return known
 
@@ -255,7 +266,7 @@ class Scope:
             self._nestings += 1
             if self._nestings > self.policy.max_basins:
                 raise PolicyError(
-                    f"the basins of {self.policy.max_basins} basins are followed "
+                    f"nested basins of {self.policy.max_basins} basins are followed "
                     "already; Policy(max_basins=...) allows more"
                 )
 
@@ -279,10 +290,6 @@ class Scope:
             raise PolicyError(
                 f"{opened} basins are open already; Policy(max_basins=...) allows more"
             )
-
-    def _raise_if_closed(self) -> None:
-        if self.closed:
-            raise ClosedError("the measurement is closed; open it again")
 
     def close(self) -> None:
         """Close all files except the measurement itself; twice is fine."""
@@ -312,6 +319,9 @@ def group_at(handle: FileHandle, path: str) -> Place:
     return place
 
 
-def _require_local(path: str | os.PathLike[str], *, far: bool) -> None:
-    if far:
-        raise PolicyError(f"{path}: a remote file never leads to local ones")
+def _closed() -> ClosedError:
+    return ClosedError("the measurement is closed; open it again")
+
+
+def _not_local(path: str | os.PathLike[str]) -> PolicyError:
+    return PolicyError(f"{path}: a remote file never leads to local files")

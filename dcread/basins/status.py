@@ -33,6 +33,14 @@ class BasinStatus:
         The feature that maps events to its rows; None if they are the same.
     basins : tuple of BasinStatus
         Its own basins, as far as they were looked at.
+
+    Examples
+    --------
+    >>> import dcread
+    >>> with dcread.HDF5Data("demo-output/demo.rtdc") as hd:
+    ...     recording = hd.basin_status()[1]
+    >>> recording.name, recording.state, recording.features, recording.mapping
+    ('recording', 'available', ('image',), 'basinmap1')
     """
 
     name: str
@@ -52,7 +60,7 @@ class BasinStatus:
 
 
 class BasinStatusList(list[BasinStatus]):
-    """One record a basin; shows itself as a tree, in notebooks as a table.
+    """One record per basin; shows itself as a tree, in notebooks as a table.
 
     Examples
     --------

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import abc
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
 from ..engine import FileHandle
@@ -50,8 +51,29 @@ def _usable(records: Iterable[BasinRecord]) -> list[dict[str, Any]]:
     return [record.raw for record in records if record.raw is not None]
 
 
-class StoredDefinitions(Sequence[dict[str, Any]]):
-    """The definitions in an open file, read when they are asked for.
+class Definitions(Sequence[Mapping[str, Any]]):
+    """Definitions that are looked up when they are asked for."""
+
+    @abc.abstractmethod
+    def found(self) -> Sequence[Mapping[str, Any]]:
+        """Return all of them."""
+
+    @overload
+    def __getitem__(self, index: int) -> Mapping[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Mapping[str, Any]]: ...
+    def __getitem__(self, index: Any) -> Any:
+        return self.found()[index]
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        return iter(self.found())
+
+    def __len__(self) -> int:
+        return len(self.found())
+
+
+class StoredDefinitions(Definitions):
+    """The definitions in an open file, read once.
 
     Parameters
     ----------
@@ -66,20 +88,8 @@ class StoredDefinitions(Sequence[dict[str, Any]]):
         self._handle = handle
         self._found: list[dict[str, Any]] | None = None
 
-    def _read(self) -> list[dict[str, Any]]:
+    def found(self) -> Sequence[Mapping[str, Any]]:
+        """Return all of them."""
         if self._found is None:
             self._found = self._reader.read(self._handle)
         return self._found
-
-    @overload
-    def __getitem__(self, index: int) -> dict[str, Any]: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
-    def __getitem__(self, index: Any) -> Any:
-        return self._read()[index]
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        return iter(self._read())
-
-    def __len__(self) -> int:
-        return len(self._read())

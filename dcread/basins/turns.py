@@ -25,9 +25,7 @@ class Turns(BriefLock):
 
     __slots__ = ()
 
-    def _renew(self) -> None:
-        self._lock = threading.Lock()
-        self.__exit__ = self._lock.__exit__
+    _kind = staticmethod(threading.Lock)
 
     def in_turn(self, patience: float | None) -> _InTurn:
         """Keep other threads from opening the basin as well, in a ``with`` block.
@@ -42,7 +40,10 @@ class Turns(BriefLock):
         BusyError
             If another thread is still at it by then.
         """
-        return _InTurn(self._lock, patience)
+        turn = _InTurn()
+        turn._lock, turn.__exit__ = self._lock, self._lock.__exit__
+        turn._seconds = -1.0 if patience is None else max(0.0, patience)
+        return turn
 
 
 class _InTurn:
@@ -50,11 +51,8 @@ class _InTurn:
 
     __slots__ = ("__exit__", "_lock", "_seconds")
     __exit__: Callable[..., None]
-
-    def __init__(self, lock: threading.Lock, patience: float | None) -> None:
-        self._lock = lock
-        self._seconds = -1.0 if patience is None else max(0.0, patience)
-        self.__exit__ = lock.__exit__
+    _lock: threading.Lock
+    _seconds: float
 
     def __enter__(self) -> None:
         taken: list[bool] = []
@@ -62,8 +60,7 @@ class _InTurn:
         try:
             taken.extend(map(acquire, (False,)))
             if not any(taken):
-                with letting_go():
-                    taken.extend(map(acquire, (True,), (self._seconds,)))
+                letting_go(taken.extend, map(acquire, (True,), (self._seconds,)))
             if not any(taken):
                 raise BusyError("it is still being opened for another thread")
         except BaseException:

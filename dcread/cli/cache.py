@@ -18,7 +18,7 @@ from .table import size
 def command(clear: bool, as_json: bool) -> int:
     """Show what is kept of remote files on the disk, or remove it.
 
-    Nothing is kept unless DCREAD_DISK_CACHE or dcread.set_disk_cache says so.
+    Nothing is kept unless DCREAD_DISK_CACHE or dcread.set_disk_cache sets a size.
     """
     from ..engine import disk_cache
     from ..engine.disk_cache_setting import folder_now, max_bytes_now
@@ -43,7 +43,11 @@ def command(clear: bool, as_json: bool) -> int:
             }
         )
         return 0
-    room = f"of {size(limit)}" if limit else "(nothing is added: DCREAD_DISK_CACHE)"
+    room = (
+        f"of {size(limit)}"
+        if limit
+        else "(nothing is added; DCREAD_DISK_CACHE sets a size)"
+    )
     screen.wrap(f"{folder}: {size(total)} {room}", "  ", "")
     for origin, number in found.items():
         screen.wrap(f"{size(number):>8}  {origin}", "            ", "  ")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 )
 @click.argument("output", type=options.PATH)
 @click.argument("files", metavar="FILE...", nargs=-1, required=True)
-@options.features("Features to take [default: those that the first file stores].")
+@options.features("Features to take [default: those that the first file stores]")
 @options.overwrite
 @options.as_json
 @options.quiet
@@ -40,7 +40,7 @@ def command(
 
     FILE is a file, a folder (with all .rtdc files below it) or a pattern.
     """
-    from ..hdf5_concat import concatenated_hdf5_data
+    from ..concat.concatenate import concatenated_hdf5_data
 
     screen = Screen(as_json=as_json, quiet=quiet)
     _refuse_features(output, features)
@@ -69,7 +69,8 @@ def command(
     if as_json:
         screen.json(facts)
     elif not quiet:
-        screen.wrap(f"{output}: {facts['events']:,} events of {len(paths)} files")
+        number = "1 file" if len(paths) == 1 else f"{len(paths)} files"
+        screen.wrap(f"{output}: {facts['events']:,} events of {number}")
     return 0
 
 

@@ -53,7 +53,9 @@ LEAST_FRAMES = 40
     metavar="N",
     help="Seed of the random numbers: the same seed makes the same files.",
 )
-@click.option("--steady", is_flag=True, help="A light source that does not flicker.")
+@click.option(
+    "--steady", is_flag=True, help="Make a light source that does not flicker."
+)
 @click.option("--only-make", is_flag=True, help="Make the measurement, read nothing.")
 @options.quiet
 def command(
@@ -68,8 +70,8 @@ def command(
 ) -> int:
     """Make a realistic measurement (or take FILE), read it, and draw a picture.
 
-    What it makes in FOLDER replaces what an earlier demo has left there, unless that
-    was made in the same way: then it is used again.
+    The files of an earlier demo in FOLDER are used again if they were made with the
+    same options, and replaced otherwise.
     """
     from ..demo.job import run_job
 

@@ -31,7 +31,7 @@ def _parts(
 )
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
-@options.features("Features to compare [default: all].")
+@options.features("Features to compare [default: all]")
 @click.option(
     "--ignore",
     type=options.Names(),
@@ -56,7 +56,7 @@ def command(
     Features that come from basins are compared as well. The exit status is 0 if A and B
     are equal, 1 if they differ, and 2 if something cannot be read (or for wrong usage).
     """
-    from ..hdf5_data import HDF5Data
+    from ..measurement.data import HDF5Data
     from ..survey.examine import described, require_measurement
     from ..tools.compare import compare
 

@@ -47,7 +47,7 @@ def _where(ctx: click.Context, param: click.Parameter, value: str | None) -> Any
 @click.argument("file")
 @click.argument("output", type=options.PATH)
 @options.features(
-    "Features to write [default: all scalar features; of images 'image']."
+    "Features to write [default: all scalar features; for images, 'image']"
 )
 @click.option(
     "--events",
@@ -140,7 +140,7 @@ def _write(
 
 def _length(file: str, selection: Selection) -> int:
     """Return how many events will be read."""
-    from ..hdf5_data import HDF5Data
+    from ..measurement.data import HDF5Data
 
     with HDF5Data(file) as hd:
         return sum(map(len, selection.numbers(len(hd))))

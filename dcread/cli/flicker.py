@@ -31,10 +31,12 @@ if TYPE_CHECKING:
 @click.option(
     "--threshold",
     type=click.FloatRange(min=0, min_open=True),
+    callback=options.no_nan,
     default=2.5,
     show_default=True,
     metavar="GREY",
-    help="Grey values by which an image must be brighter or darker to count.",
+    help="Grey values by which an image must be brighter or darker than the median to "
+    "count as flickering.",
 )
 @options.many_files
 def command(

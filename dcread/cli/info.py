@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..survey.rows import problem_text
 from . import options
 from .many import Request, View, run
 from .screen import Screen
@@ -61,8 +62,7 @@ def page(screen: Screen, record: Record) -> None:
     if record["problems"]:
         screen.say("\nproblems")
         for problem in record["problems"]:
-            text = f"{problem['kind']} '{problem['name']}': {problem['reason']}"
-            screen.wrap(text, "    ", "  ")
+            screen.wrap(problem_text(problem), "    ", "  ")
 
 
 VIEW = View(

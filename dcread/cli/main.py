@@ -83,11 +83,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns
     -------
     status : int
-        0 if all went well, 1 if data could not be read or written, 2 for wrong usage,
-        130 after an interrupt.
+        0 if all went well, 1 if data could not be read or written (2 of ``diff``), 2
+        for wrong usage, 130 after an interrupt.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     told = screen.Screen(as_json="--json" in arguments)
+    failed = 2 if arguments[:1] == ["diff"] else 1  # (1 says that two files differ)
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning
@@ -103,12 +104,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader of our output went away (``dcread info ... | head``).
         screen.swallow_broken_pipe()
-        return 1
+        return failed
     except KeyboardInterrupt:
         told.fail("interrupted", "KeyboardInterrupt")
         return 130
     except Exception as error:
-        return _fail(told, error)
+        _fail(told, error)
+        return failed
     return status
 
 
@@ -122,7 +124,7 @@ def _invoke(arguments: list[str]) -> int:
         return done.exit_code
 
 
-def _fail(told: screen.Screen, error: Exception) -> int:
+def _fail(told: screen.Screen, error: Exception) -> None:
     """Tell an error on one line, unless it is a mistake of ours."""
     from ..survey.examine import described
 
@@ -130,7 +132,6 @@ def _fail(told: screen.Screen, error: Exception) -> int:
     if "please report" in text["message"]:
         raise error
     told.fail(text["message"], text["type"])
-    return 1
 
 
 def _usage(error: click.UsageError) -> str:

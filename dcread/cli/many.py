@@ -1,4 +1,4 @@
-"""The way of commands that put one question to many files."""
+"""What commands for many files share: they ask, show the answers, write a table."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def run(
     """Ask, show, write the table; return the exit status, the worst of all."""
     inputs = find_inputs(request.files)
     names = [shown(item.path) for item in inputs]
-    target = _table_file(view, request)
+    target = _table_file(view, request, inputs)
     skipped, worst = 0, 0
     if target is not None and request.resume:
         paths = [shown(full_path(item.path)) for item in inputs]
@@ -127,15 +127,19 @@ def _public(record: Record) -> Record:
     return {name: value for name, value in record.items() if name != "summary"}
 
 
-def _table_file(view: View, request: Request) -> TableFile | None:
+def _table_file(
+    view: View, request: Request, inputs: Sequence[Input]
+) -> TableFile | None:
     import click
 
     if request.output is None:
         if request.resume:
             raise click.UsageError("--resume needs --output TABLE to go on with")
         return None
+    from ..concat.new_file import refuse_inputs
     from ..survey.table_file import TableFile
 
+    refuse_inputs(request.output, [item.path for item in inputs])
     if request.output.suffix.lower() == ".parquet":
         _require_pyarrow()
     return TableFile(

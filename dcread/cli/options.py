@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import pathlib
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -46,7 +47,7 @@ def features(help_text: str) -> Callable[[Command], Command]:
         multiple=True,
         metavar="NAME[,NAME...]",
         callback=flat,
-        help=f"{help_text} (may be repeated)",
+        help=f"{help_text} (may be repeated).",
     )
 
 
@@ -95,14 +96,24 @@ def many_files(command: Command) -> Command:
         ),
         click.option(
             "--timeout",
-            type=click.FloatRange(min=0, min_open=True),
+            type=click.FloatRange(min=0, min_open=True, max=1e6),
             metavar="SECONDS",
+            callback=no_nan,
             help="Stop reading a file if nothing could be read from it for this long "
             "[default: 300 with --jobs or --dask, else never].",
         ),
         quiet,
     )
     return functools.reduce(lambda made, add: add(made), reversed(decorators), command)
+
+
+def no_nan(
+    ctx: click.Context, param: click.Parameter, value: float | None
+) -> float | None:
+    """Refuse what is no number, and so in no range."""
+    if value is not None and math.isnan(value):
+        raise click.BadParameter("nan is not a number")
+    return value
 
 
 def _table(

@@ -34,7 +34,7 @@ def _picture(
     metavar="PICTURE",
     callback=_picture,
     help="Where the picture goes: .png, .svg, .pdf, .jpg, .tif or .webp "
-    "[default: FILE's name, .png, in this folder].",
+    "[default: the name of FILE with .png, in the current folder].",
 )
 @options.overwrite
 @options.quiet
@@ -43,8 +43,8 @@ def command(
 ) -> int:
     """Draw some cells of a measurement, with the outlines of their masks.
 
-    Without images there are plots of other features and the metadata. The exit status
-    is 1 if something cannot be read; the rest is drawn.
+    Without images, other features are plotted and the metadata are shown. The exit
+    status is 1 if something cannot be read; the rest is drawn.
     """
     from ..demo.preview import draw_preview
 

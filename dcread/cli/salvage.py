@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 @click.argument("file")
 @click.argument("output", type=options.PATH)
 @options.features(
-    "Features to keep [default: all that FILE stores]; the fewer, the more events "
-    "may be left."
+    "Features to keep [default: all that FILE stores]; with fewer features, more "
+    "events may be kept"
 )
 @options.overwrite
 @options.as_json
@@ -40,8 +40,8 @@ def command(
     """Write what can be read of a damaged measurement to a new file.
 
     OUTPUT gets the events for which every feature can be read, and the metadata, logs,
-    tables and basins that can be read. What is lost is told, and is written as JSON
-    into the log 'dcread-salvage' of OUTPUT. FILE is only read; its end may be missing.
+    tables and basins that can be read. What is lost is printed, and written as JSON to
+    the log 'dcread-salvage' of OUTPUT. FILE is not changed; it may be cut short.
     """
     from ..tools.salvage import salvage
 

@@ -195,6 +195,10 @@ def one_line(text: object) -> str:
 
 _WORDS = {
     "pass overwrite=True": "use --overwrite",
+    "`path_out`": "OUTPUT",
+    "`features`": "--features",
+    "Only one file passed to `concatenated_hdf5_data`; this is equivalent to using "
+    "`HDF5Data`, but slower": "Only one file passed; to read it directly is faster",
 }
 """What the library says in the words of Python, and how the command line says it."""
 

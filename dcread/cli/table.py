@@ -31,7 +31,7 @@ class Column:
 
 
 class Table:
-    """Prints a row a file: its name, numbers, a verdict, and the reason.
+    """Prints one row per file: its name, numbers, a verdict, and the reason.
 
     Parameters
     ----------

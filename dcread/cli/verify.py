@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..survey.rows import problem_text
 from . import options
 from .many import Request, View, run
 from .screen import Screen
@@ -42,8 +43,7 @@ def values(record: Record) -> list[str]:
 def page(screen: Screen, record: Record) -> None:
     """Show the findings in one measurement."""
     for problem in record["problems"]:
-        text = f"{problem['kind']} '{problem['name']}': {problem['reason']}"
-        screen.wrap(text, "  ", "")
+        screen.wrap(problem_text(problem), "  ", "")
     if screen.quiet:
         return
     wrong = len(record["problems"])

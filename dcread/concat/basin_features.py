@@ -12,7 +12,7 @@ from ..basins.reports import features_of, reasons_of
 from ..engine import reader_for
 from ..errors import FeatureNotFoundError, FormatError
 from ..file.measurement_file import MeasurementFile
-from ..problems import Problem
+from ..problems import Problem, is_utf8
 from ..sync.locks import h5_lock
 from .records import Piece
 from .virtual import virtual_files
@@ -109,6 +109,8 @@ class BasinFeatures:
         dataset = getattr(reader, "h5ds", None)
         handle = getattr(reader, "handle", None)
         path = None if handle is None else handle.path
+        if path is not None and not (is_utf8(str(path)) and is_utf8(reader.name)):
+            path = None  # HDF5 cannot refer to it
         asked = name.partition("/")[0] in self._copied
         refer = rows is None or not (asked or "/" in name)
         if refer and dataset is not None and handle is not None and path is not None:

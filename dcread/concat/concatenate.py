@@ -13,13 +13,15 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from ..engine.h5py_errors import call_holding_lock
+from ..engine.home import absolute
 from ..engine.urls import shown
 from ..errors import NotAFileError
 from ..file.addresses import is_url
 from ..file.policy import Policy
 from ..file.source_check import check_sources
 from ..measurement.data import HDF5Data
-from ..sync.locks import h5_lock
+from ..sync.worker import call_in_worker, raise_if_given_up
 from .new_file import check_target, new_file
 from .plan import make_plan
 from .records import Plan
@@ -47,12 +49,11 @@ def concatenated_hdf5_data(
 ) -> HDF5Data:
     """Return a measurement that concatenates others without copying their data.
 
-    The features are virtual datasets: the inputs stay where they are. What they were
+    The features are virtual datasets: the inputs stay where they are. A record of each
     is stored, and checked whenever the concatenated file is opened: an input that is
     missing, is another measurement, or has another number of events is an error, never
-    zeros. One that changed otherwise is read as it is now and stands in
-    `HDF5Data.problems`. An input that moved together with the concatenated file is
-    found beside it.
+    zeros. One that changed otherwise is read as it is now, and `HDF5Data.problems` says
+    so. An input that moved together with the concatenated file is found beside it.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ def concatenated_hdf5_data(
         those of the first. Their logs and tables are copied as ``src-#1_<name>``,
         ``src-#2_<name>``, ...; the log ``dcread-concat`` tells which file is which.
     path_out : True, None, or path
-        True for a temporary file that ends with the returned object, None to keep
+        True for a temporary file, deleted with the returned object; None to keep
         all in memory (such an object cannot be pickled), or the file to write.
     compute_frame : bool
         Whether to compute the feature "frame" (uint64): numbers start at 1 and go
@@ -116,7 +117,6 @@ def concatenated_hdf5_data(
     target = _target(path_out)
     files = _inputs(paths)
     wanted = _names(features)
-    report = progress or (lambda _done: None)
     if target is not None:
         if path_out is not True:
             _refuse_input(target, files)
@@ -127,15 +127,17 @@ def concatenated_hdf5_data(
             files,
             wanted,
             compute_frame=bool(compute_frame),
-            progress=lambda done: report(done / 2),
+            progress=_within(progress, 0, 1 / 2),
             opened=opened,
         )
         used = {one.path for part in plan.inputs for one in part.sources}
         _require_allowed(used, None if target is None else target.parent)
         if target is None:
-            data = _in_memory(plan, lambda done: report((1 + done) / 2))
+            data = _in_memory(plan, _within(progress, 1 / 2, 1))
         else:
             _refuse_input(target, [pathlib.Path(path) for path in used])
+            # (the rest: until the file is on the disk)
+            report = _within(progress, 1 / 2, 0.995)
             _write(plan, target, report, overwrite, temporary=path_out is True)
             data = _open_written(target, temporary=path_out is True)
         # What was opened to look at it is about to be read.
@@ -143,14 +145,22 @@ def concatenated_hdf5_data(
     finally:
         for one in opened.values():
             one.handle.close()
-    report(1.0)
+    if progress is not None:
+        progress(1.0)
     return data
+
+
+def _within(progress: Progress | None, start: float, stop: float) -> Progress | None:
+    """Return what takes the progress of one step, which is a part of the whole."""
+    if progress is None:
+        return None
+    return lambda done: progress(start + (stop - start) * done)
 
 
 def _write(
     plan: Plan,
     target: pathlib.Path,
-    report: Callable[[float], object],
+    report: Progress | None,
     overwrite: bool,
     *,
     temporary: bool,
@@ -158,14 +168,17 @@ def _write(
     import h5py
 
     mode = 0o600 if temporary else 0o666
-    with new_file(target, overwrite=overwrite, mode=mode) as file:
-        with h5_lock:
-            h5 = h5py.File(file, "w", libver=LIBVER)
-        try:
-            write_plan(h5, plan, lambda done: report((1 + 0.99 * done) / 2))
-        finally:
-            with h5_lock:
-                h5.close()
+
+    def write(tell: Callable[[float], object]) -> None:
+        with new_file(target, overwrite=overwrite, mode=mode) as file:
+            h5 = call_holding_lock(h5py.File, file, "w", libver=LIBVER)
+            try:
+                write_plan(h5, plan, tell)
+            finally:
+                call_holding_lock(h5.close)
+            raise_if_given_up()
+
+    call_in_worker(write, report)
 
 
 def _target(path_out: bool | PathLike | None) -> pathlib.Path | None:
@@ -176,15 +189,11 @@ def _target(path_out: bool | PathLike | None) -> pathlib.Path | None:
         name = f"dcread_concat_{secrets.token_hex(8)}.hdf5"
         return pathlib.Path(tempfile.gettempdir()).absolute() / name
     if isinstance(path_out, (str, os.PathLike)):
-        return _absolute(path_out)
+        return absolute(path_out)
     raise ValueError(
         f"Invalid type for `path_out`: {type(path_out)} ({path_out}); expected True "
         "for a temporary file, None for memory, or a path"
     )
-
-
-def _absolute(path: PathLike) -> pathlib.Path:
-    return pathlib.Path(os.fsdecode(path)).expanduser().absolute()
 
 
 def _inputs(paths: Iterable[PathLike]) -> list[pathlib.Path]:
@@ -197,7 +206,7 @@ def _inputs(paths: Iterable[PathLike]) -> list[pathlib.Path]:
                 f"{shown(os.fsdecode(path))}: a concatenated file can only refer to "
                 "files on this machine; download the measurement first"
             )
-    files = [_absolute(path) for path in paths]
+    files = [absolute(path) for path in paths]
     if not files:
         raise ValueError("Please specify at least one file in `paths`!")
     if len(files) == 1:
@@ -250,18 +259,20 @@ def _refuse_input(target: pathlib.Path, files: Sequence[pathlib.Path]) -> None:
                 )
 
 
-def _in_memory(plan: Plan, progress: Callable[[float], object]) -> HDF5Data:
+def _in_memory(plan: Plan, progress: Progress | None) -> HDF5Data:
     import h5py
 
     # (not HDF5's own files in memory: 1.14 gives images whose checksum is wrong)
     stream = io.BytesIO()
-    with h5_lock:
-        h5 = h5py.File(stream, "w", libver=LIBVER)
-    try:
-        write_plan(h5, plan, progress)
-    finally:
-        with h5_lock:
-            h5.close()
+
+    def write(tell: Callable[[float], object]) -> None:
+        h5 = call_holding_lock(h5py.File, stream, "w", libver=LIBVER)
+        try:
+            write_plan(h5, plan, tell)
+        finally:
+            call_holding_lock(h5.close)
+
+    call_in_worker(write, progress)
     name = f"concatenation in memory {secrets.token_hex(4)}"
     return _open_image(stream.getvalue(), name)
 
@@ -278,8 +289,8 @@ def _open_image(image: bytes, name: str) -> HDF5Data:
     access = h5p.create(h5p.FILE_ACCESS)
     access.set_fapl_core(backing_store=False)
     access.set_file_image(image)
-    with h5_lock:
-        h5 = h5py.File(h5f.open(name.encode(), h5f.ACC_RDONLY, access))
+    fid = h5f.open(name.encode(), h5f.ACC_RDONLY, access)
+    h5 = call_holding_lock(h5py.File, fid)
     data = HDF5Data(h5)
     # There is no path; as for measurements from a file object, it is the bytes.
     data.path = io.BytesIO(image)
@@ -288,8 +299,7 @@ def _open_image(image: bytes, name: str) -> HDF5Data:
 
 
 def _close(h5: h5py.File) -> None:
-    with h5_lock:
-        h5.close()
+    call_holding_lock(h5.close)
 
 
 def _open_written(target: pathlib.Path, *, temporary: bool) -> HDF5Data:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import pathlib
 import re
 import warnings
@@ -10,30 +9,42 @@ from collections.abc import Collection, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
+from h5py import Dataset
+from h5py.h5d import DatasetID
 from numpy.typing import NDArray
 
 from ..arrays.dataset_view import FeatureView
 from ..arrays.mapped_dataset import get_mapped_object
-from ..engine import DatasetReader, Opened, open_file
+from ..engine import DatasetReader, Opened, open_file, reader_for
+from ..engine.h5py_errors import raise_cause
 from ..errors import (
     DCReadError,
     FeatureNotFoundError,
     FormatError,
     ShapeMismatchError,
 )
-from ..file.attributes import attribute_reader, read_attribute
+from ..file.attributes import read_attributes
+from ..file.event_dataset import reader_of
+from ..file.identifier import IDENTIFYING, identifier_from
 from ..file.links import has_member
 from ..file.measurement_file import MeasurementFile
 from ..file.policy import Policy
 from ..file.source_check import check_sources, describe_file
 from ..file.source_records import describe
 from ..measurement.origin import apply_policy
-from ..problems import Problem, as_format_error, recorded_as_problem, text_of
+from ..problems import (
+    Problem,
+    as_format_error,
+    is_utf8,
+    text_of,
+)
 from ..sync.locks import h5_lock
 from .basin_features import BasinFeatures
 from .records import Input, Piece
 from .virtual import virtual_files
+
+SERIES = ("frame", "time")
+"""Features that are computed, since they must go on from file to file."""
 
 FRAME_RATE = "imaging:frame rate"
 BASINMAP = re.compile(r"basinmap\d+")
@@ -63,13 +74,17 @@ class InputFile:
         self._policy = Policy.default()
         self._handle = open_file(path)
         self._handed_on = False
-        self._readers: dict[str, DatasetReader] = {}
+        self._plain: dict[str, DatasetID] = {}
+        self._attributes: dict[str, Any] | None = None
         try:
             apply_policy(self._handle, self._policy)
             check_sources(self._handle, self._policy)
             self._referrer = MeasurementFile(self._handle, None, self._policy, [])
-            self._own = self._referrer.events.look_at_all()
+            self._own = self._referrer.events.look_at_all(SERIES)
             self._require_events()
+            self._stored = {
+                name for name, feature in self._own.items() if not feature.absent
+            }
             self._basins = BasinFeatures(path, self._referrer, notes, named)
         except BaseException:
             self._handle.close()
@@ -89,9 +104,13 @@ class InputFile:
             self._handle.close()
 
     def hand_on(self) -> Opened:
-        """Return the open file: who takes it closes it."""
+        """Return the open file, and readers of images: who takes it closes it."""
+        readers = {}
+        with self._handle.using(), h5_lock:
+            for path, found in self._plain.items():
+                readers[path] = DatasetReader(self._handle, Dataset(found))
         self._handed_on = True
-        return Opened(self._handle, self._readers)
+        return Opened(self._handle, readers)
 
     def _require_events(self) -> None:
         for problem in self._referrer.problems:
@@ -100,16 +119,14 @@ class InputFile:
 
     def attributes(self) -> dict[str, Any]:
         """Return the metadata as h5py gives them; notes tell what is unreadable."""
-        found: dict[str, Any] = {}
         label = f"{self.path}: the attributes"
         with self._handle.using(), h5_lock, as_format_error(label, self._handle):
-            names = list(self._handle.h5.attrs)
-        with attribute_reader(self._handle) as read:
-            for name in names:
-                with recorded_as_problem(
-                    self._notes, "attribute", f"{self.path}: {name}"
-                ):
-                    found[name] = read(name)
+            try:
+                names = list(self._handle.h5.attrs)
+            except SystemError as exc:
+                raise_cause(exc)
+        found = read_attributes(self._handle, names, problems=self._notes)
+        self._attributes = found
         return found
 
     def default_features(self) -> tuple[list[str], list[str]]:
@@ -127,8 +144,11 @@ class InputFile:
                 continue  # it means nothing without its basin
             if name == "trace" and feature.refusal is None:
                 optional.append(name)
+            elif not is_utf8(name):
+                optional.append(name)  # (and left out, which is told)
             elif feature.refusal is None and feature.shape is not None:
-                feature.check()
+                if feature.odd_length is not None:
+                    feature.check()
                 required.append(name)
             else:
                 self._ignore(name, feature.refusal)
@@ -136,7 +156,7 @@ class InputFile:
         optional += [
             name
             for name in of_basins
-            if not self._has(name) and not BASINMAP.fullmatch(name)
+            if name not in self._stored and not BASINMAP.fullmatch(name)
         ]
         return required, optional
 
@@ -152,11 +172,8 @@ class InputFile:
         return [
             name
             for name in sorted(names)
-            if not self._has(name) and self._basins.find(name) is None
+            if name not in self._stored and self._basins.find(name) is None
         ]
-
-    def _has(self, name: str) -> bool:
-        return name in self._own and not self._own[name].absent
 
     def take(
         self,
@@ -204,31 +221,32 @@ class InputFile:
             else:
                 pieces.update(more)
         length = length or 0
-        rate = None
-        with contextlib.suppress(KeyError, ValueError, OSError):
-            rate = read_attribute(self._handle, FRAME_RATE)
+        attributes = self._attributes
+        if attributes is None:
+            attributes = read_attributes(self._handle, (FRAME_RATE, *IDENTIFYING))
         others = sorted(self._others | self._basins.files)
+        with self._handle.using(), h5_lock:
+            own = describe(self._handle, length, identifier_from(attributes))
+            root = self._handle.h5.id
+            has_texts = has_member(root, "logs") or has_member(root, "tables")
         return Input(
             path=self.path,
             sources=[
-                describe(self._handle, length),
+                own,
                 *(describe_file(path, self._policy) for path in others),
             ],
             length=length,
             pieces=pieces,
             series=values,
             lacks=lacks,
-            frame_rate=rate,
-            has_texts=self._has_texts(),
+            frame_rate=attributes.get(FRAME_RATE),
+            has_texts=has_texts,
         )
 
-    def _has_texts(self) -> bool:
-        with self._handle.using(), h5_lock:
-            root = self._handle.h5.id
-            return any(has_member(root, group) for group in ("logs", "tables"))
-
     def _pieces(self, name: str) -> dict[str, Piece]:
-        if not self._has(name):
+        if not is_utf8(name):
+            raise self._not_utf8(name)
+        if name not in self._stored:
             pieces = self._basins.pieces(name)
             if not pieces:
                 self._ignore(name)
@@ -244,9 +262,7 @@ class InputFile:
         if not feature.plain:
             self._note_virtual(name)
         elif feature.place is not None:
-            reader = self._referrer.own_feature(name)
-            if isinstance(reader, DatasetReader):
-                self._readers[path] = reader
+            self._plain[path] = feature.place.id
         shape = feature.shape
         return {name: Piece(self.path, path, shape, feature.dtype, shape[0])}
 
@@ -257,6 +273,8 @@ class InputFile:
         for one in group:
             name = f"trace/{one}"
             try:
+                if not is_utf8(name):
+                    raise self._not_utf8(name)
                 reader = group[one]
                 self._note_virtual(name)
             except FormatError as exc:
@@ -268,28 +286,34 @@ class InputFile:
 
     def _note_virtual(self, name: str) -> None:
         """Note the files that an own virtual dataset depends on."""
-        from h5py import Dataset
-
         with self._handle.using(), h5_lock:
             place = self._handle.names.find(self._handle, f"events/{name}")
             self._others |= virtual_files(place.handle, Dataset(place.id))
 
     def _values(self, name: str, *, from_basins: bool) -> NDArray[Any] | None:
         """Return the values of a feature that is computed; None if there are none."""
-        if self._has(name):
-            self._own[name].check()
-            found: tuple[Any, Any] | None = (self._referrer.own_feature(name), None)
+        rows: Any = None
+        obj: Any
+        if name in self._stored:
+            feature = self._own[name]
+            feature.check()
+            if feature.place is None:
+                obj = self._referrer.own_feature(name)
+            else:
+                obj = reader_of(feature.place)
+                feature.place = None
         else:
             found = self._basins.find(name) if from_basins else None
-        if found is None:
-            return None
-        view = _view(*found)
-        if len(view.shape) != 1:
+            if found is None:
+                return None
+            obj, rows = found
+        reader = reader_for(obj if rows is None else _view(obj, rows))
+        if len(reader.shape) != 1:
             raise FormatError(
-                f"{self.path}: feature '{name}' has shape {view.shape}, expected one "
+                f"{self.path}: feature '{name}' has shape {reader.shape}, expected one "
                 "number for each event"
             )
-        return np.asarray(view[:])
+        return reader.read(slice(0, reader.shape[0], 1))
 
     def view(self, name: str) -> Any:
         """Return the rows of a feature from a basin, by its path in ``/events``."""
@@ -300,6 +324,12 @@ class InputFile:
         obj, rows = found
         with h5_lock:
             return _view(obj[member] if member else obj, rows)
+
+    def _not_utf8(self, name: str) -> FormatError:
+        return FormatError(
+            f"{self.path}: '{name}': expected a name in UTF-8, found other bytes, to "
+            "which virtual datasets cannot refer; leave it out of `features`"
+        )
 
     def _require_length(self, name: str, found: int, length: int | None) -> None:
         if found != length:

@@ -8,10 +8,11 @@ import os
 import pathlib
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from ..errors import NotAFileError
+from ..engine.home import absolute
+from ..errors import FileMissingError, NotAFileError
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -188,6 +189,31 @@ def check_target(target: pathlib.Path, *, overwrite: bool) -> None:
         )
     if not overwrite:
         raise _exists(target)
+
+
+def refuse_inputs(
+    target: pathlib.Path, inputs: Iterable[str | os.PathLike[str]]
+) -> None:
+    """Raise ValueError if a file to write is one that is read, by whatever name.
+
+    Parameters
+    ----------
+    target : pathlib.Path
+        Where the new file shall be; maybe a link.
+    inputs : iterable of path
+        What is read; URLs are no files.
+    """
+    try:
+        status = os.stat(target)
+    except OSError:
+        return
+    for path in inputs:
+        with contextlib.suppress(OSError, FileMissingError):
+            if os.path.samestat(status, os.stat(absolute(path))):
+                raise ValueError(
+                    f"{target} is the same file as the input {os.fspath(path)}; choose "
+                    "another name"
+                )
 
 
 def _final(target: pathlib.Path) -> pathlib.Path:

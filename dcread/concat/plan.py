@@ -14,14 +14,11 @@ from ..engine import MAX_OPEN
 from ..errors import DCReadError, FormatError, ShapeMismatchError
 from ..problems import Problem, one_line
 from .frame_time import continue_frames, continue_times, frame_interval
-from .input_file import InputFile
+from .input_file import SERIES, InputFile
 from .records import Input, Piece, Plan
 
 if TYPE_CHECKING:
     from ..engine import Opened
-
-SERIES = ("frame", "time")
-"""Features that are computed, since they must go on from file to file."""
 
 
 def make_plan(
@@ -29,7 +26,7 @@ def make_plan(
     features: Iterable[str] | None,
     *,
     compute_frame: bool,
-    progress: Callable[[float], object],
+    progress: Callable[[float], object] | None,
     opened: dict[str, Opened],
 ) -> Plan:
     """Look at all inputs and decide what the output holds.
@@ -72,7 +69,8 @@ def make_plan(
             inputs.append(file.take(columns, computed, more))
             if len(opened) < MAX_OPEN and str(path) not in opened:
                 opened[str(path)] = file.hand_on()
-        progress((number + 1) / len(paths))
+        if progress is not None:
+            progress((number + 1) / len(paths))
     _leave_out(inputs, optional, notes)
     dtypes = {name: _common_dtype(inputs, name) for name in _all_columns(inputs)}
     joined = _series(inputs, frame_wanted=compute_frame and "frame" in wanted)
@@ -114,7 +112,10 @@ def _leave_out(
 
 def _first_filled(inputs: Sequence[Input]) -> Input:
     """Return the first input that has events: one without may lack traces."""
-    return next((part for part in inputs if part.length), inputs[0])
+    for part in inputs:
+        if part.length:
+            return part
+    return inputs[0]
 
 
 def _feature_of(key: str) -> str:
@@ -151,23 +152,25 @@ def _all_columns(inputs: Sequence[Input]) -> list[str]:
 def _common_dtype(inputs: Sequence[Input], name: str) -> np.dtype[Any]:
     """Return the type that holds the values of all inputs; check the shapes."""
     pieces = [part.pieces[name] for part in inputs if name in part.pieces]
-    # Inputs without events give nothing that could have another shape or type.
-    filled = [piece for piece in pieces if piece.shape[0]] or pieces[:1]
-    dtype = filled[0].dtype
-    for piece in filled[1:]:
-        if piece.shape[1:] != filled[0].shape[1:]:
+    first, dtype = pieces[0], pieces[0].dtype
+    for piece in pieces[1:]:
+        # Inputs without events give nothing that could have another shape or type.
+        if not piece.shape[0]:
+            continue
+        if not first.shape[0]:
+            first, dtype = piece, piece.dtype
+        elif piece.shape[1:] != first.shape[1:]:
             raise ShapeMismatchError(
                 f"{piece.path}: feature '{name}' has shape {piece.shape}, expected "
-                f"(events, *{filled[0].shape[1:]}) as in {filled[0].path}; leave it "
-                "out of `features`"
+                f"(events, *{first.shape[1:]}) as in {first.path}; leave it out of "
+                "`features`"
             )
-        dtype = _promote(dtype, piece, name)
+        elif piece.dtype != dtype:
+            dtype = _promote(dtype, piece, name)
     return dtype
 
 
 def _promote(dtype: np.dtype[Any], piece: Piece, name: str) -> np.dtype[Any]:
-    if piece.dtype == dtype:
-        return dtype
     numbers = "biuf"
     if (dtype.kind in numbers) == (piece.dtype.kind in numbers):
         try:
@@ -178,6 +181,16 @@ def _promote(dtype: np.dtype[Any], piece: Piece, name: str) -> np.dtype[Any]:
         f"{piece.path}: feature '{name}' has values of type {piece.dtype}, which do "
         f"not fit {dtype} in the files before it; leave it out of `features`"
     )
+
+
+def _times_of(part: Input) -> NDArray[Any]:
+    times = part.series.get("time", np.empty(0))
+    if times.dtype.kind not in "biuf":
+        raise FormatError(
+            f"{part.path}: feature 'time': expected seconds, found values of type "
+            f"{times.dtype}; leave it out of `features`"
+        )
+    return times
 
 
 def _series(inputs: Sequence[Input], *, frame_wanted: bool) -> dict[str, NDArray[Any]]:
@@ -195,7 +208,7 @@ def _series(inputs: Sequence[Input], *, frame_wanted: bool) -> dict[str, NDArray
             stacklevel=4,
         )
     if any("time" in part.series for part in inputs):
-        times = [part.series.get("time", empty) for part in inputs]
+        times = [_times_of(part) for part in inputs]
         intervals = [
             frame_interval(part.frame_rate, part.series.get("frame"), time)
             for part, time in zip(inputs, times, strict=True)

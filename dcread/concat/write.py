@@ -13,11 +13,19 @@ from ..file.links import PolicyResolver
 from ..file.logs import member_names, open_member
 from ..file.policy import Policy
 from ..file.source_records import with_digests, write_sources
-from ..problems import Problem, recorded_as_problem
+from ..problems import (
+    UNREADABLE,
+    Problem,
+    as_key,
+    left_out,
+    pass_on,
+    recorded_as_problem,
+)
 from ..sync.locks import h5_lock
+from ..sync.worker import raise_if_given_up
 from .input_file import InputFile
 from .mapped import write_mapped
-from .records import Input, Plan
+from .records import Input, Piece, Plan
 from .virtual import write_virtual
 
 if TYPE_CHECKING:
@@ -70,10 +78,12 @@ def write_plan(h5: h5py.File, plan: Plan, progress: Callable[[float], object]) -
 def _write_attributes(h5: h5py.File, plan: Plan, notes: list[Problem]) -> None:
     with h5_lock:
         for name, value in plan.attributes.items():
-            with recorded_as_problem(
-                notes, "attribute", f"{plan.inputs[0].path}: {name}"
-            ):
+            try:
                 h5.attrs[name] = value
+            except UNREADABLE as exc:
+                pass_on(exc)
+                label = f"{plan.inputs[0].path}: {name}"
+                notes.append(left_out("attribute", label, exc))
         h5.attrs[COUNT_ATTRIBUTE] = plan.length
 
 
@@ -85,7 +95,9 @@ def _write_column(h5: h5py.File, plan: Plan, name: str) -> None:
     if plan.length == 0:
         with h5_lock:
             h5.create_dataset(f"events/{name}", shape=shape, dtype=dtype)
-    elif all(piece.name is None for piece in pieces):
+        return
+    copied = [piece.name is None for piece in pieces]
+    if all(copied):
         with h5_lock:
             out = _new_dataset(h5, f"events/{name}", shape, dtype)
         start = 0
@@ -93,10 +105,10 @@ def _write_column(h5: h5py.File, plan: Plan, name: str) -> None:
             _copy_rows(part, name, out, start)
             start += part.length
     else:
-        sources = [
-            _stored_part(h5, part, name) if piece.name is None else piece
-            for part, piece in zip(parts, pieces, strict=True)
-        ]
+        sources: list[Piece | str] = [*pieces]
+        for number, part in enumerate(parts):
+            if copied[number]:
+                sources[number] = _stored_part(h5, part, name)
         write_virtual(h5, f"events/{name}", shape, dtype, sources)
 
 
@@ -136,6 +148,7 @@ def _copy_rows(part: Input, name: str, out: h5py.Dataset, start: int) -> None:
         row_bytes = max(1, int(np.prod(view.shape[1:])) * view.dtype.itemsize)
         step = max(1, _COPY_BYTES // row_bytes)
         for first in range(0, part.length, step):
+            raise_if_given_up()
             rows = np.asarray(view[first : min(first + step, part.length)])
             with h5_lock:
                 out[start + first : start + first + len(rows)] = rows
@@ -154,7 +167,7 @@ def _copy_texts(h5: h5py.File, part: Input, prefix: str, notes: list[Problem]) -
                 with note, handle.using(), h5_lock:
                     dataset = h5py.Dataset(open_member(handle, group, name).id)
                     h5.require_group(group)
-                    h5.copy(dataset, h5[group], name=prefix + name)
+                    h5.copy(dataset, h5[group], name=as_key(prefix + name))
     finally:
         handle.close()
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import __version__
+from ..engine.home import absolute
 from ..errors import DCReadError
 from ..measurement.data import HDF5Data
 from . import instrument, rtdc, scene
@@ -98,7 +99,7 @@ def make_measurement(
     """
     if frames < 40:
         raise ValueError(f"a measurement has at least 40 frames, got {frames}")
-    folder = pathlib.Path(folder).expanduser().absolute()
+    folder = absolute(folder)
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"demo{end}.rtdc" for end in ("", "_raw", "_raw_2")]
     recipe = _recipe(frames, seed, flicker=flicker)

@@ -15,6 +15,7 @@ import numpy as np
 from ..arrays.mapped_dataset import get_mapping_indices
 from ..concat.concatenate import concatenated_hdf5_data
 from ..const import IMAGE_FEATURES
+from ..engine.home import absolute
 from ..errors import DCReadError, FeatureNotFoundError
 from ..flicker.report import FlickerReport, flicker_report
 from ..measurement.data import HDF5Data
@@ -144,7 +145,7 @@ def run_job(
     DCReadError
         If the measurement cannot be read.
     """
-    report = JobReport(path=pathlib.Path(path).expanduser().absolute())
+    report = JobReport(path=absolute(path))
     _warm_up(report.path)
     with HDF5Data(report.path) as hd:
         report.events = len(hd)

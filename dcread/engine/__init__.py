@@ -7,20 +7,25 @@ into a reader of rows, `set_num_threads` bounds the decoding threads.
 from __future__ import annotations
 
 from ..sync.locks import h5_lock
-from .dataset_reader import DatasetReader, most_bytes
+from . import at_exit  # noqa: F401  (closes what is open when Python ends)
+from .backing import Backing
+from .dataset_reader import EXPANSION, DatasetReader, most_bytes
 from .datasets import open_dataset, reader_for
 from .file_handle import FileHandle
 from .linked_files import MAX_OPEN, Opened
 from .open_file import open_file
-from .row_reader import ArrayReader, RowReader
+from .row_reader import READ_FEWER, ArrayReader, RowReader
 from .rows import Rows, Window
 from .source import FileIdentity
 from .storage import ReadCost, Storage
 from .thread_pool import get_num_threads, set_num_threads
 
 __all__ = [
+    "EXPANSION",
     "MAX_OPEN",
+    "READ_FEWER",
     "ArrayReader",
+    "Backing",
     "DatasetReader",
     "FileHandle",
     "FileIdentity",

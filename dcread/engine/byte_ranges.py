@@ -121,6 +121,8 @@ def _cut(
     begin = int(starts[first])
     span = int(ends[last - 1]) - begin
     parts = min(last - first, parts)
+    if parts == 1:
+        return [ByteRange(begin, begin + span, first, last)]
     wanted = begin + span * np.arange(1, parts) / parts
     middles = (starts[first + 1 : last] + ends[first : last - 1]) / 2
     cuts = np.unique(first + 1 + np.searchsorted(middles, wanted))

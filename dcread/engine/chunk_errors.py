@@ -15,17 +15,18 @@ from numpy.typing import NDArray
 
 from ..errors import ChecksumError, DCReadError, FormatError
 from .decode_job import Job
-from .filters import NAMES
+from .filters import NAMES, Pipeline
 from .layout import MAX_CHUNK
 from .read_plan import ADDRESS, MASK, RAW, STORED
 
 
 def check_sizes(job: Job) -> None:
     """Refuse sizes that cannot be, before memory is taken for them."""
-    tasks, pipeline = job.plan.tasks, job.layout.pipeline
-    if len(tasks) == 1 and _fits(job, tasks[0].tolist()):
+    tasks, pipeline, blob = job.plan.tasks, job.layout.pipeline, job.plan.blob
+    size = job.source.size if blob is None else len(blob)
+    if len(tasks) == 1 and _fits(tasks[0].tolist(), size, pipeline):
         return
-    task = _first(_is_outside(job, tasks))
+    task = _first(_is_outside(tasks, size))
     if task is not None:
         end = (_address(job, task) + int(tasks[task, STORED])) % 2**64
         why = "truncated" if end < 2**63 else "damaged"
@@ -39,8 +40,8 @@ def check_sizes(job: Job) -> None:
     task = _first(tasks[:, MASK] & pipeline.checksum_bits != 0)
     if task is not None:
         raise ChecksumError(
-            f"{_name(job, task)}: expected a checksum as for the whole "
-            "dataset, found that it was left out; the file is damaged: copy it again"
+            f"{_name(job, task)}: expected a checksum as in the rest of the dataset, "
+            "found none; the file is damaged: copy it again"
         )
     task = _first(
         (tasks[:, STORED] > 2 * MAX_CHUNK)
@@ -49,14 +50,14 @@ def check_sizes(job: Job) -> None:
     if task is not None:
         raise FormatError(
             f"{_name(job, task)}: expected {tasks[task, RAW]} bytes once decoded, "
-            f"found {tasks[task, STORED]} stored bytes, which cannot become as many; "
+            f"found {tasks[task, STORED]} stored bytes, which cannot give that many; "
             "the file is damaged: copy it again"
         )
 
 
-def _is_outside(job: Job, tasks: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _is_outside(tasks: NDArray[np.int64], size: int) -> NDArray[np.bool_]:
     """Tell which chunks do not lie in the file, without sums that overflow."""
-    addresses, stored, size = tasks[:, ADDRESS], tasks[:, STORED], job.size
+    addresses, stored = tasks[:, ADDRESS], tasks[:, STORED]
     return (
         (addresses < 0)
         | (stored < 0)
@@ -69,12 +70,12 @@ def _first(bad: NDArray[np.bool_]) -> int | None:
     return int(bad.argmax()) if bad.any() else None
 
 
-def _fits(job: Job, task: list[int]) -> bool:
+def _fits(task: list[int], size: int, pipeline: Pipeline) -> bool:
     """Tell whether the sizes of a chunk can be: those of a single image, quickly."""
-    pipeline, stored = job.layout.pipeline, task[STORED]
+    stored = task[STORED]
     return (
         task[ADDRESS] >= 0
-        and 0 <= stored <= job.size - task[ADDRESS]
+        and 0 <= stored <= size - task[ADDRESS]
         and (
             not pipeline.filtered
             or (
@@ -121,17 +122,17 @@ def fail(job: Job, task: int, status: str, detail: int) -> NoReturn:
         raise FormatError(f"{name}: reading failed: {os.strerror(-detail)}")
     if status == "plan":
         raise DCReadError(
-            f"{name}: the plan of this read leads out of bounds; that is a fault of "
-            "dcread, not of the file: please report it"
+            f"{name}: this read was planned out of bounds; that is an error in "
+            "dcread, not in the file: please report it"
         )
     if status == "checksum":
         raise ChecksumError(
-            f"{name}: expected the stored fletcher32 checksum, found that the bytes "
-            f"add up to {detail:#010x}; {remedy}"
+            f"{name}: checksum mismatch: the fletcher32 sum of the bytes is "
+            f"{detail:#010x}, another one is stored; {remedy}"
         )
     message = {
         "short": "reading: expected {stored} bytes, found {detail}",
-        "codec": "{codec}: expected a stream of exactly {raw} bytes, found another",
+        "codec": "{codec}: expected a stream of exactly {raw} bytes, found none",
         "size": "expected {raw} bytes once decoded, found {detail}",
     }[status]
     raise FormatError(f"{name}: {message.format(**row)}; {remedy}")

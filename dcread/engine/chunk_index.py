@@ -8,18 +8,21 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import ClosedError, FormatError
 from ..problems import pass_on
 from ..sync.locks import h5_lock
-from .h5py_errors import calling_back, telling_of
-from .index_claims import Read, claim_of
+from .h5py_errors import RAISED, calling_back, raise_own_error
+from .index_claims import Claim, claim_of
+from .object_headers import NOWHERE, Read
 from .rows import Table
 
-SHARE = 16
+SHARE = 128
 """The index of a dataset is listed once this share of its chunks was asked for.
 
-HDF5 finds one chunk as fast as it lists sixteen or more.
+HDF5 fetches one chunk in the time in which it lists dozens, and a listed chunk is read
+without it: who reads more than a few images is better off with the list.
 """
 
 FETCHED = 2**22
@@ -30,7 +33,7 @@ MISSING = -1
 
 
 _ADDRESS, _OFFSET = attrgetter("byte_offset"), attrgetter("chunk_offset")
-_MASK = attrgetter("filter_mask")
+_STORED, _MASK = attrgetter("size"), attrgetter("filter_mask")
 
 
 class LeftToH5py(Exception):  # noqa: N818 - a reason, not an error
@@ -81,7 +84,9 @@ class ChunkIndex:
         Whether HDF5 may fetch a few chunks; no if they come over a network.
     read : callable or None
         Gives bytes of the file, so that HDF5 is not asked to list an index that claims
-        too much (see `claim_of`).
+        too much (see `claim_of`), nor an older tree, which is read here.
+    userblock : int
+        Bytes of the file before what addresses count from.
     """
 
     def __init__(  # noqa: PLR0917
@@ -106,6 +111,7 @@ class ChunkIndex:
         self._listed: tuple[Table, Table] | None = None
         self.fetches_few = True
         self.read: Read | None = None
+        self.userblock = 0
 
     @property
     def listed(self) -> bool:
@@ -195,23 +201,21 @@ class ChunkIndex:
 
     def _list(self) -> tuple[Table, Table]:
         """Return the positions of all stored chunks, ascending, and where they lie."""
-        with telling_of(self._where, self._h5ds):
-            infos = self._infos()
-        if None in map(_ADDRESS, infos):
-            raise self._damage("one without an address")
-        ndim = len(self._grid)
-        offsets = np.fromiter(
-            chain.from_iterable(map(_OFFSET, infos)),
-            np.uint64,
-            len(infos) * ndim,
-        ).reshape(-1, ndim)
+        try:
+            claim = self._claim()
+            if claim is None or claim.entries is None:
+                offsets, table = self._told()
+            else:
+                offsets, table = self._read_here(claim.entries)
+        except RAISED as exc:
+            raise_own_error(exc, self._where, self._h5ds)
+            raise
         places, rest = np.divmod(offsets, np.array(self._chunk, np.uint64))
         wrong = (places >= np.array(self._grid, np.uint64)) | (rest != 0)
         if wrong.any():
             bad = offsets[wrong.any(axis=1).argmax()].tolist()
             raise self._damage(f"one at {tuple(bad)}, where none can be")
         cells = np.ravel_multi_index(tuple(places.T.astype(np.int64)), self._grid)
-        table = _rows(infos)
         if (cells[1:] <= cells[:-1]).any():
             ranked = np.sort(cells)
             twice = ranked[1:] == ranked[:-1]
@@ -220,12 +224,42 @@ class ChunkIndex:
                 raise self._damage(f"two at {self.offset_of(bad_cell)}")
             # Every kind of index is ordered: HDF5 finds in this one what we would not.
             raise LeftToH5py("chunks that are listed out of order")
+        if claim is not None and not claim.finds_all:
+            raise LeftToH5py("a tree in which HDF5 does not find all that it lists")
         self._refuse_unfiltered_edges(cells, table)
+        table.flags.writeable = False
         return cells, table
+
+    def _told(self) -> tuple[NDArray[np.uint64], Table]:
+        """Return the first element of each chunk, and where it lies, as HDF5 tells."""
+        infos = self._infos()
+        if None in map(_ADDRESS, infos):
+            raise self._damage("one without an address")
+        ndim = len(self._grid)
+        offsets = np.fromiter(
+            chain.from_iterable(map(_OFFSET, infos)),
+            np.uint64,
+            len(infos) * ndim,
+        ).reshape(-1, ndim)
+        numbers = np.empty((len(infos), 3), np.uint64)
+        for column, of in enumerate((_ADDRESS, _STORED, _MASK)):
+            numbers[:, column] = list(map(of, infos))
+        return offsets, numbers.view(np.int64)
+
+    def _read_here(self, entries: NDArray[np.void]) -> tuple[NDArray[np.uint64], Table]:
+        """Return the same out of the entries of an older tree."""
+        offsets, addresses = entries["offset"], entries["address"]
+        if offsets.shape[1] != len(self._grid) + 1:
+            raise self._damage(f"places along {offsets.shape[1] - 1} axes")
+        if (addresses == NOWHERE).any():
+            raise self._damage("one without an address")
+        numbers = np.empty((len(entries), 3), np.uint64)
+        numbers[:, 0] = addresses + np.uint64(self.userblock)
+        numbers[:, 1], numbers[:, 2] = entries["size"], entries["mask"]
+        return offsets[:, :-1], numbers.view(np.int64)
 
     def _infos(self) -> list[Any]:
         dsid = self._h5ds.id
-        self._check_claims()
         if self._count == 1:  # HDF5 cannot list a single chunk
             return [dsid.get_chunk_info(0)] if dsid.get_num_chunks() else []
         if not hasattr(dsid, "chunk_iter"):
@@ -241,10 +275,10 @@ class ChunkIndex:
         calling_back(dsid.chunk_iter, keep)
         return infos
 
-    def _check_claims(self) -> None:
-        """Look at an index that HDF5 would be busy with for long, or not survive."""
+    def _claim(self) -> Claim | None:
+        """Refuse an index that HDF5 would be busy with for long, or not survive."""
         if self.read is None:
-            return
+            return None
         claim = claim_of(self._h5ds, self.read, self._count)
         if claim is None:
             raise LeftToH5py("a dataset whose header is not understood")
@@ -252,6 +286,7 @@ class ChunkIndex:
             raise self._damage("a tree with a node that does not belong there")
         if not claim.is_modest:
             raise LeftToH5py(f"an index that claims {claim.places} places")
+        return claim
 
     def _damage(self, found: str) -> FormatError:
         return FormatError(
@@ -277,13 +312,3 @@ class ChunkIndex:
         for place, length, cut in zip(places, self._grid, self._partial, strict=True):
             if cut and (place == length - 1).any():
                 raise LeftToH5py("edge chunks that may be stored without filters")
-
-
-def _rows(infos: list[Any]) -> Table:
-    """Return address, stored size and mask of chunks that HDF5 has listed."""
-    numbers = np.empty((len(infos), 3), np.uint64)
-    for column, of in enumerate((_ADDRESS, attrgetter("size"), _MASK)):
-        numbers[:, column] = list(map(of, infos))
-    table = numbers.view(np.int64)
-    table.flags.writeable = False
-    return table

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import socket
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from ..problems import pass_on
+from ..sync.background import BackgroundThread
 from ..sync.locks import BriefLock
 from .endpoint import Endpoint
 from .http_connect import Connector
+from .http_failures import TemporaryError
 from .stop import SLICE, Stop, StoppedError
 from .traffic import traffic
+
+QUICK = 0.25
+"""Seconds after which a connection to a server nearby is left to another thread."""
 
 
 @dataclass(eq=False)
@@ -116,15 +123,41 @@ class ConnectionPool:
         for connection in idle:
             connection.close()
 
-    def count_request(self) -> None:
-        """Count a request that is about to be sent."""
+    def borrow(
+        self,
+        endpoint: Endpoint,
+        url: str,
+        until: float,
+        stop: Stop,
+        *,
+        is_near: bool = False,
+    ) -> Connection:
+        """Return a connection that is kept or given back, else a new one.
+
+        Parameters
+        ----------
+        endpoint : Endpoint
+            Where it leads to.
+        url : str
+            What it is wanted for.
+        until : float
+            When to give up.
+        stop : Stop
+            Ends the waiting.
+        is_near : bool
+            Whether a connection is made in less time than it takes another thread to
+            give one back.
+        """
         with self._here():
             self.requests += 1
-
-    def borrow(
-        self, endpoint: Endpoint, url: str, until: float, stop: Stop
-    ) -> Connection:
-        """Return a connection that is kept or given back, else a new one."""
+            idle = self._take_idle(endpoint)
+            wanted = is_near and not self._making[endpoint]
+        if idle is not None:
+            return idle
+        if wanted:
+            made = self._connect_here(endpoint, url, until, stop)
+            if made is not None:
+                return made
         waiter = _Waiter(endpoint)
         lacking = 0
         try:
@@ -151,18 +184,37 @@ class ConnectionPool:
             raise StoppedError
         return connection
 
+    def _connect_here(
+        self, endpoint: Endpoint, url: str, until: float, stop: Stop
+    ) -> Connection | None:
+        """Return a new connection, made by this thread; None if that takes long."""
+        end = min(until, time.monotonic() + QUICK)
+        connect = self._connector.connect
+        made: list[socket.socket] = []  # noted at once: see `locks`
+        try:
+            made.extend(map(connect, (endpoint,), (url,), (end,), (stop,)))
+            connection = Connection(endpoint, made[0])
+            with self._here():
+                self._live.add(connection)
+        except TemporaryError as exc:
+            pass_on(exc)
+            return None
+        except BaseException:
+            for sock in made:
+                sock.close()
+            raise
+        if self._stop.is_set():  # closed meanwhile, without seeing this connection
+            self.give_back(connection, keep=False)
+            raise StoppedError
+        return connection
+
     def make(self, endpoint: Endpoint, url: str, until: float) -> None:
         """Have a connection made, for whoever waits for one or will."""
         with self._here():
             self._making[endpoint] += 1
-        thread = threading.Thread(
-            target=self._make,
-            args=(endpoint, url, until),
-            daemon=True,
-            name="dcread-connector",
-        )
+        work = functools.partial(self._make, endpoint, url, until)
         try:
-            thread.start()
+            BackgroundThread(work, awaited=False).start()
         except BaseException:  # there are too many threads
             with self._here():
                 self._making[endpoint] -= 1
@@ -230,12 +282,10 @@ class ConnectionPool:
                 return
         connection.close()
 
-    @contextlib.contextmanager
-    def _here(self) -> Iterator[None]:
-        """Hold the lock; in a forked child drop the connections of the parent."""
+    def _here(self) -> BriefLock:
+        """Return the lock; in a forked child drop the connections of the parent."""
         if os.getpid() != self._pid:
             # Without shutting them down: the parent goes on with them.
             self._idle, self._live, self._pid = [], set(), os.getpid()
             self._waiting, self._making = [], Counter()
-        with self._lock:
-            yield
+        return self._lock

@@ -1,4 +1,4 @@
-"""Values of one type as those of another, by HDF5's own rules."""
+"""Values of one type as those of another, by HDF5's own rules; types it cannot take."""
 
 from __future__ import annotations
 
@@ -13,6 +13,43 @@ from ..sync.locks import h5_lock
 
 BLOCK = 2**22
 """Bytes that are converted while the lock is held."""
+
+
+def require_room_for_columns(dtype: np.dtype[Any]) -> None:
+    """Refuse a type in which a column reaches into the next one, or beyond the end.
+
+    Of damaged numbers (a float with another exponent, say), h5py takes a column for
+    wider than it is. It has HDF5 write all of them beside each other then, and so
+    beyond the memory that there is for a row.
+
+    Parameters
+    ----------
+    dtype : numpy.dtype
+        What h5py makes of the type of a dataset or an attribute.
+
+    Raises
+    ------
+    FormatError
+        If it is such a type.
+
+    Examples
+    --------
+    >>> require_room_for_columns(np.dtype([("time", "f8"), ("count", "i4")]))
+    """
+    if dtype.subdtype is not None:
+        require_room_for_columns(dtype.base)
+    if dtype.names is None or dtype.fields is None:
+        return
+    columns = sorted((dtype.fields[name][1], name) for name in dtype.names)
+    ends = [start for start, _ in columns[1:]] + [dtype.itemsize]
+    for (start, name), end in zip(columns, ends, strict=True):
+        if start + dtype[name].itemsize > end:
+            raise FormatError(
+                f"expected columns that do not overlap, found '{name}' of type "
+                f"{dtype[name]} in {end - start} bytes; the file is damaged: copy it "
+                "again"
+            )
+        require_room_for_columns(dtype[name])
 
 
 def converted(values: NDArray[Any], dtype: np.dtype[Any], where: str) -> NDArray[Any]:
@@ -65,6 +102,6 @@ def converted(values: NDArray[Any], dtype: np.dtype[Any], where: str) -> NDArray
         pass_on(exc)
         raise FormatError(
             f"{where}: expected values of {dtype}, found {values.dtype}, which cannot "
-            f"become those: {exc}"
+            f"be converted: {exc}"
         ) from exc
     return out.reshape(values.shape)

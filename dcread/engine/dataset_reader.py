@@ -12,17 +12,19 @@ from h5py import h5d
 from numpy.typing import NDArray
 
 from ..errors import ClosedError, FormatError
+from ..problems import as_name
 from ..sync.locks import h5_lock
 from .buffer_pool import empty
+from .convert import require_room_for_columns
 from .decode import execute, execute_one
 from .decode_job import Job, Work
 from .file_handle import FileHandle
-from .h5py_errors import telling_of
+from .h5py_errors import RAISED, raise_own_error, telling_of
 from .h5py_fallback import fill_value, read_by_h5py
 from .index_claims import MAX_GRID, claim_of
 from .layout import Layout, LeftToH5py, describe
 from .read_plan import ADDRESS, STORED, Plan, make_plan, plan_whole
-from .row_reader import SMALL, RowReader
+from .row_reader import READ_FEWER, SMALL, RowReader
 from .rows import Rows, Table, Window
 from .storage import ReadCost, Storage, filter_names
 from .thread_pool import Pieces, get_num_threads, share
@@ -32,6 +34,7 @@ LEAST = 2**18
 """Bytes that a block of `map_blocks` has: at the most, and at the least."""
 
 EXPANSION = 10_000
+"""Bytes, or events, beyond which nothing is stored in one byte of a file."""
 
 _LAYOUTS = {
     h5d.COMPACT: "compact",
@@ -82,9 +85,9 @@ class DatasetReader(RowReader):
         self.handle = handle
         self.h5ds = self.source = h5ds
         self.filename = handle.label
-        self.name = h5ds.name
+        self.name = as_name(h5ds.name or "without a name")
         self.where = f"{self.filename}: dataset '{self.name}'"
-        with telling_of(self.where, h5ds):
+        try:
             # (h5py's own ``shape`` asks for the mode of the file each time)
             shape, dtype = h5ds.id.shape, h5ds.id.dtype
             # Asked for once: fifty joined files are opened in the midst of a scan.
@@ -93,8 +96,18 @@ class DatasetReader(RowReader):
             if self.kind == h5d.CHUNKED:
                 self.chunks = self._plist.get_chunk()
                 self.block_rows = self.chunks[0]
+        except RAISED as exc:
+            raise_own_error(exc, self.where, h5ds)
+            raise
         if shape is None:
-            raise FormatError(f"{self.where}: expected an array, found no data at all")
+            raise FormatError(
+                f"{self.where}: expected an array, found an empty dataspace"
+            )
+        if dtype.kind == "V":
+            try:
+                require_room_for_columns(dtype)
+            except FormatError as exc:
+                raise FormatError(f"{self.where}: {exc}") from exc
         self._is_array_type = dtype.subdtype is not None
         if dtype.subdtype is not None:  # an array each: axes of their own, as in NumPy
             dtype, shape = dtype.base, (*shape, *dtype.shape)
@@ -134,30 +147,34 @@ class DatasetReader(RowReader):
             raise ClosedError(f"{self.where} is closed; open the file again")
         handle = self.handle
         try:
-            with telling_of(self.where, self.h5ds):
+            if self._plist.get_external_count():
                 handle.names.check_storage(self._plist, self.where)
-                if self.h5ds.id.fileno != handle.h5.id.fileno:
-                    raise LeftToH5py("an external link leads to another file")
-                if handle.source is None:
-                    raise LeftToH5py(handle.reason)
-                if handle.shifts_addresses:
-                    raise LeftToH5py("this HDF5 library passes over the user block")
-                if self._is_array_type:
-                    raise LeftToH5py("elements that are arrays")
-                layout = describe(
-                    self.h5ds,
-                    self._plist,
-                    self.shape,
-                    self.dtype,
-                    self.where,
-                    as_stored=self._as_stored,
-                )
-                if layout.index is not None:
-                    layout.index.fetches_few = not handle.source.is_far
-                    layout.index.read = handle.read_structure
-                return layout
+            if self.h5ds.id.fileno != handle.fileno:
+                raise LeftToH5py("an external link leads to another file")
+            if handle.source is None:
+                raise LeftToH5py(handle.reason)
+            if handle.shifts_addresses:
+                raise LeftToH5py("this HDF5 library passes over the user block")
+            if self._is_array_type:
+                raise LeftToH5py("elements that are arrays")
+            layout = describe(
+                self.h5ds,
+                self._plist,
+                self.shape,
+                self.dtype,
+                self.where,
+                as_stored=self._as_stored,
+            )
+            if layout.index is not None:
+                layout.index.fetches_few = not handle.source.is_far
+                layout.index.read = handle.read_structure
+                layout.index.userblock = handle.numbering.userblock
+            return layout
         except LeftToH5py as reason:
             return LeftToH5py(*reason.args)  # without the frames that lead back here
+        except RAISED as exc:
+            raise_own_error(exc, self.where, self.h5ds)
+            raise
 
     def elements(self, nbytes: int) -> NDArray[Any] | None:
         """Return all elements as they are in the file, each of some bytes.
@@ -178,12 +195,12 @@ class DatasetReader(RowReader):
         """
         return self.handle.size
 
-    def check_room(self, size: int) -> None:
+    def check_room(self, size: int, remedy: str = READ_FEWER) -> None:
         """Refuse what cannot be in the file: one of few bytes may claim any size."""
         if size > most_bytes(self.stored_bytes(size / EXPANSION)):
             raise FormatError(
-                f"{self.where}: claims {size} bytes for what is asked for, far more "
-                "than the file can hold; read fewer rows at a time"
+                f"{self.where}: the rows that are asked for claim {size} bytes, far "
+                f"more than the file can hold; {remedy}"
             )
 
     def read_into(self, rows: Rows, out: NDArray[Any], window: Window) -> None:
@@ -199,11 +216,15 @@ class DatasetReader(RowReader):
     def _read_one(self, rows: Rows, window: Window, out: NDArray[Any]) -> bool:
         """Read whole rows that lie in one piece, if that is all.
 
-        An image is in a hurry, and so are scalar features, of which there are many.
+        An image is in a hurry, and so are scalar features, of which there are many;
+        of those also rows that a basin maps, if there are few others between them.
         """
-        if window is not None or self.kind == h5d.VIRTUAL or not rows.straight:
+        if window is not None or self.kind == h5d.VIRTUAL:
             return False
         first, last = rows.bounds
+        straight = rows.straight
+        if not straight and (len(self.shape) > 1 or last - first >= 2 * len(rows)):
+            return False
         layout = self._layout or self._find_layout()
         if isinstance(layout, LeftToH5py) or not layout.is_one_piece(first, last):
             return False
@@ -213,7 +234,10 @@ class DatasetReader(RowReader):
             return False
         if plan.missing is not None:
             return False
-        execute_one(self._job(plan, layout, out))
+        piece = out if straight else np.empty(last - first + 1, out.dtype)
+        execute_one(self._job(plan, layout, piece))
+        if not straight:
+            out[...] = piece[rows.numbers - first]
         return True
 
     def collect(self, work: Work, rows: Rows, dest: Dest) -> None:
@@ -240,6 +264,8 @@ class DatasetReader(RowReader):
         if not isinstance(dest, slice):
             part = np.empty(rows.shape(self.shape, window), out.dtype)
         self.handle.fetching(read_by_h5py, self.h5ds, self.where, rows, window, part)
+        if self.handle.source is not None:
+            self.handle.source.check()  # (HDF5 reads zeros behind a file that shrank)
         if not isinstance(dest, slice):
             out[dest] = part
 
@@ -278,6 +304,36 @@ class DatasetReader(RowReader):
             tasks = plan.sorted_by_address().tasks
             return source.read_cost(tasks[:, ADDRESS], tasks[:, STORED])
 
+    def stored_rows(self) -> list[slice] | None:
+        """Return which rows are worth reading, if others are filled only.
+
+        None if that is not known, or all are stored. Of those that are filled, one part
+        is among them.
+        """
+        layout, count = self.layout, self.shape[0]
+        with self.handle.using(), h5_lock, telling_of(self.where, self.h5ds):
+            if isinstance(layout, LeftToH5py) or layout.index is None:
+                none = self.kind == h5d.CONTIGUOUS and not (
+                    self._plist.get_external_count() or self.h5ds.id.get_storage_size()
+                )
+                return [slice(0, min(1, count), 1)] if none else None
+            try:
+                cells, _ = self.handle.fetching(layout.index.stored)
+            except LeftToH5py as reason:
+                self._layout = LeftToH5py(*reason.args)
+                return None
+            if len(cells) == math.prod(layout.grid):
+                return None
+            across, height = math.prod(layout.grid[1:]), layout.chunk[0]
+            filled = np.flatnonzero(cells != np.arange(len(cells)))
+            first_filled = int(filled[0]) if len(filled) else len(cells)
+            bands = np.union1d(cells // across, [first_filled // across])
+            ends = np.flatnonzero(np.diff(bands) > 1) + 1
+            return [
+                slice(int(run[0]) * height, min((int(run[-1]) + 1) * height, count), 1)
+                for run in np.split(bands, ends)
+            ]
+
     def storage(self) -> Storage:
         """Return how the rows are stored: see `RowReader.storage`."""
         layout = self.layout
@@ -302,7 +358,7 @@ class DatasetReader(RowReader):
             if claim is None or not (claim.is_tree and claim.is_modest):
                 raise FormatError(
                     f"{self.where}: expected an index with at most {MAX_GRID} places, "
-                    "found another; the file is damaged: copy it again"
+                    "found a larger one; the file is damaged: copy it again"
                 )
         return int(self.h5ds.id.get_storage_size())
 

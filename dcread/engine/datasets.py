@@ -49,10 +49,18 @@ def open_dataset(handle: FileHandle, name: Any) -> DatasetReader:
 def _reader_of(handle: FileHandle, h5ds: Any) -> DatasetReader:
     """Return the reader for the layout of a dataset."""
     with handle.using(), h5_lock:
-        reader = DatasetReader(handle, h5ds)
-        if reader.kind == h5py.h5d.VIRTUAL:
-            return VirtualReader(handle, h5ds, open_dataset)
-        return reader
+        return reader_of_open(handle, h5ds)
+
+
+def reader_of_open(handle: FileHandle, h5ds: Any) -> DatasetReader:
+    """Return the reader for the layout of a dataset.
+
+    The caller keeps the file open, holds the h5py lock, and is called by `fetching`.
+    """
+    reader = DatasetReader(handle, h5ds)
+    if reader.kind == h5py.h5d.VIRTUAL:
+        return VirtualReader(handle, h5ds, open_dataset)
+    return reader
 
 
 def reader_for(obj: Any) -> RowReader:

@@ -5,6 +5,7 @@ A bad chunk stops everything (see `faults`).
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,6 +64,7 @@ class _Shared:
 
 
 _idle: list[tuple[Decoder, int]] = []  # with the bytes of its buffers
+_SIZE = operator.itemgetter(1)
 
 
 def _borrow() -> Decoder:
@@ -76,9 +78,11 @@ def _borrow() -> Decoder:
 def _give_back(decoder: Decoder) -> None:
     size = decoder.trim(KEEP)
     idle = tuple(_idle)
-    total = size + sum(other for _, other in idle)
-    if len(idle) < 2 * get_num_threads() and total <= IDLE:
-        _idle.append((decoder, size))
+    if idle:
+        total = size + sum(map(_SIZE, idle))
+        if total > IDLE or len(idle) >= 2 * get_num_threads():
+            return
+    _idle.append((decoder, size))
 
 
 def execute_one(job: Job) -> None:

@@ -39,12 +39,6 @@ class Job:
     out: NDArray[np.uint8]
     where: str
 
-    @property
-    def size(self) -> int:
-        """Bytes in which the addresses of the plan have to lie."""
-        blob = self.plan.blob
-        return self.source.size if blob is None else len(blob)
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Work:

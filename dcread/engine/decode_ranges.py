@@ -46,6 +46,9 @@ def _decode_of(source: ByteSource, jobs: Sequence[Job], decode: Decode) -> None:
 
     def sink(number: int, data: memoryview) -> None:
         part = ranges[number]
+        if len(jobs) == 1:
+            decode(jobs[0], order[part.first : part.last], data, part.start)
+            return
         numbers, owner = order[part.first : part.last], owners[part.first : part.last]
         for one in np.unique(owner).tolist():
             decode(jobs[one], numbers[owner == one] - first_of[one], data, part.start)

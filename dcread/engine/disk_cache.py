@@ -344,11 +344,11 @@ def _require_own(folder: pathlib.Path) -> None:
     """Raise an OSError if others may write into a folder."""
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode):
-        raise NotADirectoryError(0, "it is no folder", str(folder))
+        raise NotADirectoryError(0, "it is not a folder", str(folder))
     if os.name == "posix" and (
         status.st_uid != os.geteuid() or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
     ):
-        raise PermissionError(0, "others may write into it", str(folder))
+        raise PermissionError(0, "other users may write into it", str(folder))
 
 
 def _write(path: pathlib.Path, data: bytes, *, replace: bool = True) -> None:

@@ -9,6 +9,7 @@ import sys
 import warnings
 
 from .disk_cache import DiskCache
+from .home import absolute
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?", re.IGNORECASE)
 
@@ -37,7 +38,9 @@ def set_disk_cache(
     Raises
     ------
     TypeError, ValueError
-        If `max_bytes` is no integer, or negative.
+        If `max_bytes` is not an integer, or is negative.
+    FileMissingError
+        If `path` begins with the home folder of somebody who has none.
 
     Examples
     --------
@@ -54,7 +57,7 @@ def set_disk_cache(
         )
     if max_bytes < 0:
         raise ValueError(f"max_bytes must not be negative, got {max_bytes}")
-    folder = None if path is None else pathlib.Path(path).expanduser().absolute()
+    folder = None if path is None else absolute(path)
     _given = max_bytes, folder
 
 
@@ -83,7 +86,7 @@ def folder_now() -> pathlib.Path:
     given = _given[1] if _given is not None else None
     named = os.environ.get("DCREAD_DISK_CACHE_FOLDER")
     if given is None and named:
-        given = pathlib.Path(named).expanduser().absolute()
+        given = absolute(named)
     return (given or _users_folder()) / "dcread-remote"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ class Endpoint(NamedTuple):
         return f"{self.scheme}://{host}:{self.port}"
 
 
+@functools.lru_cache(maxsize=64)  # (asked for with each request)
 def endpoint_of(url: str) -> Endpoint:
     """Return where a URL leads to.
 
@@ -38,11 +40,11 @@ def endpoint_of(url: str) -> Endpoint:
             raise ValueError("expected an http or https URL with a host")
         if re.search(r"[\\@\s]", place.netloc):
             # Others take a backslash for a slash: they would see another host.
-            raise ValueError("expected a host without user and backslash")
+            raise ValueError("expected a host without user name or backslash")
         host = place.hostname
         if ":" not in host:
             host = host.encode("idna").decode("ascii")
         port = place.port or (443 if place.scheme == "https" else 80)
     except (ValueError, UnicodeError) as exc:
-        raise RemoteError(f"{shown(url)}: is no URL that can be read: {exc}") from None
+        raise RemoteError(f"{shown(url)}: is not a valid URL: {exc}") from None
     return Endpoint(place.scheme, host.lower(), port)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
-import contextlib
 import functools
 import os
 import pathlib
-import time
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -15,27 +12,37 @@ from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
 import h5py
-from h5py import h5f, h5fd, h5i
+from h5py import h5o
+
+from dcread_ext.object_header import may_be_virtual
 
 from ..errors import ClosedError, FileChangedError, FormatError
-from ..problems import UNREADABLE, ignoring, pass_on
+from ..problems import UNREADABLE, pass_on
 from ..sync.locks import h5_lock
-from .file_object import FileObjectSource
+from .group_claims import attributes_fit, lists_safely, looks_up_safely
 from .h5py_errors import close_file
-from .index_claims import OddError, attributes_fit, lists_safely, looks_up_safely
 from .metadata_blocks import MetadataFile
 from .name_resolver import NameResolver
+from .object_headers import HEADER, OddError
 from .source import ByteSource, FileIdentity, RemoteIdentity, identity_of
+from .virtual_claims import mapping_fits
 
 T = TypeVar("T")
-
-EXIT_SECONDS = 1.0
-"""How long Python waits at its end for a thread within h5py."""
 
 _FEW_NAMES = 2**16
 """Bytes of the names of a group of which each is looked at: that takes 3 ms."""
 
-_handles: weakref.WeakSet[FileHandle] = weakref.WeakSet()
+_SUPERBLOCK = 36
+_NUMBERS = {
+    b"\x89HDF\r\n\x1a\n" + bytes([version]): places
+    for version, places in enumerate(((13, 24), (13, 28), (9, 12), (9, 12)))
+}
+"""Where superblocks, by signature and version, have the sizes of addresses and sizes,
+and from where addresses count."""
+_ZERO = bytes(8)
+
+_handles: set[weakref.ref[FileHandle]] = set()
+"""All that are not closed. (A ``WeakSet`` is written in Python.)"""
 
 
 class Numbering(NamedTuple):
@@ -112,7 +119,7 @@ class FileHandle:
         self._closed = False
         self.resource: Any = None
         self.linked_files: Any = None
-        _handles.add(self)
+        _handles.add(weakref.ref(self, _handles.discard))
 
     @property
     def closed(self) -> bool:
@@ -131,6 +138,11 @@ class FileHandle:
         if self._closed or not self._id.valid:
             raise self._closed_error()
         return self._h5
+
+    def raise_if_closed(self) -> None:
+        """Raise `ClosedError` if the file is closed."""
+        if self._closed or not self._id.valid:
+            raise self._closed_error()
 
     def _closed_error(self) -> ClosedError:
         return ClosedError(f"{self.label} is closed; open it again to read from it")
@@ -170,27 +182,31 @@ class FileHandle:
             return func(*arguments)
         return self.metadata.fetching(lambda: func(*arguments))
 
-    def preload(self, func: Callable[[], object]) -> None:
-        """Fetch what ``func()`` asks h5py for, if the file is remote.
+    def preload(self, *steps: Callable[[], object]) -> None:
+        """Fetch what steps ask h5py for, one after the other, if the file is remote.
 
         Parameters
         ----------
-        func : callable
-            Does what is about to be done, and leaves no traces. Its errors are left
-            to whoever does it then.
+        *steps : callable
+            Each does a part of what is about to be done, and leaves no traces: it is
+            done again if it lacked something. Its errors are left to whoever does it
+            then.
         """
-        if self.metadata is not None:
+        if self.metadata is None:
+            return
+        for step in steps:
             try:
-                self.metadata.fetching(func)
+                self.metadata.fetching(step)
             except UNREADABLE as exc:
                 pass_on(exc)
 
     @property
     def size(self) -> int:
         """Bytes of the file."""
-        if self.source is not None:
-            return self.source.size
-        with h5_lock:
+        source = self.source
+        if source is not None:
+            return source.size
+        with self.using(), h5_lock:
             return int(self._id.get_filesize())
 
     @property
@@ -201,6 +217,16 @@ class FileHandle:
     @functools.cached_property
     def numbering(self) -> Numbering:
         """How the file counts; the caller holds the h5py lock."""
+        source = self.source
+        if source is not None and self.metadata is None and source.size >= _SUPERBLOCK:
+            # HDF5 makes a list of properties to tell it, which takes ten times longer.
+            head = source.read(0, _SUPERBLOCK)
+            widths, base = _NUMBERS.get(head[:9], (0, 0))
+            if (
+                head[widths : widths + 2] == b"\x08\x08"
+                and head[base : base + 8] == _ZERO
+            ):
+                return Numbering(0, 8, 8)
         settings = self._id.get_create_plist()
         return Numbering(settings.get_userblock(), *settings.get_sizes())
 
@@ -244,9 +270,9 @@ class FileHandle:
             return
         if not lists_safely(group, self.read_structure):
             raise FormatError(
-                f"{self.label}: expected a group with a tree of members in the order "
-                "of their names, found a node or a name in it that does not belong "
-                "there; the file is damaged: copy it again"
+                f"{self.label}: expected a group with an index of its members in the "
+                "order of their names, found a node or a name in it that does not "
+                "belong there; the file is damaged: copy it again"
             )
 
     def check_names(self, group: Any) -> None:
@@ -264,10 +290,45 @@ class FileHandle:
         most = 0 if self.source.is_far else _FEW_NAMES
         if not looks_up_safely(group, self.read_structure, most):
             raise FormatError(
-                f"{self.label}: expected a group with the names of its members, and "
-                "a tree that leads to them, found something else there; the file is "
-                "damaged: copy it again"
+                f"{self.label}: expected a group with the names of its members and "
+                "an index of them, found something else there; the file is damaged: "
+                "copy it again"
             )
+
+    def open_member(self, group: Any, name: bytes, address: int) -> Any:
+        """Open what a hard link leads to, if HDF5 survives that.
+
+        The caller holds the h5py lock, and is called by `fetching`.
+
+        Parameters
+        ----------
+        group : h5py.h5g.GroupID
+            The group with the link.
+        name : bytes
+            Its name.
+        address : int
+            Where the link leads.
+
+        Raises
+        ------
+        FormatError
+            If it is a virtual dataset whose mapping cannot be.
+        """
+        source = self.source
+        if source is not None:
+            try:
+                head = self.read_structure(address, HEADER)
+            except OddError:
+                return h5o.open(group, name)  # HDF5 says what is wrong
+            # (almost all objects are no virtual datasets, which is seen at once)
+            if may_be_virtual(head) and not mapping_fits(
+                self.read_structure, address, head, source.size
+            ):
+                raise FormatError(
+                    "expected a virtual dataset with a list of its sources, found "
+                    "something else in its place; the file is damaged: copy it again"
+                )
+        return h5o.open(group, name)
 
     def check_attributes(self, group: Any) -> None:
         """Refuse a group whose attributes HDF5 would not survive to look up.
@@ -283,11 +344,16 @@ class FileHandle:
             return
         if not attributes_fit(group, self.read_structure):
             raise FormatError(
-                f"{self.label}: expected a tree of attributes, found something else; "
+                f"{self.label}: expected an index of attributes, found something else; "
                 "the file is damaged: copy it again"
             )
         if group == self._id:
             self._attributes_fit = (group,)
+
+    @functools.cached_property
+    def fileno(self) -> Any:
+        """The number by which HDF5 knows the file; the caller holds the h5py lock."""
+        return self._id.fileno
 
     @property
     def shifts_addresses(self) -> bool:
@@ -300,19 +366,26 @@ class FileHandle:
 
     @property
     def is_file_object(self) -> bool:
-        """Whether the bytes come from a Python file object, or over a network.
+        """Whether the bytes come from elsewhere than the disk: an object, a network.
 
         Such a file has no folder, and may not name files of this machine.
         """
-        return self.metadata is not None or isinstance(self.source, FileObjectSource)
+        return self.metadata is not None or (
+            self.source is not None and self.path is None
+        )
 
-    def check_unchanged(self) -> None:
+    def check_unchanged(self, *, may_grow: bool = False) -> None:
         """Compare the file on disk with its state at opening.
+
+        Parameters
+        ----------
+        may_grow : bool
+            Whether the same file may have been written to since.
 
         Raises
         ------
         FileChangedError
-            If device, inode, size or modification time differ.
+            If device or inode differ, or size or modification time where they count.
         """
         if self.identity is None or self.path is None:
             return
@@ -321,9 +394,15 @@ class FileHandle:
         except OSError as exc:
             pass_on(exc)
             raise FileChangedError(
-                f"{self.label} vanished after it was opened"
+                f"{self.label} is not there any more; bring it back and open it again"
             ) from exc
-        if now != self.identity:
+        if may_grow:
+            if now[:2] != self.identity[:2]:
+                raise FileChangedError(
+                    f"{self.label} was replaced by another file after it was opened; "
+                    "open it again"
+                )
+        elif now != self.identity:
             raise FileChangedError(
                 f"{self.label} changed after it was opened: expected "
                 f"{self.identity}, found {now}; open it again"
@@ -347,17 +426,15 @@ class FileHandle:
             source.close()
         if self.owned:
             close_file(self._h5)
-        _handles.discard(self)
+        _handles.discard(weakref.ref(self))
 
     def _renew(self) -> None:
         """Forget, in a forked child, the threads that were reading."""
         self._users = {}
-        if self.linked_files is not None:
-            self.linked_files.renew()
 
 
 class _Use:
-    """What `FileHandle.using` gives; a class, since it comes dozens of times a file."""
+    """What `FileHandle.using` gives; a class, since there are dozens per file."""
 
     __slots__ = ("handle",)
     handle: FileHandle  # set by `using`: an ``__init__`` would be one more call
@@ -385,108 +462,24 @@ class _Use:
             handle._release_if_last()
 
 
-def _all_handles() -> list[FileHandle]:
+def all_handles() -> list[FileHandle]:
     """Return all handles that are not closed.
 
     Without a lock: callers hold that of h5py, which freeing an object may need.
     """
-    while True:
-        try:
-            return list(_handles)
-        except RuntimeError:  # another thread opened a file meanwhile
-            continue
-
-
-_first_seen: dict[tuple[int, int], FileIdentity] = {}
-"""How files were when HDF5 opened them, by device and inode."""
-
-_MANY = 1024  # of them, from which on those that are closed are forgotten
-
-
-def opened_before_change(identity: FileIdentity) -> bool:
-    """Tell whether HDF5 holds a file open as it was before it changed.
-
-    It does as long as any object of the file is alive (a dataset out of ``hd.h5``),
-    whoever holds it, and would go on with what it knows of it.
-    """
-    key = identity[:2]
-    with h5_lock:
-        known = _first_seen.get(key)
-        if known is not None and known != identity and key in _held_open():
-            return True
-        if known is None and len(_first_seen) >= _MANY:
-            _forget_all_but(_held_open())
-        _first_seen[key] = identity
-    return False
-
-
-def _forget_all_but(held: set[tuple[int, int]]) -> None:
-    for other in [one for one in _first_seen if one not in held]:
-        del _first_seen[other]
-
-
-def _held_open() -> set[tuple[int, int]]:
-    """Return device and inode of all files that HDF5 reads by descriptors."""
-    found = set()
-    for one in h5f.get_obj_ids(h5f.OBJ_ALL, h5f.OBJ_ALL):
-        # ValueError, RuntimeError, ...: closed meanwhile, or of no file
-        with ignoring(OSError, ValueError, RuntimeError, TypeError):
-            file = h5i.get_file_id(one)
-            if file.get_access_plist().get_driver() in (h5fd.LOG, h5fd.SEC2):
-                status = os.fstat(file.get_vfd_handle())
-                found.add((status.st_dev, status.st_ino))
-    return found
+    handles = [reference() for reference in list(_handles)]
+    return [handle for handle in handles if handle is not None]
 
 
 def count_opened_here() -> int:
     """Return how many files our own handles hold open, each by an id of its own."""
-    return sum(handle.owned and handle._h5.id.valid for handle in _all_handles())
-
-
-def _close_streams() -> None:
-    """Close, at the end of the interpreter, what HDF5 reads through Python."""
-    for handle in _all_handles():
-        if handle.owned and handle._h5.id.valid and handle._h5.driver == "fileobj":
-            handle.close()
-            with h5_lock, contextlib.suppress(*UNREADABLE):
-                handle._h5.close()  # even if a thread is reading
-    if _keep_h5_lock():
-        _close_leaked()
-
-
-def _keep_h5_lock() -> bool:
-    """Take the lock of h5py for good, unless a thread goes on reading; tell whether.
-
-    A daemon thread that gets it when Python has ended never gives it back, and the main
-    thread needs it to free its objects.
-    """
-    end = time.monotonic() + EXIT_SECONDS
-    while not h5_lock.acquire(False):
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.001)
-    return True
-
-
-def _close_leaked() -> None:
-    """Close streams of which an interrupt within h5py has left an object open.
-
-    HDF5 would close them after Python has ended, and call what is gone by then.
-    """
-    for one in h5f.get_obj_ids(h5f.OBJ_ALL, h5f.OBJ_ALL):
-        with contextlib.suppress(*UNREADABLE):
-            file = h5i.get_file_id(one) if one.valid else None
-            if file is None or b"<dcread." not in file.name:
-                continue
-            if file.get_access_plist().get_driver() == h5fd.fileobj_driver:
-                h5py.File(file).close()
+    return sum(handle.owned and handle._h5.id.valid for handle in all_handles())
 
 
 def _renew_handles() -> None:
-    for handle in _all_handles():
+    for handle in all_handles():
         handle._renew()
 
 
-atexit.register(_close_streams)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew_handles)

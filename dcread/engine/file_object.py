@@ -101,8 +101,8 @@ class FileObjectSource(ByteSource):
     def _require_own_position(self) -> None:
         if os.getpid() != self._pid and not isinstance(self._stream, io.BytesIO):
             raise FileObjectError(
-                f"{self.label}: a forked process cannot read it, since both would move "
-                "the one position that it has; open the file again there"
+                f"{self.label}: a forked process cannot read it, since it shares the "
+                "position in the file with its parent; open the file again there"
             )
 
     def _ask(self, name: str, method: Callable[..., Any], *arguments: int) -> Any:
@@ -119,7 +119,7 @@ class FileObjectSource(ByteSource):
 
     def _wrong(self, name: str, text: str) -> FileObjectError:
         return FileObjectError(
-            f"{self.label}: its {name}() {text}; that is a fault of the file object, "
+            f"{self.label}: its {name}() {text}; that is an error in the file object, "
             "not of the file"
         )
 

@@ -65,6 +65,15 @@ _ZSTD_STEPS = (
     "ZSTD_decompressContinue",
 )
 
+DEFLATE_BEHIND = 2**16 + 2**9
+"""Bytes behind the wanted ones that a deflate stream is decoded for.
+
+libdeflate fills an output that is too small up to the last symbol that fits: a block
+that is stored as it is has 65,535 bytes at the most, a match 258."""
+
+_TOO_SMALL = 3
+"""What libdeflate returns for such an output."""
+
 _lock = PatientLock()
 _ready: dict[int, bool] = {}
 _stepwise = False
@@ -86,12 +95,15 @@ class Pipeline:
         Most bytes that checksums add to a stored chunk.
     expansion : int
         Most bytes that one stored byte can become.
+    filtered : bool
+        Whether there is any filter at all.
     """
 
     steps: NDArray[np.int64]
     checksum_bits: int
     overhead: int
     expansion: int
+    filtered: bool
 
     @property
     def stops_early(self) -> bool:
@@ -104,11 +116,6 @@ class Pipeline:
         if not numbers:
             return True
         return numbers[-1:] == [ZSTD] and FLETCHER32 in numbers and _stepwise
-
-    @property
-    def filtered(self) -> bool:
-        """Whether there is any filter at all."""
-        return len(self.steps) > 0
 
 
 @functools.lru_cache(maxsize=32)
@@ -150,7 +157,7 @@ def pipeline_of(
         steps.append((number, bit, element))
     table = np.array(steps[::-1], np.int64).reshape(-1, 3)
     table.flags.writeable = False
-    return Pipeline(table, checksum_bits, overhead, expansion)
+    return Pipeline(table, checksum_bits, overhead, expansion, bool(steps))
 
 
 def bringer_of(number: int) -> str:
@@ -242,7 +249,7 @@ def inflate_zstd(data: bytes, most: int) -> bytes | None:
 
 
 def _load_deflate() -> bool:
-    from dcread_ext.decode import set_python
+    from dcread_ext.decode import set_deflate_end, set_python
 
     if deflate is None:
         set_python(DEFLATE, inflate)
@@ -256,7 +263,37 @@ def _load_deflate() -> bool:
     path = getattr(module, "__file__", None)  # of the library, in C
     if path is None or not _load_native(DEFLATE, path, names):
         set_python(DEFLATE, _inflate_by_deflate)
+    elif _fills_what_is_too_small(_libraries[DEFLATE]):
+        set_deflate_end(DEFLATE_BEHIND)
     return True
+
+
+def _fills_what_is_too_small(library: Any) -> bool:
+    """Tell whether libdeflate decodes the begin of a stream into a small output."""
+    create, release, decompress = (
+        library.libdeflate_alloc_decompressor,
+        library.libdeflate_free_decompressor,
+        library.libdeflate_zlib_decompress,
+    )
+    pointer, size = ctypes.c_void_p, ctypes.c_size_t
+    create.restype, create.argtypes = pointer, []
+    release.restype, release.argtypes = None, [pointer]
+    decompress.restype = ctypes.c_int
+    decompress.argtypes = [pointer, ctypes.c_char_p, size, pointer, size, pointer]
+    context = create()
+    if not context:
+        return False
+    fills = True
+    whole = bytes(range(256)) * 8 + bytes(2048)
+    for data, room in ((whole, 1024), (whole[::-1], 3000)):
+        for level in (1, 9):
+            stored = zlib.compress(data, level)
+            out = ctypes.create_string_buffer(room)
+            found = decompress(context, stored, len(stored), out, room, None)
+            done = room - 258
+            fills &= found == _TOO_SMALL and out.raw[:done] == data[:done]
+    release(context)
+    return fills
 
 
 def inflate(data: bytes | memoryview, size: int) -> bytes | None:

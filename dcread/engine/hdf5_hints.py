@@ -8,9 +8,12 @@ of what the file says. (The structures are those of the HDF5 file format specifi
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Callable
 from typing import NamedTuple
+
+import numpy as np
 
 MOST = 4096
 """Hints that are kept at a time."""
@@ -137,12 +140,20 @@ class Hints:
         """
         if at == 0 and data.startswith(_FORMAT):
             self._has_signatures = data[8:9] >= b"\x02"
-        for signature in _SIGNATURES if self._has_signatures else ():
-            start = data.find(signature)
-            while start >= 0 and self._scanned < FOLLOWED:
+        if not self._has_signatures:
+            return
+        # By NumPy: the regular expression alone takes a third more time.
+        letters = np.frombuffer(data, np.uint8)
+        places = np.flatnonzero(letters[:-1] == _H)
+        after = letters[places + 1]
+        for place in places[(after == _D) | (after == _P)].tolist():
+            match = _SIGNATURE.match(data, place)
+            if match is None:
+                continue
+            start = place - (1 if match[0].endswith(b"\x02") else 2)
+            if data[start : start + 4] in _LOOKS and self._scanned < FOLLOWED:
                 self._scanned += 1
                 self._look(at + start, data[start : start + SCANNED])
-                start = data.find(signature, start + 4)
 
     def look_at(self, at: int, data: bytes) -> None:
         """Pick the addresses out of a structure that lies at byte `at`."""
@@ -372,8 +383,11 @@ class Hints:
 
 _FORMAT = b"\x89HDF\r\n\x1a\n"
 
-_SIGNATURES = (b"OHDR\x02", b"FRHP\0", b"BTHD\0", b"EAHD\0", b"FAHD\0")
-"""Structures that tell what they are, wherever they lie."""
+_SIGNATURE = re.compile(rb"H(?:DR\x02|[DP]\0)")
+"""What structures have that tell what they are, wherever they lie: OHDR of version 2,
+FRHP, BTHD, EAHD and FAHD of version 0, each from its H on."""
+
+_H, _D, _P = b"HDP"
 
 _LOOKS: dict[bytes, Callable[[Hints, int, bytes], None]] = {
     b"TREE": Hints._tree,

@@ -40,8 +40,11 @@ ERROR_BODY = 4096
 
 MAX_BACKOFF = 5.0
 
-FAR = 0.05
+FAR = 0.015
 """Seconds to an answer from which on a wave of requests more is worth avoiding."""
+
+PATIENCE = 3
+"""Times that an answer takes: so long requests wait that can wait."""
 
 CROWDED = frozenset({429, 503})
 """What a server answers that is asked for too much at once."""
@@ -106,7 +109,7 @@ class HTTPClient:
     def at_once(self, count: int) -> int:
         """Return how many of `count` requests should be on their way at once.
 
-        A few more connections than usual if that spares a wave of requests, the server
+        A few more connections than usual if that saves a round of requests, the server
         is far away and has not complained.
         """
         limits = self.limits
@@ -114,8 +117,23 @@ class HTTPClient:
             return self._at_once
         return count if count <= limits.most_connections else self._at_once
 
+    def wait_for_others(self) -> None:
+        """Wait until most requests that are under way have been answered.
+
+        Not for long: there may always be others.
+        """
+        if self._latency < math.inf:
+            until = time.monotonic() + PATIENCE * self._latency
+            while (
+                self._pool.active > self.limits.connections // 2
+                and time.monotonic() < until
+                and not self.stop.is_set()
+            ):
+                time.sleep(0.002)
+
     def connect_ahead(self, url: str, count: int) -> None:
         """Have connections made, since they will be wanted soon."""
+        url = self._moved.get(url, url)
         self._guard.check_url(url)
         until = time.monotonic() + self.limits.total
         for _ in range(min(count, self.limits.connections)):
@@ -236,7 +254,8 @@ class HTTPClient:
         """Send one request; a redirect's target goes to `place`."""
         endpoint = endpoint_of(url)
         while True:
-            connection = self._pool.borrow(endpoint, url, until, stop)
+            is_near = endpoint.scheme == "http" and self._latency < FAR
+            connection = self._pool.borrow(endpoint, url, until, stop, is_near=is_near)
             reused, keep = connection.used, False
             wire = Wire(connection, self._pool, self.limits, stop)
             try:
@@ -245,13 +264,15 @@ class HTTPClient:
                 request = write_request(
                     connection, url, {**headers, **signed}, proxied=proxied
                 )
-                self._pool.count_request()
                 begin = time.monotonic()
-                response = send(connection, wire, request, self.limits.read, until)
-                self._note(response.status, begin)
-                found = self._take(Answer(response, url), receive, place)
-                keep = response.isclosed() or response.length == 0
-                keep = keep and not response.will_close
+                # Closed here: CPython 3.14 complains of some that the collector closes.
+                with send(
+                    connection, wire, request, self.limits.read, until
+                ) as response:
+                    self._note(response.status, begin)
+                    found = self._take(Answer(response, url), receive, place)
+                    keep = response.isclosed() or response.length == 0
+                    keep = keep and not response.will_close
                 return found
             except (http.client.HTTPException, OSError) as exc:
                 pass_on(exc)
@@ -311,7 +332,7 @@ def redirect_target(source: str, location: str) -> str:
         scheme = urlsplit(target).scheme
     except ValueError:
         raise RemoteError(
-            f"{shown(source)}: was redirected to what is no URL, which is not followed"
+            f"{shown(source)}: was redirected to an invalid URL, which is not followed"
         ) from None
     if scheme not in {"http", "https"}:
         raise RemoteError(

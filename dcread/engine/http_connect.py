@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from ..errors import DCReadError, RemoteError
+from ..sync.background import BackgroundThread
 from .endpoint import Endpoint, endpoint_of
 from .http_failures import TemporaryError, reason_of
 from .network_limits import NetworkLimits
@@ -154,7 +155,7 @@ class Connector:
         while b"\r\n\r\n" not in head:
             part = sock.recv(1)  # what follows belongs to TLS
             if not part or len(head) > MAX_PROXY_HEAD:
-                raise RemoteError("the proxy does not answer as one")
+                raise RemoteError("the proxy does not answer like an HTTP proxy")
             head += part
         status = head.split(None, 2)[1:2]
         if status != [b"200"]:
@@ -165,6 +166,7 @@ def _look_up(endpoint: Endpoint, stop: Stop, until: float) -> list[Any]:
     """Return the addresses of a host; a look-up that hangs is left behind."""
     found: list[Any] = []
     failed: list[OSError | UnicodeError] = []
+    ended = threading.Event()
 
     def look_up() -> None:
         try:
@@ -175,18 +177,18 @@ def _look_up(endpoint: Endpoint, stop: Stop, until: float) -> list[Any]:
             )
         except (OSError, UnicodeError) as exc:
             failed.append(exc)
+        finally:
+            ended.set()
 
     if re.fullmatch(r"[0-9.]+|.*:.*", endpoint.host):
         look_up()  # a number needs no server
     else:
-        thread = threading.Thread(target=look_up, daemon=True)
-        thread.start()
-        while thread.is_alive():
+        BackgroundThread(look_up, awaited=False).start()
+        while not ended.wait(SLICE):
             if stop.is_set():
                 raise StoppedError
             if time.monotonic() > until:
                 raise TemporaryError(f"the look-up of {endpoint.host} takes too long")
-            thread.join(SLICE)
     if failed:
         problem = failed[0]
         if getattr(problem, "errno", None) == socket.EAI_AGAIN:
@@ -202,11 +204,11 @@ def _connect(sock: socket.socket, address: Any, end: float, stop: Stop) -> None:
     """Connect, and give up in time."""
     if stop.is_set():
         raise StoppedError
-    sock.setblocking(False)
     try:
+        sock.settimeout(max(0.001, min(end - time.monotonic(), SLICE)))
         sock.connect(address)
-    except (BlockingIOError, InterruptedError):
-        pass
+    except (TimeoutError, BlockingIOError, InterruptedError):
+        pass  # it goes on
     else:
         return
     while True:

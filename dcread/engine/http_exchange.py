@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import functools
 import http.client
 import io
 import re
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 from ..errors import RemoteError
 from ..problems import pass_on
 from .connection_pool import Connection, ConnectionPool
+from .endpoint import Endpoint
 from .network_limits import NetworkLimits
+from .plain_response import PlainResponse, plain_response
 from .stop import SLICE, Stop, StoppedError
 from .urls import shown
 
 AGENT = "dcread"
+
+BUFFER = 8192
+"""Bytes of a head, or a short body, that are taken at once (CPython 3.14: 128 KiB)."""
 
 
 class Wire(io.RawIOBase):
@@ -67,7 +73,9 @@ class Wire(io.RawIOBase):
             left = end - time.monotonic()
             if left <= 0:
                 raise TimeoutError("the server stopped sending")
-            sock.settimeout(min(left, SLICE))
+            slice_ = min(left, SLICE)
+            if sock.gettimeout() != slice_:  # (each time it is set is a system call)
+                sock.settimeout(slice_)
             try:
                 count = sock.recv_into(buffer)
             except TimeoutError as exc:
@@ -95,11 +103,14 @@ class Wire(io.RawIOBase):
 class _Socket:
     """What `http.client.HTTPResponse` wants of a socket."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, stream: io.BufferedReader) -> None:
+        self._stream = stream
 
     def makefile(self, mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self._wire)
+        return self._stream
+
+
+Response: TypeAlias = "http.client.HTTPResponse | PlainResponse"
 
 
 class Answer:
@@ -113,7 +124,7 @@ class Answer:
         Where it comes from, redirects followed.
     """
 
-    def __init__(self, response: http.client.HTTPResponse, url: str) -> None:
+    def __init__(self, response: Response, url: str) -> None:
         self._response = response
         self.status = response.status
         self.url = url
@@ -152,33 +163,42 @@ def write_request(
     RemoteError
         If the URL or a header cannot be part of a request.
     """
+    first, usual = _usual_lines(connection.endpoint, url, proxied=proxied)
+    sent = {**usual, **headers}
+    lines = [first, *[f"{name}: {value}" for name, value in sent.items()]]
+    if _UNSENDABLE.search("".join(lines)):
+        raise RemoteError(f"{shown(url)}: has characters that cannot be sent")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+_UNSENDABLE = re.compile(r"[\r\n\0]")
+
+
+@functools.lru_cache(maxsize=64)  # (asked for with each request)
+def _usual_lines(
+    endpoint: Endpoint, url: str, *, proxied: bool
+) -> tuple[str, dict[str, str]]:
+    """Return the first line of a request for a URL, and the headers of all of them."""
     place = urlsplit(url)
     target = (place.path or "/") + (f"?{place.query}" if place.query else "")
-    endpoint = connection.endpoint
     if proxied and endpoint.scheme == "http":
         target = f"{endpoint.origin}{target}"
     host = endpoint.origin.partition("://")[2]
     standard = {"http": 80, "https": 443}[endpoint.scheme]
     if endpoint.port == standard:
         host = host.rpartition(":")[0]
-    sent = {
+    return f"GET {_safe(target)} HTTP/1.1", {
         "Host": host,
         "User-Agent": AGENT,
         "Accept": "*/*",
         "Accept-Encoding": "identity",
-        **headers,
     }
-    lines = [f"GET {_safe(target)} HTTP/1.1"]
-    lines += [f"{name}: {value}" for name, value in sent.items()]
-    if any(re.search(r"[\r\n\0]", line) for line in lines):
-        raise RemoteError(f"{shown(url)}: cannot be written into a request")
-    return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
 def send(
     connection: Connection, wire: Wire, request: bytes, read: float, until: float
-) -> http.client.HTTPResponse:
-    """Send a request; return its answer when the head of it is here.
+) -> Response:
+    """Send a request; return its answer, to be closed, when the head of it is here.
 
     Parameters
     ----------
@@ -189,11 +209,18 @@ def send(
     """
     connection.sock.settimeout(read)
     connection.sock.sendall(request)
-    response = http.client.HTTPResponse(_Socket(wire), method="GET")  # type: ignore[arg-type]
-    wire.begin_head(min(until, time.monotonic() + read))
-    response.begin()
-    connection.used = True
-    wire.begin_body(until)
+    stream = io.BufferedReader(wire, BUFFER)
+    try:
+        wire.begin_head(min(until, time.monotonic() + read))
+        response: Response | None = plain_response(stream)
+        if response is None:
+            response = http.client.HTTPResponse(_Socket(stream), method="GET")  # type: ignore[arg-type]
+            response.begin()
+        connection.used = True
+        wire.begin_body(until)
+    except BaseException:
+        stream.close()
+        raise
     return response
 
 

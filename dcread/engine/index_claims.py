@@ -8,30 +8,17 @@ file format specification.)
 
 from __future__ import annotations
 
+import itertools
+import operator
 import struct
-from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from h5py import h5g
+import numpy as np
+from numpy.typing import NDArray
 
-HEADER = 512
-"""Bytes of an object header that are read first; most have fewer."""
+from .newer_trees import tree_header
+from .object_headers import LAYOUT, NOWHERE, OddError, Read, messages
 
-NOWHERE = 2**64 - 1
-"""The address of what is not there."""
-
-MOST_NODES = 2**20
-"""Nodes of the tree of a group: each has 16 members at the least, mostly."""
-
-MOST_HEADER = 2**24
-MOST_BLOCKS = 1000
-"""Bytes and blocks of an object header that are looked into at the most."""
-
-MOST_NAMES = 2**28
-"""Bytes of all names of a group."""
-
-CONTINUATION, LAYOUT, SYMBOL_TABLE = 0x10, 0x08, 0x11
-LINK_INFO, ATTRIBUTE_INFO = 0x02, 0x15
 FIXED_ARRAY, EXTENSIBLE_ARRAY, NEWER_TREE = 3, 4, 5
 _COUNTS = {
     FIXED_ARRAY: (b"FAHD", 8),
@@ -41,15 +28,11 @@ _COUNTS = {
 _ADDRESS_AFTER = {FIXED_ARRAY: 2, EXTENSIBLE_ARRAY: 6, NEWER_TREE: 7}
 """How far behind the kind of an index a layout message has its address."""
 
-MOST_DEPTH = 20
-"""Levels of a newer tree: its nodes have dozens of children each."""
-
 MAX_GRID = 2**24
 """Most positions of chunks: to list few among more takes HDF5 minutes."""
 
-_LONG = 8 * struct.calcsize("L")
-
-Read = Callable[[int, int], bytes]
+_Key = tuple[int, ...]
+_FIRST, _LAST = operator.itemgetter(0), operator.itemgetter(-1)
 
 
 class Claim(NamedTuple):
@@ -65,10 +48,19 @@ class Claim(NamedTuple):
         one that leads back to itself until its stack overflows. Of a newer tree, of
         which each node has a checksum, only the header is looked at: HDF5 takes memory
         for nodes as large as it says.
+    finds_all : bool
+        Whether the keys on the way to each chunk are as HDF5 wants them when it looks
+        for one: it lists others, too, and then finds fewer.
+    entries : ndarray or None
+        The entries of the lowest nodes of an older tree, with the fields ``size`` (as
+        stored), ``mask`` (of filters), ``offset`` (along each axis, the bytes of an
+        element come last) and ``address``. None of other kinds of index.
     """
 
     places: int
     is_tree: bool
+    finds_all: bool
+    entries: NDArray[np.void] | None = None
 
     @property
     def is_modest(self) -> bool:
@@ -91,198 +83,89 @@ def claim_of(h5ds: Any, read: Read, most: int) -> Claim | None:
     most : int
         How many chunks there can be.
     """
-    low, high = h5g.get_objinfo(h5ds.id).objno  # (two C longs)
-    places, is_tree = 0, True
+    layouts, understood = messages(h5ds.id, read, (LAYOUT,))
+    if not understood:
+        return None
+    if len(layouts) != 1:  # (HDF5 takes one of several)
+        return Claim(0, is_tree=not layouts, finds_all=not layouts)
+    ((_, data),) = layouts
     try:
-        for kind, data in _messages(read, low | high << _LONG):
-            if kind == LAYOUT:
-                places = max(places, _places(read, data))
-                is_tree = is_tree and _is_tree(read, data, most)
-                is_tree = is_tree and _is_newer_tree(read, data)
+        return _older_tree(read, data, most) or _newer_claim(read, data)
     except (struct.error, IndexError, OddError):
         return None
-    return Claim(places, is_tree)
 
 
-def lists_safely(group: Any, read: Read) -> bool:
-    """Tell whether HDF5 can list members and attributes without going astray.
+def _older_tree(read: Read, layout: bytes, most: int) -> Claim | None:
+    """Return what the older tree of a layout message claims; None if it has none.
 
-    The tree of members has to be one, their names have to lie in the heap of the group
-    in ascending order, and newer trees must not claim huge nodes. The caller holds the
-    h5py lock.
-
-    Parameters
-    ----------
-    group : h5py.h5g.GroupID
-        The group.
-    read : callable
-        See `claim_of`.
+    It is one, of as many chunks as may be, if each level lies below the one before. The
+    bytes of an element are the last axis.
     """
-    return _all_fit(group, read, {SYMBOL_TABLE: _members_fit, **_NEWER})
-
-
-def looks_up_safely(group: Any, read: Read, most: int) -> bool:
-    """Tell it before single members are looked up, without reading much.
-
-    Parameters
-    ----------
-    group, read
-        See `lists_safely`.
-    most : int
-        Bytes of names up to which all members are looked at. Of a larger group it is
-        only seen whether its names begin as they do in each group: those of a heap
-        that lies elsewhere belong to other members.
-    """
-
-    def members_fit(read: Read, message: bytes) -> bool:
-        size, _, start = _heap_of(read, struct.unpack_from("<QQ", message)[1])
-        if size <= most:
-            return _members_fit(read, message)
-        # The empty name, and then another one, or what is free, which is not all zero.
-        begin = read(start, 16)
-        return begin[:1] == b"\0" and any(begin[8:])
-
-    return _all_fit(group, read, {SYMBOL_TABLE: members_fit, **_NEWER})
-
-
-def attributes_fit(group: Any, read: Read) -> bool:
-    """Tell whether HDF5 can look up attributes without going astray.
-
-    Parameters
-    ----------
-    group, read
-        See `lists_safely`.
-    """
-    return _all_fit(group, read, {ATTRIBUTE_INFO: _NEWER[ATTRIBUTE_INFO]})
-
-
-def _all_fit(
-    group: Any, read: Read, checks: dict[int, Callable[[Read, bytes], bool]]
-) -> bool:
-    low, high = h5g.get_objinfo(group).objno
-    try:
-        return all(
-            checks[kind](read, data)
-            for kind, data in _messages(read, low | high << _LONG)
-            if kind in checks
-        )
-    except (struct.error, IndexError, OddError):
-        return True  # HDF5 says what is wrong
-
-
-def _members_fit(read: Read, message: bytes) -> bool:
-    """Tell whether members are in a tree, their names in a heap, in ascending order."""
-    tree, heap = struct.unpack_from("<QQ", message)
-    lowest = _lowest_nodes(read, tree, 0, 16, MOST_NODES)
-    if lowest is None:
-        return False
-    size, free, start = _heap_of(read, heap)
-    if size > MOST_NAMES:
-        return False
-    names = read(start, size)
-    if len(names) < size or names[:1] != b"\0" or not _free_fits(names, free):
-        return False
-    before = b""
-    for node in lowest:  # (place and number of children)
-        for child in _children(read, *node, 16):
-            part = read(child, 328)  # (eight members, as many as there mostly are)
-            (count,) = struct.unpack_from("<H", part, 6)
-            if part[:5] != b"SNOD\1":
-                return False
-            if count > 8:
-                part += read(child + 328, 40 * (count - 8))
-            for (place,) in struct.iter_unpack("<Q32x", part[8 : 8 + 40 * count]):
-                end = names.find(b"\0", place)
-                name = names[place:end]
-                if end < 0 or name <= before:
-                    return False
-                before = name
-    return True
-
-
-def _free_fits(names: bytes, place: int) -> bool:
-    """Tell whether the list of what is free in a heap ends, within the heap."""
-    for _ in range(len(names) // 16 + 1):
-        if place == 1:  # the end
-            return True
-        if place + 16 > len(names):
-            return False
-        place, size = struct.unpack_from("<QQ", names, place)
-        if not place or size > len(names):
-            return False
-    return False
-
-
-def _heap_of(read: Read, heap: int) -> tuple[int, int, int]:
-    """Return size of the names of a group, where free bytes begin, and the address."""
-    mark, size, free, start = struct.unpack("<4s4xQQQ", read(heap, 32))
-    if mark != b"HEAP":
-        raise OddError
-    return size, free, start
-
-
-def _newer_trees_fit(read: Read, message: bytes, wide: str) -> bool:
-    """Tell whether the trees by name, and by order, have headers that can be."""
-    flags = message[1]
-    form = "<2x" + wide * (flags & 1) + "8xQ" + "Q" * bool(flags & 2)
-    trees = struct.unpack_from(form, message)
-    return all(tree == NOWHERE or _tree_header(read, tree) for tree in trees)
-
-
-_NEWER: dict[int, Callable[[Read, bytes], bool]] = {
-    LINK_INFO: lambda read, message: _newer_trees_fit(read, message, "8x"),
-    ATTRIBUTE_INFO: lambda read, message: _newer_trees_fit(read, message, "2x"),
-}
-
-
-def _is_tree(read: Read, layout: bytes, most: int) -> bool:
-    """Tell whether the tree of a layout message is one, of as many nodes as may be."""
     if layout[0] == 3 and layout[1] == 2:
         axes, (address,) = layout[2], struct.unpack_from("<Q", layout, 3)
     elif layout[0] < 3 and layout[2] == 2:
         axes, (address,) = layout[1], struct.unpack_from("<Q", layout, 8)
     else:
-        return True
-    if address == NOWHERE:
-        return True  # nothing is stored
-    return _lowest_nodes(read, address, 1, 16 + 8 * axes, most) is not None
-
-
-def _lowest_nodes(
-    read: Read, root: int, kind: int, step: int, most: int
-) -> list[tuple[int, int]] | None:
-    """Return the lowest nodes of a tree, and how many children each has.
-
-    None if a node does not lie below another.
-    """
-    first = read(root, 8)
-    nodes, level = [root], first[5]
+        return None
+    kind = np.dtype(
+        [
+            ("size", "<u4"),
+            ("mask", "<u4"),
+            ("offset", "<u8", (axes,)),
+            ("address", "<u8"),
+        ]
+    )
+    if address == NOWHERE:  # nothing is stored
+        return Claim(0, is_tree=True, finds_all=True, entries=np.empty(0, kind))
+    key = struct.Struct(f"<8x{axes}Q")
+    finds_all = True
+    # Places, and the keys that those of a node lie between.
+    nodes: list[tuple[int, _Key, _Key]] = [(address, (), (NOWHERE + 1,))]
+    level = -1
     while True:
-        children: list[int] = []
-        counts: list[int] = []
-        for node in nodes:
-            *head, count = struct.unpack("<4sBBH", first or read(node, 8))
-            first = b""
-            if head != [b"TREE", kind, level]:
-                return None
-            counts.append(count)
+        below: list[tuple[int, _Key, _Key]] = []
+        parts: list[bytes] = []
+        total = 0
+        for node, begin, end in nodes:
+            mark, found, keys, data = _node_of_chunks(read, node, key)
+            level = found if level < 0 else level  # that of the root
+            total += len(keys) - 1
+            if mark != b"TREE\1" or found != level or total > most:
+                return Claim(0, is_tree=False, finds_all=False)
+            finds_all = (
+                finds_all
+                and all(map(operator.lt, keys, keys[1:]))
+                and (len(keys) == 1 or (begin <= keys[0] and keys[-2] < end))
+                and (level > 0 or not any(map(_LAST, keys[:-1])))
+            )
+            parts.append(data)
             if level:
-                children += _children(read, node, count, step)
+                children = struct.iter_unpack(f"<{key.size}xQ", data)
+                ends = map(min, keys[1:], itertools.repeat(end))
+                below += zip(map(_LAST, children), keys, ends, strict=False)
         if not level:
-            return list(zip(nodes, counts, strict=True))
-        nodes, level = children, level - 1
-        if len(nodes) > most or len(set(nodes)) < len(nodes):
-            return None
+            entries = np.frombuffer(b"".join(parts), kind)
+            return Claim(0, is_tree=True, finds_all=finds_all, entries=entries)
+        nodes, level = below, level - 1
+        if len(set(map(_FIRST, nodes))) < len(nodes):
+            return Claim(0, is_tree=False, finds_all=False)
 
 
-def _children(read: Read, node: int, count: int, step: int) -> list[int]:
-    """Return where the children of a node of a tree lie."""
-    entries = read(node + 24, step * count)
-    return [one for (one,) in struct.iter_unpack(f"<{step - 8}xQ", entries)]
+def _node_of_chunks(
+    read: Read, node: int, key: struct.Struct
+) -> tuple[bytes, int, list[_Key], bytes]:
+    """Return mark, level, keys and entries of a node of an older chunk index.
 
-
-class OddError(Exception):
-    """A structure that is not as it should be."""
+    An entry is a key and the address of a child; one more key follows.
+    """
+    step = key.size + 8
+    data = read(node, 24 + 64 * step + key.size)  # (64 children are usual)
+    mark, level, count = struct.unpack_from("<5sBH", data)
+    if count > 64:
+        data = read(node, 24 + step * count + key.size)
+    end = 24 + step * count
+    keys = [key.unpack_from(data, place) for place in range(24, end + 1, step)]
+    return mark, level, keys, data[24:end]
 
 
 def _newer_index(layout: bytes) -> tuple[int, int, int]:
@@ -301,26 +184,26 @@ def _newer_index(layout: bytes) -> tuple[int, int, int]:
     return (0 if address == NOWHERE else index), place, address
 
 
-def _places(read: Read, layout: bytes) -> int:
-    """Return how many places the index of a layout message claims."""
-    index, _, address = _newer_index(layout)
-    if index not in _COUNTS:
-        return 0
-    mark, place = _COUNTS[index]
-    header = read(address, 128)
-    if header[:4] != mark:
-        raise OddError
-    return int(struct.unpack_from("<Q", header, place)[0])
-
-
-def _is_newer_tree(read: Read, layout: bytes) -> bool:
-    """Tell whether the header of a newer tree fits what the layout message says."""
+def _newer_claim(read: Read, layout: bytes) -> Claim:
+    """Return what a newer index claims, if there is one."""
     index, place, address = _newer_index(layout)
-    if index != NEWER_TREE:
-        return True
+    places, is_tree = 0, True
+    if index in _COUNTS:
+        mark, count = _COUNTS[index]
+        header = read(address, 128)
+        if header[:4] != mark:
+            raise OddError
+        (places,) = struct.unpack_from("<Q", header, count)
+    elif index == NEWER_TREE:
+        is_tree = _is_newer_tree(read, layout, place, address)
+    return Claim(places, is_tree, finds_all=True)
+
+
+def _is_newer_tree(read: Read, layout: bytes, place: int, address: int) -> bool:
+    """Tell whether the header of a newer tree fits what the layout message says."""
     axes = layout[3] - 1  # (the last one is the bytes of an element)
     promised = struct.unpack_from("<IBB", layout, place + 1)
-    found = _tree_header(read, address)
+    found = tree_header(read, address)
     if found is None:
         return False
     # A record has an address and a place along each axis; with filters also the size
@@ -328,60 +211,3 @@ def _is_newer_tree(read: Read, layout: bytes) -> bool:
     longer = found.record - 8 - 8 * axes
     fits = longer == 0 if found.kind == 10 else found.kind == 11 and 5 <= longer <= 12
     return fits and (found.node, found.split, found.merge) == promised
-
-
-class _TreeHeader(NamedTuple):
-    """What a newer tree says of itself: sizes of nodes and records in bytes, ..."""
-
-    kind: int
-    node: int
-    record: int
-    depth: int
-    split: int
-    merge: int
-
-
-def _tree_header(read: Read, address: int) -> _TreeHeader | None:
-    """Return the header of a newer tree; None if HDF5 would take it for granted."""
-    mark, *rest = struct.unpack("<4sxBIHHBB", read(address, 16))
-    found = _TreeHeader(*rest)
-    if mark != b"BTHD" or not 2 * found.record < found.node <= MOST_HEADER:
-        return None
-    return found if found.record and found.depth <= MOST_DEPTH else None
-
-
-def _messages(read: Read, address: int) -> Iterator[tuple[int, bytes]]:
-    """Yield kinds and contents of the messages of an object header."""
-    data = read(address, HEADER)
-    if data[:4] == b"OHDR":
-        flags = data[5]
-        start = 6 + 16 * bool(flags & 32) + 4 * bool(flags & 16)
-        width = 1 << (flags & 3)
-        size = int.from_bytes(data[start : start + width], "little")
-        start += width
-        head, long = 4 + 2 * bool(flags & 4), "<BH"
-        marked = True
-    else:
-        (size,) = struct.unpack_from("<8xI", data)
-        start, head, long = 16, 8, "<HH"
-        marked = False
-    blocks = [(address + start, size)]
-    total = 0
-    for number, (where, size) in enumerate(blocks):
-        total += size
-        if total > MOST_HEADER or number >= MOST_BLOCKS:
-            raise OddError
-        at = where - address
-        inside = at >= 0 and at + size <= len(data)
-        block = data[at : at + size] if inside else read(where, size)
-        if number and marked:
-            block = block[4:-4]  # mark and checksum
-        place = 0
-        while place + head <= len(block):
-            kind, length = struct.unpack_from(long, block, place)
-            content = block[place + head : place + head + length]
-            place += head + length
-            if kind == CONTINUATION:
-                blocks.append(struct.unpack_from("<QQ", content))
-            else:
-                yield kind, content

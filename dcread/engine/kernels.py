@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from dcread_ext import fletcher32 as _fletcher32
 from dcread_ext import gather as _gather
 from dcread_ext import unshuffle as _unshuffle
 
@@ -22,22 +21,10 @@ if TYPE_CHECKING:
     Bytes: TypeAlias = "bytes | bytearray | memoryview | NDArray[np.uint8]"
 
 __all__ = [
-    "fletcher32",
     "gather_rows",
     "scatter_rows",
     "unshuffle",
 ]
-
-
-def fletcher32(data: Bytes) -> int:
-    """Return HDF5's fletcher32 checksum of a C-contiguous buffer of bytes.
-
-    Examples
-    --------
-    >>> hex(fletcher32(b"abcde"))
-    '0x4ff029c7'
-    """
-    return _fletcher32.fletcher32(data)
 
 
 def unshuffle(

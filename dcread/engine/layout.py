@@ -7,7 +7,7 @@ with certainty it leaves to h5py, by raising `LeftToH5py` with the reason.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,12 @@ class Layout:
         The filters.
     address : int
         Byte offset of contiguous data.
+    row_bytes : int
+        Bytes of one row of a chunk.
+    band_rows : int
+        How many rows of contiguous data are read together.
+    whole_rows : bool
+        Whether each chunk holds whole rows.
     """
 
     shape: tuple[int, ...]
@@ -56,26 +62,22 @@ class Layout:
     index: ChunkIndex | None
     pipeline: Pipeline
     address: int = 0
+    row_bytes: int = field(init=False)
+    band_rows: int = field(init=False)
+    whole_rows: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Work out what each read asks for."""
+        row_bytes = math.prod(self.chunk[1:]) * self.dtype.itemsize
+        object.__setattr__(self, "row_bytes", row_bytes)
+        band_rows = max(1, CONTIGUOUS_BAND // max(row_bytes, 1))
+        object.__setattr__(self, "band_rows", band_rows)
+        object.__setattr__(self, "whole_rows", math.prod(self.grid[1:]) == 1)
 
     @property
     def contiguous(self) -> bool:
         """Whether the data are not chunked."""
         return self.index is None
-
-    @property
-    def whole_rows(self) -> bool:
-        """Whether each chunk holds whole rows."""
-        return math.prod(self.grid[1:]) == 1
-
-    @property
-    def row_bytes(self) -> int:
-        """Bytes of one row of a chunk."""
-        return math.prod(self.chunk[1:]) * self.dtype.itemsize
-
-    @property
-    def band_rows(self) -> int:
-        """How many rows of contiguous data are read together."""
-        return max(1, CONTIGUOUS_BAND // max(self.row_bytes, 1))
 
     def is_one_piece(self, first: int, last: int) -> bool:
         """Tell whether whole rows are in one chunk, or contiguous and read together."""
@@ -135,9 +137,10 @@ def describe(
         return _contiguous(h5ds, where, plist, shape, dtype)
     if kind != h5d.CHUNKED:
         raise LeftToH5py("neither chunked nor contiguous")
-    filters = [plist.get_filter(i) for i in range(plist.get_nfilters())]
+    # (number, flags, parameters, name)
+    filters = [plist.get_filter(i)[:3:2] for i in range(plist.get_nfilters())]
     try:
-        pipeline = pipeline_of(tuple((f[0], f[2]) for f in filters), dtype.itemsize)
+        pipeline = pipeline_of(tuple(filters), dtype.itemsize)
     except NotImplementedError as exc:
         raise LeftToH5py(str(exc)) from exc
     chunk = tuple(plist.get_chunk())

@@ -18,6 +18,10 @@ MAX_OPEN = 128
 """Source files that one file keeps open; the one used longest ago is closed."""
 
 
+_lock = PatientLock()
+"""Held for a moment by who looks at the tables of any file, or changes them."""
+
+
 class Opened(NamedTuple):
     """A file that is open already, and readers of datasets in it, by name."""
 
@@ -44,7 +48,6 @@ class LinkedFiles:
         self._open_file = open_file
         # By a weak reference: a forgotten handle closes at once.
         self._owner_reference = weakref.ref(owner)
-        self._lock = PatientLock()
         self._open: OrderedDict[tuple[str, str], FileHandle] = OrderedDict()
         # Of adopted files.
         self._readers: dict[tuple[str, str], dict[str, DatasetReader]] = {}
@@ -53,7 +56,9 @@ class LinkedFiles:
     def _owner(self) -> FileHandle:
         owner = self._owner_reference()
         if owner is None:
-            raise ClosedError("the file that names the sources is gone; open it again")
+            raise ClosedError(
+                "the file that refers to its sources is closed; open it again"
+            )
         return owner
 
     def get(self, name: str, where: str, prefix: str = SOURCE_PREFIX) -> FileHandle:
@@ -78,7 +83,7 @@ class LinkedFiles:
         if name == ".":
             return owner
         key = name, prefix
-        with self._lock:
+        with _lock:
             found = self._open.get(key)
             if found is not None and not found.closed:
                 self._open.move_to_end(key)
@@ -90,7 +95,7 @@ class LinkedFiles:
             reason = str(exc).removeprefix(f"{where}: ")
             raise type(exc)(f"{where}: its source cannot be read: {reason}") from exc
         surplus = None
-        with self._lock:
+        with _lock:
             twin = self._open.get(key)
             if twin is not None and not twin.closed:
                 handle, surplus = twin, handle
@@ -116,7 +121,7 @@ class LinkedFiles:
         The caller has made sure that this file may lead to them, and closes those that
         remain in `opened`.
         """
-        with self._lock:
+        with _lock:
             for name in list(opened)[: MAX_OPEN - len(self._open)]:
                 self._adopt_one(name, opened)
 
@@ -129,18 +134,14 @@ class LinkedFiles:
 
     def open_handles(self) -> list[FileHandle]:
         """Return the files that are open now."""
-        with self._lock:
+        with _lock:
             return list(self._open.values())
 
     def close(self) -> None:
         """Close all of them."""
-        with self._lock:
+        with _lock:
             handles = list(self._open.values())
             self._open.clear()
             self._readers.clear()
         for handle in handles:
             handle.close()
-
-    def renew(self) -> None:
-        """Replace the lock in a forked child."""
-        self._lock = PatientLock()

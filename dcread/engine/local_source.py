@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import errno
 import os
 import pathlib
@@ -19,21 +20,35 @@ from ..errors import (
     NotAFileError,
     RemoteError,
 )
-from ..problems import ignoring, pass_on
+from ..problems import pass_on
 from ..sync.locks import BriefLock
-from .byte_ranges import RangeLimits, cut_at_multiples
+from .byte_ranges import RangeLimits, cut_at_multiples, merge_ranges
 from .parallel_reads import Sink, drop_memory, read_side_by_side
 from .read_speed import ReadSpeed
 from .source import PIECE, ByteSource, FileIdentity, identity_of
+from .stop import Stop
+from .thread_pool import get_num_threads
 
 DEPTH = 16
-"""Reads of a slow share that are under way at once; 16 ranges of 1 MiB at the most."""
+"""Reads of a slow share that are under way at once, of ranges of 1 MiB at the most."""
+
+DISTANT = 8_000_000
+"""Nanoseconds of a read from which on there are twice as many."""
 
 HEAD = 2**16
 """Bytes at the start and the end of a file in which its structures begin."""
 
 GAP = 2**16
 """Bytes of a slow share that are read along rather than left out."""
+
+PAGE = 2**12
+"""Bytes that the system holds in memory together, at the least."""
+
+FEW = 2**20
+"""Bytes that are not worth another thread, once the system was asked for them."""
+
+ENOUGH = 32
+"""Parts that the system was asked for which tell whether that makes a difference."""
 
 
 class LocalSource(ByteSource):
@@ -57,6 +72,7 @@ class LocalSource(ByteSource):
     """
 
     fd = -1
+    range_limits = RangeLimits(depth=DEPTH, gap=GAP, least=PIECE, most=2**20)
 
     def __init__(
         self,
@@ -66,11 +82,11 @@ class LocalSource(ByteSource):
         self.label = os.fspath(path)
         self._confined = opener is not os.open
         self._opener = opener
-        self._locking = BriefLock()
         self._spare: list[int] = []  # further descriptors, where there is no pread
         self._speed = ReadSpeed()
-        self.range_limits = RangeLimits(depth=DEPTH, gap=GAP, least=PIECE, most=2**20)
         self._advice = "NORMAL"
+        self._reads_ahead = False  # whether the system does, of a share, if it is asked
+        self._latency = self._asked = self._waited = 0
         try:
             if os.name == "nt" and os.path.isdir(path):  # it cannot be opened there
                 raise NotAFileError(
@@ -111,16 +127,18 @@ class LocalSource(ByteSource):
     def probe(self, offset: int) -> bool:
         """Read a byte to see how long that takes; return `is_far`.
 
-        Two bytes, if the first one takes long: a busy machine is no share.
+        Two bytes, if the first one takes long: a busy machine is no share. One, if
+        opening was slow, too.
         """
         speed = self._speed
         if not speed.is_far and self.size and self.fd >= 0:
-            for place in (offset, (offset + self.size // 2) % self.size):
+            places = offset, (offset + self.size // 2) % self.size
+            for place in places[: 1 if speed.is_suspect else 2]:
                 _, taken = self._timed(bytearray(1), place)
                 if not speed.is_slow(taken, 1):
                     break
             else:
-                speed.is_far = True
+                self._go_far(taken)
         return speed.is_far
 
     def probe_by(self, read: Callable[[], object]) -> None:
@@ -135,8 +153,19 @@ class LocalSource(ByteSource):
             self.advise([(0, HEAD), (tail, 2 * HEAD)], "WILLNEED")
             _, taken = self._timed(bytearray(1), 0)
             if self._speed.is_slow(taken, 1):
-                self._speed.is_far = True
+                self._go_far(taken)
+                if hasattr(os, "posix_fadvise"):
+                    _, more = self._timed(bytearray(self.size - tail), tail)
+                    if 2 * more < taken:  # it came meanwhile
+                        self._reads_ahead, self._latency = True, taken
+                        self.range_limits = self.range_limits._replace(most=2**19)
                 read()
+
+    def _go_far(self, taken: int) -> None:
+        """Count the file as far, after a read by itself that took so long."""
+        self._speed.is_far = True
+        if taken >= DISTANT:
+            self.range_limits = self.range_limits._replace(depth=2 * DEPTH)
 
     def settle(self) -> bool | None:
         """Decide by the reads since the last call; return `is_far`, None if unsure.
@@ -184,11 +213,21 @@ class LocalSource(ByteSource):
             If the file ends before.
         """
         data = bytearray(size)
-        self.read_into(offset, memoryview(data))
+        if HAS_PREAD:  # (for dozens of structures of HDF5, which are looked at)
+            count, taken = timed_read(self.fd, data, offset)
+        else:
+            count, taken = self._timed(data, offset)
+        if count != size:
+            taken = self._fill(offset, data)
+        if self._speed.is_far:
+            self._speed.note(taken, size)
         return bytes(data)
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]], sink: Sink) -> None:
         """Read ranges by several threads; see `ByteSource.read_ranges`."""
+        if self._reads_ahead:
+            self._read_asked_for(ranges, sink)
+            return
         read_side_by_side(
             ranges,
             lambda start, view, _: self.read_into(start, view),
@@ -196,6 +235,49 @@ class LocalSource(ByteSource):
             depth=lambda _: self.range_limits.depth,
             cut=self.parts_of,
         )
+
+    def _read_asked_for(self, ranges: Sequence[tuple[int, int]], sink: Sink) -> None:
+        """Have the system read ranges ahead of the few threads that wait for them.
+
+        That takes less of the processor than a thread for each read does, and more of
+        them are under way.
+        """
+        whole = merge_ranges(ranges, PAGE)
+        total = sum(stop - start for start, stop in whole)
+        parts = [part for found in whole for part in self.parts_of(*found)]
+        ahead = 2 * self.range_limits.depth
+        asking = BriefLock()
+        asked = 0
+        waits: list[int] = []
+
+        def read_into(start: int, view: memoryview, _: Stop) -> None:
+            nonlocal asked
+            begin = time.perf_counter_ns()
+            with asking:  # by then, all parts before these have been asked for
+                stop = ahead + bisect.bisect(parts, (start + len(view),))
+                self.advise([(a, b - a) for a, b in parts[asked:stop]], "WILLNEED")
+                asked = max(asked, stop)
+            since = 0 if waits else time.perf_counter_ns() - begin
+            taken = since + self._fill(start, view)
+            waits.append(taken)
+            if self._speed.is_far:
+                # Others were on their way while the first one was waited for.
+                count = max(1, len(view) // self.piece)
+                self._speed.note(max(taken, waits[0]), len(view) // count, count)
+
+        threads = min(get_num_threads(), 1 + total // FEW)
+        read_side_by_side(
+            ranges,
+            read_into,
+            sink,
+            depth=lambda _: threads,
+            cut=lambda start, stop: [(start, stop)],
+        )
+        self._asked += len(parts)
+        self._waited += sum(waits)
+        if self._asked >= ENOUGH:
+            self._reads_ahead = 2 * self._waited < self._asked * self._latency
+            self._asked = self._waited = 0
 
     def parts_of(self, start: int, stop: int) -> list[tuple[int, int]]:
         """Return the parts of a range, each of them one request of the system.
@@ -206,6 +288,12 @@ class LocalSource(ByteSource):
 
     def read_into(self, offset: int, view: memoryview) -> None:
         """Fill a view; once more if the share was away and is back."""
+        taken = self._fill(offset, view)
+        if self._speed.is_far:
+            self._speed.note(taken, len(view))
+
+    def _fill(self, offset: int, view: bytearray | memoryview) -> int:
+        """Fill a view as `read_into` does; return the nanoseconds."""
         size = len(view)
         if HAS_PREAD:  # as `_timed` does: HDF5 asks for dozens of pieces of a header
             count, taken = timed_read(self.fd, view, offset)
@@ -220,8 +308,7 @@ class LocalSource(ByteSource):
                 f"{self.label}: expected {size} bytes at byte {offset}, found {count}; "
                 "the file is truncated: copy it again"
             )
-        if self._speed.is_far:
-            self._speed.note(taken, size)
+        return taken
 
     def _timed(self, view: bytearray | memoryview, offset: int) -> tuple[int, int]:
         """Return the bytes that were read (or -errno), and the nanoseconds."""
@@ -252,9 +339,15 @@ class LocalSource(ByteSource):
             raise FileChangedError(f"{self.label} was replaced; open it again")
         return fd
 
+    @property
+    def _revive_lock(self) -> BriefLock:
+        """Held by the thread that opens the file anew; made by the first one."""
+        lock: BriefLock = vars(self).setdefault("_revive_lock", BriefLock())
+        return lock
+
     def _revive(self) -> bool:
         """Open the file anew, if its share is back and it is the same file."""
-        with self._locking:
+        with self._revive_lock:
             try:
                 fd = self._descriptor()
             except OSError as exc:
@@ -293,15 +386,17 @@ class LocalSource(ByteSource):
             self._advice = advice
         if hasattr(os, "posix_fadvise"):
             number = getattr(os, f"POSIX_FADV_{advice}")
-            with ignoring(OSError):
+            try:
                 for offset, size in ranges:
                     os.posix_fadvise(self.fd, offset, size, number)
+            except OSError as exc:
+                pass_on(exc)
 
     def close(self) -> None:
         """Close the descriptor; twice is fine."""
-        if self.fd >= 0:
-            os.close(self.fd)
-            self.fd = -1
+        fd, self.fd = self.fd, -1  # before: an interrupt must not have it closed twice
+        if fd >= 0:
+            os.close(fd)
             if self.is_far:
                 drop_memory()
         while self._spare:

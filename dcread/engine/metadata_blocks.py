@@ -17,7 +17,7 @@ from ..errors import RemoteError
 from ..problems import pass_on
 from ..sync.locks import BriefLock, letting_go
 from .byte_ranges import cut_at_multiples, merge_ranges
-from .hdf5_hints import Hints
+from .hdf5_hints import FOLLOWED, Hints
 from .source import ByteSource, SourceStream
 
 T = TypeVar("T")
@@ -176,6 +176,8 @@ class MetadataFile(SourceStream):
         self.waits = 0
         self._blocks = blocks
         self._hints = Hints(source.size)
+        self._unscanned: list[tuple[int, int]] = []
+        self._passed: dict[int, int] = {}
         self._asking = _Asking()
         self._loading = BriefLock()  # (held by who waits for the network only)
 
@@ -191,7 +193,8 @@ class MetadataFile(SourceStream):
         data = self.look(start, stop)
         view[: len(data)] = data
         self._position = stop
-        self._hints.look_at(start, data)
+        if len(self._passed) < FOLLOWED:
+            self._passed[start] = stop
         return len(data)
 
     def look(self, start: int, stop: int) -> bytes:
@@ -208,6 +211,15 @@ class MetadataFile(SourceStream):
                 raise RemoteError(f"{self._source.label}: metadata did not arrive")
         return data
 
+    def end_if_lacking(self) -> None:
+        """End what is called by `fetching` if bytes were missing in it already.
+
+        Whoever takes an error for a problem of a part, and goes on with the rest, calls
+        it: all of it is done again anyway.
+        """
+        if self._asking.depth and self._asking.missing is not None:
+            raise MissingBytesError("bytes of the file that are on their way")
+
     # -- what is missing is fetched outside of it
 
     def put(self, pieces: Iterable[tuple[int, bytes]]) -> None:
@@ -215,6 +227,23 @@ class MetadataFile(SourceStream):
         for start, data in pieces:
             self._blocks.put(start, data)
             self._hints.scan(start, data)
+
+    def _scan(self) -> None:
+        """Look for hints in what HDF5 has read and in blocks that were fetched.
+
+        Only if more is to be fetched: nobody needs those of the last round.
+        """
+        passed = self._passed.copy()
+        self._passed = {}
+        for start, stop in passed.items():
+            data = self._blocks.read(start, stop)
+            if data is not None:
+                self._hints.look_at(start, data)
+        ranges, self._unscanned = self._unscanned, []
+        for start, stop in ranges:
+            data = self._blocks.read(start, stop)
+            if data is not None:
+                self._hints.scan(start, data)
 
     def peek(self, start: int, size: int) -> bytes:
         """Return bytes of the file, fetched if need be."""
@@ -241,6 +270,8 @@ class MetadataFile(SourceStream):
             asking.depth = 1
             try:
                 found = func()
+            except MissingBytesError:
+                pass
             except Exception as exc:
                 pass_on(exc)
                 if asking.missing is None:
@@ -251,8 +282,8 @@ class MetadataFile(SourceStream):
             finally:
                 asking.depth = 0
             missing = asking.missing
-            with letting_go():
-                self._load(missing)
+            assert missing is not None
+            letting_go(self._load, missing)
 
     def _load(self, missing: tuple[int, int]) -> None:
         """Fetch what is missing, and what will probably be asked for next."""
@@ -261,6 +292,7 @@ class MetadataFile(SourceStream):
                 return  # another thread has fetched it
             if self._blocks.nbytes > KEPT:
                 self._blocks.shrink(KEPT // 2)
+            self._scan()
             self._fetch([missing, *self._hints.take(self._blocks.read, ON_HINTS)])
 
     def _fetch(self, wanted: list[tuple[int, int]]) -> None:
@@ -270,17 +302,17 @@ class MetadataFile(SourceStream):
             for part in cut_at_multiples(*lacking, PART)
         ]
         self.rounds += 1
-        arrived: list[tuple[int, bytes]] = []
+        self._unscanned += ranges
         self._source.read_ranges(
-            ranges, lambda i, data: arrived.append((ranges[i][0], bytes(data)))
+            ranges, lambda i, data: self._blocks.put(ranges[i][0], data)
         )
-        self.put(arrived)
 
     def follow_hints(self, rounds: int = AHEAD) -> None:
         """Fetch the head, the tail, and what they lead to, without HDF5."""
         size = self._source.size
         head, tail = (0, min(BLOCK, size)), (max(0, size - BLOCK), size)
         while self.rounds < rounds and self._blocks.nbytes < ON_HINTS:
+            self._scan()
             hinted = self._hints.take(self._blocks.read, ON_HINTS)
             if self.rounds and not hinted:
                 return

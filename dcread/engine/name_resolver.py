@@ -124,8 +124,8 @@ class NameResolver:
         baseless = folder is None and not path.is_absolute()
         if baseless or (owner.is_file_object and not self.is_confined):
             raise PolicyError(
-                f"{where}: names the file {one_line(name)}, but a file that is not on "
-                "disk may not name others; open it from its path"
+                f"{where}: refers to the file {one_line(name)}, but only a file opened "
+                "from its path may refer to others; open it from its path"
             )
         first: FileMissingError | PolicyError | None = None
         for candidate in dict.fromkeys(_candidates(path, owner.path, prefix)):
@@ -192,16 +192,19 @@ class NameResolver:
             elsewhere = file != b"."
             if handle is None or (elsewhere and self.is_confined) or b"%" in file:
                 raise PolicyError(
-                    f"{where} ends where datasets in {shown} end, which cannot be "
-                    "looked at before HDF5 opens them; copy the data into one file"
+                    f"{where} is a virtual dataset as long as its sources in {shown}, "
+                    "which cannot be checked before HDF5 opens them; copy the data "
+                    "into one file"
                 )
             if depth < 0:
-                raise FormatError(f"{where}: nested more than {MAX_DEPTH} times")
+                raise FormatError(
+                    f"{where}: virtual datasets nested more than {MAX_DEPTH} times"
+                )
             owner = handle
             if elsewhere:
                 owner = handle.linked_files.get(os.fsdecode(file), where)
             with contextlib.suppress(KeyError):
-                place = _Walk(self).follow(Place(owner, owner.h5.id), b"/" + dataset)
+                place = self._follow(owner, owner.h5.id, b"/" + dataset)
                 found = _virtual(place)
                 if found is not None:
                     self.check_growing(place.handle, found, where, depth - 1)
@@ -224,6 +227,7 @@ class NameResolver:
             If there is no such object (a link to nothing counts as none).
         PolicyError
             If an external link is in the way.
+            Or if it is a virtual dataset that only HDF5 could read.
         FormatError
             If the way is too long.
         FileMissingError, NotAFileError
@@ -237,7 +241,7 @@ class NameResolver:
             raise KeyError(f"'{one_line(name)}' is not the name of an object")
         with h5_lock:
             try:
-                place = _Walk(self).follow(Place(handle, group), raw)
+                place = self._follow(handle, group, raw)
             except RuntimeError as exc:
                 if origin_of(exc) != "h5py":  # such as an error of a file object
                     raise
@@ -246,67 +250,92 @@ class NameResolver:
                     f"{where}: HDF5 cannot look it up: {text_of(exc)}; the file is "
                     "damaged: copy it again"
                 ) from exc
-            found = _virtual(place)
-            if found is not None:
-                self.check_growing(place.handle, found, f"'{one_line(name, 200)}'")
+            if isinstance(place.id, h5d.DatasetID):
+                self._check_virtual(place, name)
             return place
 
-
-class _Walk:
-    """The way to one object."""
-
-    def __init__(self, names: NameResolver) -> None:
-        self._names = names
-        self._links = MAX_LINKS
-        self._components = MAX_COMPONENTS
-
-    def follow(self, place: Place, path: bytes) -> Place:
-        """Return where a path leads from a group."""
-        if path.startswith(b"/"):
-            handle = place.handle
-            root = h5i.get_file_id(place.id) if handle is None else handle.h5.id
-            place = Place(handle, root)
-        for component in path.split(b"/"):
-            if component not in (b"", b"."):
-                place = self._step(place, component)
-        return place
-
-    def _step(self, place: Place, name: bytes) -> Place:
-        handle, group = place
-        if not isinstance(group, h5g.GroupID):
-            raise KeyError(f"{place.label(name)}: only groups have members")
-        self._components -= 1
-        if self._components < 0:
-            raise FormatError(f"{place.label(name)}: more than {MAX_COMPONENTS} names")
-        try:
-            kind = group.links.get_info(name).type
-        except (KeyError, RuntimeError):
-            if group.links.exists(name):
-                raise
-            shown = one_line(os.fsdecode(name), 100)
-            raise KeyError(f"'{shown}' is not in {place.name}") from None
-        if kind == h5l.TYPE_HARD:
-            return Place(handle, h5o.open(group, name))
-        self._links -= 1
-        if self._links < 0:
-            raise KeyError(f"{place.label(name)}: links that go round")
-        if kind == h5l.TYPE_SOFT:
-            return self.follow(place, group.links.get_val(name))
-        if kind != h5l.TYPE_EXTERNAL:
+    def _check_virtual(self, place: Place, name: str | bytes) -> None:
+        """Refuse a virtual dataset that only HDF5 could read."""
+        found = _virtual(place)
+        if found is None:
+            return
+        where = f"'{one_line(name, 200)}'"
+        self.check_growing(place.handle, found, where)
+        if place.id.shape == ():
             raise PolicyError(
-                f"{place.label(name)} is a link of an unknown kind, {kind}"
+                f"{where} is a virtual dataset of a single value, whose source cannot "
+                "be checked before HDF5 opens it; copy the value into this file"
             )
+
+    def _follow(self, handle: Any, group: Any, path: bytes) -> Place:
+        """Return where a path leads from a group; the caller holds the h5py lock."""
+        links, components = MAX_LINKS, MAX_COMPONENTS
+        todo: list[bytes] = []
+        while True:
+            if path.startswith(b"/"):
+                group = h5i.get_file_id(group) if handle is None else handle.h5.id
+            todo += reversed(path.split(b"/"))
+            while todo:
+                name = todo.pop()
+                if name in {b"", b"."}:
+                    continue
+                components -= 1
+                if components < 0 or not isinstance(group, h5g.GroupID):
+                    raise _no_further(Place(handle, group), name)
+                try:
+                    link = group.links.get_info(name)
+                except (KeyError, RuntimeError):
+                    if group.links.exists(name):
+                        raise
+                    raise _not_there(Place(handle, group), name) from None
+                if link.type != h5l.TYPE_HARD:
+                    links -= 1
+                    if links < 0:
+                        where = Place(handle, group).label(name)
+                        raise KeyError(f"{where}: its links lead in a circle")
+                    handle, group, path = self._linked(handle, group, name, link.type)
+                    break
+                if handle is None:
+                    group = h5o.open(group, name)
+                    continue
+                try:
+                    group = handle.open_member(group, name, link.u)
+                except FormatError as exc:
+                    where = Place(handle, group).label(name)
+                    raise FormatError(f"{where}: {exc}") from None
+            else:
+                return Place(handle, group)
+
+    def _linked(
+        self, handle: Any, group: Any, name: bytes, kind: int
+    ) -> tuple[Any, Any, bytes]:
+        """Return the file and the group that a link begins from, and its path."""
+        if kind == h5l.TYPE_SOFT:
+            return handle, group, group.links.get_val(name)
+        where = Place(handle, group).label(name)
+        if kind != h5l.TYPE_EXTERNAL:
+            raise PolicyError(f"{where} is a link of an unknown kind, {kind}")
         file, path = group.links.get_val(name)
-        shown = one_line(os.fsdecode(file))
-        if handle is None or not self._names.follows_links:
+        if handle is None or not self.follows_links:
             raise PolicyError(
-                f"{place.label(name)} is an external link to {shown}; "
+                f"{where} is an external link to {one_line(os.fsdecode(file))}; "
                 "pass Policy(links=True) to follow it"
             )
-        linked = handle.linked_files.get(
-            os.fsdecode(file), place.label(name), LINK_PREFIX
+        linked = handle.linked_files.get(os.fsdecode(file), where, LINK_PREFIX)
+        return linked, linked.h5.id, path
+
+
+def _no_further(place: Place, name: bytes) -> KeyError | FormatError:
+    """Return why a name is not looked up."""
+    if isinstance(place.id, h5g.GroupID):
+        return FormatError(
+            f"{place.label(name)}: a path of more than {MAX_COMPONENTS} names"
         )
-        return self.follow(Place(linked, linked.h5.id), path)
+    return KeyError(f"{place.label(name)}: only groups have members")
+
+
+def _not_there(place: Place, name: bytes) -> KeyError:
+    return KeyError(f"'{one_line(os.fsdecode(name), 100)}' is not in {place.name}")
 
 
 def _candidates(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MOST_SECONDS = 1e6
+"""The longest time that can be waited for: systems know no much longer ones."""
+
 
 @dataclass(frozen=True)
 class NetworkLimits:
-    """Limits of reading from the network; times in seconds.
+    """Limits of reading from the network; times in seconds, up to 1e6.
 
     Parameters
     ----------
@@ -29,7 +32,7 @@ class NetworkLimits:
         How many redirects are followed.
     connections : int
         How many connections to one file there may be; up to two thirds more if that
-        spares a wave of requests to a server that is far away.
+        saves a round of requests to a server that is far away.
 
     Examples
     --------
@@ -48,7 +51,7 @@ class NetworkLimits:
 
     @property
     def most_connections(self) -> int:
-        """How many connections there may be, to spare a wave of requests.
+        """How many connections there may be to save a round of requests.
 
         Examples
         --------
@@ -59,8 +62,12 @@ class NetworkLimits:
 
     def __post_init__(self) -> None:
         for name in ("connect", "read", "total", "grace"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+            value = getattr(self, name)
+            if not 0 < value <= MOST_SECONDS:
+                raise ValueError(
+                    f"{name} must be positive and not above {MOST_SECONDS:g}, got "
+                    f"{value}"
+                )
         for name in ("attempts", "connections"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")

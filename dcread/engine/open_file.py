@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -13,11 +14,14 @@ from h5py import h5f, h5fd, h5p
 from ..errors import ClosedError, DCReadError, FileChangedError, FormatError
 from ..problems import ignoring, pass_on
 from ..sync.locks import h5_lock
-from .file_handle import FileHandle, count_opened_here, opened_before_change
+from .file_handle import FileHandle, count_opened_here
 from .file_object import FileObjectSource
+from .first_seen import opened_before_change
+from .h5py_errors import call_holding_lock, close_file, unreadable
 from .linked_files import LinkedFiles
 from .local_source import LocalSource
 from .metadata_blocks import Blocks, MetadataFile
+from .open_ids import open_ids
 from .source import (
     ByteSource,
     FileIdentity,
@@ -31,6 +35,9 @@ if TYPE_CHECKING:
 __all__ = ["FileHandle", "FileIdentity", "identity_of", "open_file"]
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_OTHER_FILE = "another file lies at its path now"
+_ATTEMPTS = 3
+"""How often a file is opened that changes meanwhile."""
 
 
 def open_file(
@@ -54,19 +61,27 @@ def open_file(
     FileChangedError
         If another file lies at the path of a `LocalSource` by now.
     """
-    if isinstance(target, h5py.File):
-        handle = _wrap_h5(target)
+    if isinstance(target, (str, os.PathLike)):
+        handle = _open_path(pathlib.Path(target).expanduser().absolute())
     elif isinstance(target, LocalSource):
         handle = _open_source(target, pathlib.Path(target.label), named=True)
-    elif isinstance(target, (str, os.PathLike)):
-        path = pathlib.Path(target).expanduser().absolute()
-        handle = _open_source(LocalSource(path), path)
+    elif isinstance(target, h5py.File):
+        handle = _wrap_h5(target)
     else:
         handle = _open_file_object(target)
     if names is not None:
         handle.names = names
     handle.linked_files = LinkedFiles(handle, open_file)
     return handle
+
+
+def _open_path(path: pathlib.Path) -> FileHandle:
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return _open_source(LocalSource(path), path)
+        except FileChangedError:
+            continue  # as it is now
+    return _open_source(LocalSource(path), path)
 
 
 def _open_file_object(target: BinaryIO) -> FileHandle:
@@ -122,7 +137,7 @@ def _own_source(
             source = source or LocalSource(path)
             if source.identity == expected:
                 return source, ""
-            reason = "another file lies at its path now"
+            reason = _OTHER_FILE
         except (DCReadError, OSError) as exc:
             pass_on(exc)
             reason = str(exc)
@@ -156,10 +171,16 @@ def _open_source(
         source.probe_by(lambda: _read_structures_ahead(source))
         _require_signature(source)
         if not opened_before_change(identity):
-            h5, driver = _open_h5(source.same_file() if named else path)
+            place = source.same_file() if named else path
+            h5, driver = call_holding_lock(_open_h5, place)
             if named:
                 _require_same_file(h5, source)
             own, reason = _own_source(h5, path, driver, source)
+            if reason == _OTHER_FILE and not h5.swmr_mode:
+                close_file(h5)
+                raise FileChangedError(
+                    f"{source.label} changed while it was opened; open it again"
+                )
         else:
             # HDF5 would go on with what it knows of the file as it was.
             h5 = _open_stream(source)
@@ -175,26 +196,23 @@ def _open_source(
 def _require_same_file(h5: Any, source: LocalSource) -> None:
     with h5_lock:
         found = os.fstat(h5.id.get_vfd_handle())
-        if (found.st_dev, found.st_ino) != source.identity[:2]:
-            h5.close()
-            raise FileChangedError(
-                f"{source.label} was exchanged while it was opened; open it again"
-            )
+    if (found.st_dev, found.st_ino) != source.identity[:2]:
+        close_file(h5)
+        raise FileChangedError(
+            f"{source.label} was replaced while it was opened; open it again"
+        )
 
 
 def _open_stream(source: ByteSource) -> Any:
     """Open a file as a Python file object: HDF5 knows nothing of it yet."""
     try:
-        with h5_lock:
-            return h5py.File(SourceStream(source), "r")
+        return call_holding_lock(h5py.File, SourceStream(source), "r")
     except DCReadError:
         raise
     except (OSError, ValueError, RuntimeError) as exc:
         pass_on(exc)
-        raise FormatError(
-            f"{source.label}: expected a readable HDF5 file, found: {exc}; it may be "
-            "damaged, or not be written completely yet"
-        ) from exc
+        remedy = "it may be damaged, or not be written completely yet"
+        raise unreadable(source.label, exc, remedy) from exc
 
 
 def _require_signature(source: LocalSource) -> None:
@@ -219,6 +237,8 @@ def _require_signature(source: LocalSource) -> None:
 def _open_h5(path: pathlib.Path) -> tuple[Any, str]:
     """Open without locking and without getting in anybody's way; tell the driver.
 
+    The caller holds `h5_lock`.
+
     HDF5 refuses a second opening in one process with other locking flags than the
     first (dclab opens without locks, dcnum and plain h5py with them), but only
     within one driver: with a driver that others hardly ever use, all of them can
@@ -235,28 +255,25 @@ def _open_h5(path: pathlib.Path) -> tuple[Any, str]:
         {"locking": False, "swmr": True, "libver": "latest"},
         {"swmr": True, "libver": "latest"},
     )
-    with h5_lock:
-        if not _written_here(path):
-            for swmr in (False, True):
-                try:
-                    return _open_by_log_driver(path, swmr=swmr), "log"
-                except (OSError, ValueError, RuntimeError) as exc:
-                    pass_on(exc)
-                    if not _in_the_way(exc):
-                        break
-        for way in ways:
+    if not _written_here(path):
+        for swmr in (False, True):
             try:
-                h5 = h5py.File(path, "r", **way)
-                return h5, _driver(h5)
+                return _open_by_log_driver(path, swmr=swmr), "log"
             except (OSError, ValueError, RuntimeError) as exc:
                 pass_on(exc)
-                first = first or OSError(str(exc))
                 if not _in_the_way(exc):
                     break
-    raise FormatError(
-        f"{path}: expected a readable HDF5 file, found: {first}; the file may be "
-        "truncated, damaged or open for writing elsewhere"
-    ) from first
+    for way in ways:
+        try:
+            h5 = h5py.File(path, "r", **way)
+            return h5, _driver(h5)
+        except (OSError, ValueError, RuntimeError) as exc:
+            pass_on(exc)
+            first = first or OSError(str(exc))
+            if not _in_the_way(exc):
+                break
+    remedy = "the file may be damaged, or open for writing elsewhere"
+    raise unreadable(path, first, remedy) from first
 
 
 def _in_the_way(exc: Exception) -> bool:
@@ -274,14 +291,19 @@ def _open_by_log_driver(path: pathlib.Path, *, swmr: bool) -> Any:
 
     Unlike "stdio", it reads without moving a position that forked processes share.
     """
+    intent = h5f.ACC_RDONLY | (h5f.ACC_SWMR_READ if swmr else 0)
+    access = _access_by_log_driver(swmr=swmr)
+    return h5py.File(h5f.open(os.fsencode(path), intent, fapl=access))
+
+
+@functools.cache
+def _access_by_log_driver(*, swmr: bool) -> h5p.PropFAID:
     plist = h5p.create(h5p.FILE_ACCESS)
     plist.set_file_locking(False, True)
     plist.set_fapl_log(b"", 0, 0)
-    intent = h5f.ACC_RDONLY
     if swmr:
         plist.set_libver_bounds(h5f.LIBVER_LATEST, h5f.LIBVER_LATEST)
-        intent |= h5f.ACC_SWMR_READ
-    return h5py.File(h5f.open(os.fsencode(path), intent, fapl=plist))
+    return plist
 
 
 def _written_here(path: pathlib.Path) -> bool:
@@ -289,7 +311,7 @@ def _written_here(path: pathlib.Path) -> bool:
     # Listing takes longer the more files are open, as the sources of a virtual dataset.
     if h5f.get_obj_count(h5f.OBJ_ALL, h5f.OBJ_FILE) == count_opened_here():
         return False
-    for found in h5f.get_obj_ids(h5f.OBJ_ALL, h5f.OBJ_FILE):
+    for found in open_ids(h5f.OBJ_FILE):
         # ValueError, RuntimeError: somebody closed it after it was listed
         with ignoring(OSError, ValueError, RuntimeError):
             writable = found.get_intent() & h5f.ACC_RDWR

@@ -7,9 +7,9 @@ from typing import Any
 
 from ..errors import FormatError
 from ..problems import pass_on
-from ..sync.locks import h5_lock
 from .disk_cache_setting import disk_cache
 from .file_handle import FileHandle
+from .h5py_errors import call_holding_lock, unreadable
 from .http_client import HTTPClient
 from .linked_files import LinkedFiles
 from .metadata_blocks import MetadataFile, store
@@ -101,11 +101,8 @@ def _open_h5(stream: MetadataFile, label: str) -> Any:
     import hdf5plugin  # noqa: F401  (registers the compression filters)
 
     try:
-        with h5_lock:
-            return h5py.File(stream, "r")
+        return call_holding_lock(h5py.File, stream, "r")
     except (OSError, ValueError, RuntimeError) as exc:
         pass_on(exc)
-        raise FormatError(
-            f"{label}: expected a readable HDF5 file, found: {exc}; it may be damaged, "
-            "or not be written completely yet"
-        ) from exc
+        remedy = "it may be damaged, or not be written completely yet"
+        raise unreadable(label, exc, remedy) from exc

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import collections
+import functools
 import mmap
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
-from ..sync.locks import letting_go
+from ..sync.background import BackgroundThread
+from ..sync.locks import BriefLock, letting_go
 from .stop import Stop, StoppedError
 
 Sink: TypeAlias = Callable[[int, memoryview], None]
@@ -24,7 +26,11 @@ MAPPED = 2**18
 _PRIVATE = {"flags": mmap.MAP_PRIVATE} if hasattr(mmap, "MAP_PRIVATE") else {}
 
 KEPT = 12
-"""Pieces of memory for ranges that are kept for the next ones, each of `LARGEST`."""
+"""Pieces of memory for ranges that are kept for the next ones, each of `LARGEST`.
+
+Those of files behind URLs stay for the next file: clearing as many anew takes a tenth
+of the processor time of opening a file and reading 1000 images.
+"""
 
 LARGEST = 2**21
 
@@ -32,16 +38,16 @@ _kept: collections.deque[mmap.mmap] = collections.deque()  # (its methods are at
 
 
 def drop_memory() -> None:
-    """Let go of what is kept: a file that took long to read is closed."""
+    """Let go of what is kept: a file on a slow share is closed."""
     _kept.clear()
 
 
 class _Range:
     """A range that arrives in pieces.
 
-    Large ones have pages of their own, which the system has back: of what threads free
-    into the heap of the C library, some MB would stay there. Clearing new pages takes
-    half as long as receiving them, so those of a range are used again.
+    Large ones have pages of their own: of what threads free into the heap of the C
+    library, much more would stay there. Clearing new pages takes half as long as
+    receiving them, so those of a range are used again.
     """
 
     def __init__(self, number: int, start: int, stop: int, pieces: int) -> None:
@@ -112,7 +118,7 @@ def read_side_by_side(
     parts = [cut(start, end) for start, end in ranges]
     pieces = _pieces(ranges, parts)
     count = sum(map(len, parts))
-    taking = threading.Lock()
+    taking = BriefLock()
     failures: list[BaseException] = []
 
     def work(place: int = 0) -> None:
@@ -133,19 +139,22 @@ def read_side_by_side(
             inner.set()
 
     threads = [
-        threading.Thread(target=work, args=(place,), daemon=True, name="dcread-reader")
+        BackgroundThread(functools.partial(work, place), awaited=False)
         for place in range(1, min(depth(count), count))
     ]
-    started: list[threading.Thread] = []
+
+    def work_together() -> None:
+        started: list[BackgroundThread] = []
+        for thread in threads:
+            thread.start()
+            started.append(thread)
+        work()
+        for thread in started:
+            thread.join()
+
     try:
         # Whoever waits for the network must not keep others from using h5py.
-        with letting_go():
-            for thread in threads:
-                thread.start()
-                started.append(thread)
-            work()
-            for thread in started:
-                thread.join()
+        letting_go(work_together)
     except BaseException:  # an interrupt, or a thread that cannot be started
         inner.set()
         raise

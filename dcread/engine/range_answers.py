@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 from ..errors import FormatError, RemoteError
@@ -30,7 +31,9 @@ def check_part(answer: Answer, label: str, what: str) -> tuple[int, int, int]:
         )
     encoding = answer.header("Content-Encoding").strip().lower()
     if encoding not in {"", "identity"}:
-        raise wrong_answer(label, what, "bytes as they are", f"'{encoding}' encoding")
+        raise wrong_answer(
+            label, what, "bytes without encoding", f"'{encoding}' encoding"
+        )
     text = answer.header("Content-Range")
     match = _CONTENT_RANGE.fullmatch(text.strip())
     if match is None:
@@ -81,18 +84,21 @@ def read_body(answer: Answer, view: memoryview) -> None:
 
 def identity_of_answer(answer: Answer, url: str, size: int) -> RemoteIdentity:
     """Return the state of the file that an answer tells."""
-    etag = answer.header("ETag").strip()
+    return _identity(url, answer.header("ETag"), size, answer.header("Last-Modified"))
+
+
+@functools.lru_cache(maxsize=64)  # (each answer tells it)
+def _identity(url: str, etag: str, size: int, modified: str) -> RemoteIdentity:
+    etag = etag.strip()
     strong = etag if re.fullmatch(r'"[^"\r\n]+"', etag) else ""
-    return RemoteIdentity(
-        without_signature(url), strong, size, answer.header("Last-Modified")
-    )
+    return RemoteIdentity(without_signature(url), strong, size, modified)
 
 
 def no_ranges(label: str) -> RemoteError:
     """Return the error for a server that ignores ranges."""
     return RemoteError(
-        f"{label}: the server does not give parts of files (it ignores "
-        "ranges); download the file and open that"
+        f"{label}: the server does not send parts of files (it ignores range "
+        "requests); download the file and open that"
     )
 
 

@@ -25,10 +25,12 @@ class ReadSpeed:
     ----------
     is_far : bool
         Whether reads take so long that many of them should be under way at once.
+    is_suspect : bool
+        Whether one read was slow, and there was no other one to compare it with.
     """
 
     def __init__(self) -> None:
-        self.is_far = False
+        self.is_far = self.is_suspect = False
         self._doubted = False
         self._recent: collections.deque[bool] = collections.deque(maxlen=QUICK_READS)
 
@@ -36,10 +38,10 @@ class ReadSpeed:
         """Tell whether a read took longer than drives of this machine need."""
         return nanoseconds > SLOW + PER_BYTE * size
 
-    def note(self, nanoseconds: int, size: int) -> None:
-        """Note a read of a file that is far: by now it may be in memory."""
+    def note(self, nanoseconds: int, size: int, count: int = 1) -> None:
+        """Note a read of a file that is far, or some: by now it may be in memory."""
         quick = nanoseconds < QUICK + PER_BYTE * size
-        self._recent.append(quick)
+        self._recent.extend([quick] * count)
         if len(self._recent) == QUICK_READS and all(self._recent):
             self._recent.clear()
             self.is_far = False
@@ -54,5 +56,6 @@ class ReadSpeed:
         if not self._doubted and not all(slow):
             self._doubted = True
             return None
+        self.is_suspect = not slow
         self.is_far = bool(slow) and all(slow)
         return self.is_far

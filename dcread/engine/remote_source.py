@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
 from ..errors import FileChangedError, FormatError, RemoteError
-from ..sync.locks import BriefLock
+from ..sync.background import BackgroundThread
+from ..sync.loading_cache import this_thread
+from ..sync.locks import BriefLock, letting_go
 from .byte_ranges import RangeLimits
 from .disk_cache import DiskCache, FilePieces
+from .endpoint import endpoint_of
 from .http_client import HTTPClient
 from .http_exchange import Answer
 from .http_failures import DeniedError
-from .parallel_reads import Sink, drop_memory, read_side_by_side
+from .parallel_reads import Sink, read_side_by_side
 from .range_answers import (
     check_part,
     check_whole,
@@ -119,19 +121,21 @@ class RemoteSource(ByteSource):
             except BaseException as exc:
                 failures[text] = exc
 
-        thread = threading.Thread(target=ask, args=(wanted[-1],), daemon=True)
+        asking = BackgroundThread(lambda: ask(wanted[-1]), awaited=False)
         if tail:
             self.client.connect_ahead(self._url, len(wanted) + AHEAD)
-            thread.start()
+            asking.start()
         ask(wanted[0])
         if tail:
-            thread.join()
+            asking.join()
         if wanted[0] in failures:
             raise failures[wanted[0]]
         head = found[wanted[0]]
         if head is None:
             raise no_ranges(self.label)
         self._pin(head[2])
+        if tail:
+            self._connect_for_more(len(wanted) + AHEAD)
         parts = [(head[0], head[1])]
         if tail and wanted[1] in found and (last := found[wanted[1]]) is not None:
             if last[2] != self.identity:
@@ -142,6 +146,13 @@ class RemoteSource(ByteSource):
             for start, data in parts:
                 self._pieces.put(start, data)
         return parts
+
+    def _connect_for_more(self, made: int) -> None:
+        """Make the other connections that a large file uses, if that takes long."""
+        most = self.client.limits.connections
+        is_large = self.size >= most * MOST
+        if is_large and endpoint_of(self._url).scheme == "https":
+            self.client.connect_ahead(self._url, most - made)
 
     def _pin(self, identity: RemoteIdentity) -> None:
         if self._expected is not None and identity != self._expected:
@@ -180,7 +191,12 @@ class RemoteSource(ByteSource):
     # -- checked answers
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]], sink: Sink) -> None:
-        """Ask for ranges side by side; see `ByteSource.read_ranges`."""
+        """Ask for ranges side by side; see `ByteSource.read_ranges`.
+
+        What is read ahead comes after what others have asked for.
+        """
+        if this_thread.is_ahead:
+            letting_go(self.client.wait_for_others)
         read_side_by_side(
             ranges,
             self._read_into,
@@ -297,7 +313,6 @@ class RemoteSource(ByteSource):
     def close(self) -> None:
         """Close the connections."""
         self.client.close()
-        drop_memory()
 
 
 def _bytes(start: int, stop: int) -> str:

@@ -23,6 +23,8 @@ from .storage import ReadCost, Storage
 if TYPE_CHECKING:
     from .file_handle import FileHandle
 
+READ_FEWER = "read fewer rows at a time"
+
 SMALL = 2**30
 """Bytes that may be read whatever the file holds."""
 
@@ -138,7 +140,7 @@ class RowReader(abc.ABC):
             )
         return out
 
-    def new_array(self, rows: RowsLike, window: Window = None) -> NDArray[Any]:
+    def new_array(self, rows: Rows, window: Window = None) -> NDArray[Any]:
         """Return memory for rows, not initialised.
 
         Raises
@@ -146,16 +148,23 @@ class RowReader(abc.ABC):
         FormatError
             If so much cannot have been stored in the file.
         """
-        shape = Rows.of(rows).shape(self.shape, window)
+        shape = rows.shape(self.shape, window)
         size = math.prod(shape) * self.dtype.itemsize
         if size > SMALL:
             self.check_room(size)
         return empty(shape, self.dtype)
 
-    def check_room(self, size: int) -> None:
+    def check_room(self, size: int, remedy: str = READ_FEWER) -> None:
         """Refuse a size in bytes that cannot have been stored in the file.
 
         Readers that read from others ask those.
+
+        Parameters
+        ----------
+        size : int
+            What is claimed.
+        remedy : str
+            How the message ends.
         """
         return
 

@@ -27,6 +27,12 @@ class FileIdentity(NamedTuple):
     size: int
     mtime_ns: int
 
+    def __str__(self) -> str:
+        return (
+            f"{self.size} bytes (modified {self.mtime_ns / 1e9:.6f} s after 1970, "
+            f"inode {self.inode} of device {self.device})"
+        )
+
 
 class RemoteIdentity(NamedTuple):
     """State of a remote file.

@@ -191,9 +191,11 @@ class _Ticket:
         if self.owner.setdefault("owner", "caller") == "caller":
             self.work = None  # what still queues keeps no array of the caller alive
             self.finished = True
-        with letting_go():
-            while not self.finished:
-                self._rest.acquire(timeout=1)
+        letting_go(self._wait)
+
+    def _wait(self) -> None:
+        while not self.finished:
+            self._rest.acquire(timeout=1)
 
 
 def share(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from urllib.parse import urlsplit, urlunsplit
 
@@ -17,6 +18,11 @@ _AZURE = re.compile(r"s[aevrpkit]|spr|sip|skoid|sktid|skt|ske|sks|skv", re.IGNOR
 """Further ones where a query has ``sig`` (shared access signatures)."""
 
 
+_SLASHES = re.compile(r"^(\s*(?:https?|s3)):/+", re.IGNORECASE)
+"""Any number of slashes: pathlib makes one of two."""
+
+
+@functools.lru_cache(maxsize=64)  # (asked for with each request)
 def without_signature(url: str) -> str:
     """Return a URL without user, fragment and what signs it.
 
@@ -41,6 +47,7 @@ def is_signed(url: str) -> bool:
     return without_signature(url) != urlunsplit((*place[:4], ""))
 
 
+@functools.lru_cache(maxsize=64)
 def shown(url: str) -> str:
     """Return a URL for messages: without its query, user and fragment.
 
@@ -49,6 +56,7 @@ def shown(url: str) -> str:
     >>> shown("https://host/x.rtdc?id=5")
     'https://host/x.rtdc'
     """
+    url = _SLASHES.sub(r"\1://", url)
     try:
         place = urlsplit(url)
     except ValueError:  # not one that can be read

@@ -1,9 +1,9 @@
 """Chunks that HDF5 is about to decode, looked at first.
 
 HDF5's filter for zstd takes whatever it is given: damaged bytes become whatever was in
-memory, without an error, and a chunk that becomes too short is read beyond its end. So
-such chunks are decoded here before, and the chunks of all filters must be of a size
-that can be.
+memory, without an error. A chunk that becomes too short, by any filter, is read beyond
+its end. So such chunks are decoded here before, and the chunks of all filters must be
+of a size that can be. Some of HDF5's own filters read parameters that are not there.
 """
 
 from __future__ import annotations
@@ -31,6 +31,13 @@ from .kernels import unshuffle
 from .layout import MAX_CHUNK
 
 _DAMAGED = "the file is damaged: copy it again"
+
+_KNOWN = {SHUFFLE, DEFLATE, FLETCHER32, ZSTD}
+
+SZIP, NBIT, SCALEOFFSET = 4, 5, 6
+_PARAMETERS = {SZIP: 4, NBIT: 8, SCALEOFFSET: 20}
+"""How many parameters filters have that HDF5 brings, and reads without counting them;
+those of nbit begin with their number, which is larger for records."""
 
 
 def vet(h5ds: Any, where: str, block: slice, window: tuple[slice, ...]) -> None:
@@ -68,8 +75,20 @@ def vet(h5ds: Any, where: str, block: slice, window: tuple[slice, ...]) -> None:
             f"{size} bytes; the file is damaged or not a measurement"
         )
     filters = [plist.get_filter(i) for i in range(plist.get_nfilters())]
-    if ZSTD not in [number for number, *_ in filters] or not available(ZSTD):
+    for number, _, values, *_ in filters:
+        wanted = _PARAMETERS.get(number, len(values))
+        if number == NBIT and values:
+            wanted = values[0]
+        if len(values) != wanted:
+            raise FormatError(
+                f"{where}: expected {wanted} parameters of HDF5's filter {number}, "
+                f"found {len(values)}; {_DAMAGED}"
+            )
+    numbers = {number for number, *_ in filters}
+    if ZSTD in numbers and not available(ZSTD):
         return
+    if not {ZSTD, FLETCHER32} & numbers and not (numbers and numbers <= _KNOWN):
+        return  # (other filters are left to HDF5, and know how long a chunk is)
     for offset in product(*_spans(h5ds.shape, chunk, (block, *window))):
         try:
             mask, data = h5ds.id.read_direct_chunk(offset)
@@ -114,13 +133,17 @@ def _is_cut(
     return any(start + height > length for start, height, length in ends)
 
 
-def _wrong(data: bytes, filters: list[Any], mask: int, size: int) -> str:
-    """Return what is wrong with the zstd in a chunk; nothing for none.
+def _wrong(  # noqa: PLR0911
+    data: bytes, filters: list[Any], mask: int, size: int
+) -> str:
+    """Return what is wrong with a chunk; nothing for none, or for what HDF5 tells.
 
-    What filters other than zstd make of a chunk, they notice themselves.
+    HDF5 takes a chunk that becomes too short, and gives what lay in memory.
     """
     used = [one for bit, one in enumerate(filters) if not mask >> bit & 1]
-    while any(number == ZSTD for number, *_ in used):
+    if len(data) < 4 and any(number == FLETCHER32 for number, *_ in used):
+        return f"expected a checksum of 4 bytes, found less; {_DAMAGED}"  # (HDF5 dies)
+    while any(number in {ZSTD, DEFLATE} for number, *_ in used):
         number, _, values, *_ = used.pop()
         if number == FLETCHER32:
             data = data[:-4]
@@ -131,14 +154,18 @@ def _wrong(data: bytes, filters: list[Any], mask: int, size: int) -> str:
         elif number in {ZSTD, DEFLATE}:
             undo = inflate_zstd if number == ZSTD else inflate
             found = undo(data, MAX_CHUNK + 4 * len(filters))
+            if found is None and ZSTD not in {number, *(one[0] for one in used)}:
+                return ""
             if found is None:
                 name = NAMES[number]
-                return f"{name}: expected a whole stream, found another; {_DAMAGED}"
+                return f"{name}: expected a complete stream, found none; {_DAMAGED}"
             data = found
+        elif all(one[0] != ZSTD for one in used):
+            return ""
         else:
             return (
-                f"expected zstd as the last compression, found filter {number} behind "
-                "it, so that damage cannot be told; write the data with one compression"
+                f"expected zstd as the last compression, found filter {number} after "
+                "it, so damage cannot be detected; write the data with one compression"
             )
     sums = sum(number == FLETCHER32 for number, *_ in used)
     plain = all(number in {SHUFFLE, FLETCHER32} for number, *_ in used)

@@ -7,9 +7,10 @@ for writing where the virtual dataset is: so they are read here, by our own read
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -67,6 +68,11 @@ class Picked:
         return len(self.positions)
 
     @property
+    def start(self) -> int:
+        """The first position."""
+        return int(self.positions[0])
+
+    @property
     def stop(self) -> int:
         """One past the last position."""
         return int(self.positions[-1]) + 1
@@ -84,11 +90,53 @@ class Picked:
         return inside, numbers[inside]
 
 
+_FAR = 2**62  # (a file may claim any number)
+
 MOST_POSITIONS = 2**24
 """Positions along one axis that are listed one by one: a file may claim any number."""
 
 Axes: TypeAlias = tuple[Axis | Picked, ...]
 Opener: TypeAlias = Callable[[str, str], DatasetReader]
+
+Selection: TypeAlias = "tuple[Picked | tuple[int, ...], ...] | None"
+"""What is selected of a dataset of any shape: start, stride, count and block along each
+axis, or positions; None for everything."""
+
+
+class Source(NamedTuple):
+    """One mapping of a virtual dataset, as h5py tells it.
+
+    Attributes
+    ----------
+    space : h5py.h5s.SpaceID
+        The selection of the virtual dataset.
+    file, dataset : str
+        Where it is taken from.
+    origin : h5py.h5s.SpaceID
+        The selection of the source.
+    """
+
+    space: Any
+    file: str
+    dataset: str
+    origin: Any
+
+
+def sources_of(plist: Any) -> Iterator[Source]:
+    """Yield the mappings of a virtual dataset, one at a time: there may be very many.
+
+    Parameters
+    ----------
+    plist : h5py.h5p.PropDCID
+        How it was created.
+    """
+    for number in range(plist.get_virtual_count()):
+        yield Source(
+            plist.get_virtual_vspace(number),
+            plist.get_virtual_filename(number),
+            plist.get_virtual_dsetname(number),
+            plist.get_virtual_srcspace(number),
+        )
 
 
 class Boxes:
@@ -98,16 +146,18 @@ class Boxes:
     ----------
     owner : DatasetReader
         The virtual dataset.
-    sources : list of h5py.VDSmap
+    sources : iterable of Source
         What it takes of which dataset of which file.
     """
 
-    def __init__(self, owner: DatasetReader, sources: list[Any]) -> None:
+    def __init__(self, owner: DatasetReader, sources: Iterable[Source]) -> None:
         self._h5ds, self._handle = owner.h5ds, owner.handle
         self._shape, self._dtype = owner.shape, owner.dtype
         self._where = where = owner.where
         # A later box covers an earlier one.
         self._boxes = [_Box(one, self._shape, where) for one in sources]
+        self._starts = np.array([box.start for box in self._boxes], np.int64)
+        self._stops = np.array([box.stop for box in self._boxes], np.int64)
 
     @property
     def names(self) -> list[tuple[str, str]]:
@@ -136,13 +186,17 @@ class Boxes:
                 where: Dest = slice(start + dest.start, stop + dest.start)
             else:
                 where = dest[start:stop]
-            work.out[where] = self._block([part.numbers, *columns], open_source)
+            places, numbers = part.in_order()
+            block = self._block([numbers, *columns], open_source)
+            work.out[where] = (
+                block if isinstance(part.index, range) else block[np.argsort(places)]
+            )
 
     def _block(self, positions: list[Table], open_source: Opener) -> NDArray[Any]:
         shape = tuple(map(len, positions))
         out = np.zeros(shape, self._dtype)
         known = np.zeros(shape, bool)
-        for box in self._boxes:
+        for box in self._boxes_in(positions):
             box.fill(positions, out, known, open_source)
         if not known.all():
             place = np.unravel_index(int(known.argmin()), shape)
@@ -152,16 +206,35 @@ class Boxes:
             )
         return out
 
+    def _boxes_in(self, positions: list[Table]) -> Iterator[_Box]:
+        """Yield the boxes that have some of these positions between their edges."""
+        if not self._boxes or not all(map(len, positions)):
+            return
+        first, last = [part[0] for part in positions], [part[-1] for part in positions]
+        near = (self._starts <= last) & (self._stops > first)
+        for number in np.flatnonzero(near.all(axis=1)).tolist():
+            yield self._boxes[number]
+
 
 class _Box:
     """One mapping of a virtual dataset."""
 
-    def __init__(self, source: Any, shape: tuple[int, ...], where: str) -> None:
+    def __init__(self, source: Source, shape: tuple[int, ...], where: str) -> None:
         self._where = where
-        self.names = literal(source.file_name, where), literal(source.dset_name, where)
-        self._virtual = axes_of(source.vspace, shape, where)
-        self._space = source.src_space
+        self.names = literal(source.file, where), literal(source.dataset, where)
+        self._virtual = _axes(_selection(source.space, where), shape)
+        self._origin = _selection(source.origin, where)
         self._source: Axes | None = None
+
+    @property
+    def start(self) -> list[int]:
+        """The first position along each axis."""
+        return [min(axis.start, _FAR) for axis in self._virtual]
+
+    @property
+    def stop(self) -> list[int]:
+        """One past the last position along each axis."""
+        return [min(axis.stop, _FAR) for axis in self._virtual]
 
     def fill(
         self,
@@ -170,14 +243,20 @@ class _Box:
         known: NDArray[np.bool_],
         open_source: Opener,
     ) -> None:
-        """Put what this box holds of these positions into a block."""
+        """Put what this box holds of these positions, ascending, into a block."""
+        pairs = list(zip(self._virtual, positions, strict=True))
+        starts = [int(part.searchsorted(axis.start)) for axis, part in pairs]
+        stops = [int(part.searchsorted(min(axis.stop, _FAR))) for axis, part in pairs]
+        edges = map(slice, starts, stops)
         found = [
-            axis.find(part) for axis, part in zip(self._virtual, positions, strict=True)
+            axis.find(part[edge])
+            for edge, (axis, part) in zip(edges, pairs, strict=True)
         ]
         numbers = [number for _, number in found]
         if not all(map(len, numbers)):
             return
-        places = np.ix_(*(np.flatnonzero(inside) for inside, _ in found))
+        chosen = [np.flatnonzero(inside) for inside, _ in found]
+        places = np.ix_(*map(operator.add, chosen, starts))
         reader = open_source(*self.names)
         with reader.handle.using():
             values = self._values(reader, numbers)
@@ -213,11 +292,16 @@ class _Box:
 
     def _axes(self, reader: DatasetReader) -> Axes:
         if self._source is None:
-            axes = axes_of(self._space, reader.shape, self._where)
-            enough = len(axes) == len(reader.shape) and all(
-                axis.stop <= length
-                for axis, length in zip(axes, reader.shape, strict=True)
-            )
+            origin, shape = self._origin, reader.shape
+            if origin is not None and len(origin) != len(shape):
+                raise ShapeMismatchError(
+                    f"{self._where}: expected {len(origin)} axes in {reader.filename}, "
+                    f"dataset '{reader.name}', found {len(shape)}; restore the source "
+                    "file"
+                )
+            axes = _axes(origin, shape)
+            pairs = zip(axes, shape, strict=True)
+            enough = all(axis.stop <= length for axis, length in pairs)
             elements = math.prod(map(len, self._virtual))
             if not enough or math.prod(map(len, axes)) < elements:
                 needed = tuple(axis.stop for axis in axes)
@@ -238,15 +322,15 @@ def _read(reader: DatasetReader, picks: list[Table]) -> NDArray[Any]:
     return found[np.ix_(np.arange(len(picks[0])), *inner)]
 
 
-def axes_of(space: Any, shape: tuple[int, ...], where: str) -> Axes:
-    """Return what a selection takes along each axis.
+def _selection(space: Any, where: str) -> Selection:
+    """Return what a selection takes, as far as the shape of the dataset does not tell.
+
+    The selections of HDF5 are large, so that those of many mappings are not kept.
 
     Parameters
     ----------
     space : h5py.h5s.SpaceID
         The selection.
-    shape : tuple of int
-        Of the dataset; a selection without an end goes as far.
     where : str
         What error messages call the virtual dataset.
 
@@ -259,11 +343,10 @@ def axes_of(space: Any, shape: tuple[int, ...], where: str) -> Axes:
 
     kind = space.get_select_type()
     if kind == h5s.SEL_ALL:
-        return tuple(Axis(0, 1, 1, length) for length in shape)
+        return None
     if kind == h5s.SEL_HYPERSLABS:
         if space.is_regular_hyperslab():
-            parts = zip(*space.get_regular_hyperslab(), shape, strict=True)
-            return tuple(_axis(*map(int, part)) for part in parts)
+            return tuple(zip(*space.get_regular_hyperslab(), strict=True))
         corners = np.asarray(space.get_select_hyper_blocklist(), np.int64)
         # (first and last position of each block along each axis)
         counts = (corners[:, 1] - corners[:, 0] + 1).sum(axis=0)
@@ -275,8 +358,18 @@ def axes_of(space: Any, shape: tuple[int, ...], where: str) -> Axes:
         if math.prod(map(len, axes)) == space.get_select_npoints():
             return axes
     raise FormatError(
-        f"{where}: takes elements that form no box out of a source, which is not "
+        f"{where}: takes elements of a source that do not form a box, which is not "
         "supported; open the file with h5py"
+    )
+
+
+def _axes(selection: Selection, shape: tuple[int, ...]) -> Axes:
+    """Return what a selection takes along each axis; one without an end goes as far."""
+    if selection is None:
+        return tuple(Axis(0, 1, 1, length) for length in shape)
+    return tuple(
+        one if isinstance(one, Picked) else _axis(one, length)
+        for one, length in zip(selection, shape, strict=True)
     )
 
 
@@ -289,7 +382,8 @@ def _check_positions(count: int, where: str) -> None:
         )
 
 
-def _axis(start: int, stride: int, count: int, block: int, length: int) -> Axis:
+def _axis(selected: tuple[int, ...], length: int) -> Axis:
+    start, stride, count, block = map(int, selected)
     if block >= 2**63:  # without end
         block = max(0, length - start)
     if count >= 2**63:
@@ -309,7 +403,7 @@ def literal(name: str, where: str) -> str:
     """
     if "%" in name.replace("%%", ""):
         raise PolicyError(
-            f"{where}: its sources follow the pattern '{name}', which is not followed, "
-            "since what it stands for cannot be checked beforehand"
+            f"{where}: its sources are named by the pattern '{name}', which is not "
+            "followed, since the files that it stands for cannot be checked beforehand"
         )
     return name.replace("%%", "%")

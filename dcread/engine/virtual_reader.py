@@ -10,7 +10,8 @@ from __future__ import annotations
 import bisect
 import contextlib
 import functools
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -28,7 +29,7 @@ from .h5py_errors import telling_of
 from .h5py_fallback import fill_value
 from .rows import Rows
 from .storage import ReadCost, Storage
-from .virtual_boxes import Boxes, literal
+from .virtual_boxes import Boxes, Source, literal, sources_of
 
 MAX_DEPTH = 8
 """Virtual datasets of virtual datasets that are followed."""
@@ -49,6 +50,9 @@ class Segment:
         As stored; ``"."`` is the same file.
     first : int
         Row of the source that is row `start` here.
+    corner : bool
+        Whether rows of the source may be larger: the first elements along each axis are
+        those of the rows here.
     """
 
     start: int
@@ -56,6 +60,7 @@ class Segment:
     file: str
     dataset: str
     first: int
+    corner: bool
 
 
 class VirtualReader(DatasetReader):
@@ -94,11 +99,10 @@ class VirtualReader(DatasetReader):
 
     def _describe_mapping(self) -> list[Segment] | Boxes:
         with telling_of(self.where, self.h5ds):
-            sources = self.h5ds.virtual_sources()
-            segments = _segments(sources, self.shape, self.where)
+            segments = _segments(sources_of(self._plist), self.shape, self.where)
             if segments is not None:
                 return segments
-            return Boxes(self, sources)
+            return Boxes(self, sources_of(self._plist))
 
     @property
     def block_rows(self) -> int:  # type: ignore[override]
@@ -144,7 +148,9 @@ class VirtualReader(DatasetReader):
                 ) from exc
         found.depth = self.depth + 1
         if found.depth > MAX_DEPTH:
-            raise FormatError(f"{self.where}: nested more than {MAX_DEPTH} times")
+            raise FormatError(
+                f"{self.where}: virtual datasets nested more than {MAX_DEPTH} times"
+            )
         self._readers[file, dataset] = found
         return found
 
@@ -158,10 +164,16 @@ class VirtualReader(DatasetReader):
         """
         reader = self.source_of(segment.file, segment.dataset)
         length = segment.first + segment.stop - segment.start
-        if reader.shape[1:] != self.shape[1:] or not reader.shape:
+        found, expected = reader.shape[1:], self.shape[1:]
+        fits = found == expected or (
+            segment.corner
+            and len(found) == len(expected)
+            and all(map(operator.ge, found, expected))
+        )
+        if not fits or not reader.shape:
             raise ShapeMismatchError(
-                f"{self.where}: expected rows of shape {self.shape[1:]} in "
-                f"{reader.filename}, found {reader.shape[1:]}; restore the source file"
+                f"{self.where}: expected rows of shape {expected} in "
+                f"{reader.filename}, found {found}; restore the source file"
             )
         if reader.shape[0] < length:
             raise ShapeMismatchError(
@@ -265,10 +277,13 @@ class VirtualReader(DatasetReader):
             try:
                 reader = self.reader(segment)
                 work.stack.enter_context(reader.handle.using())
-                if reader.dtype == work.out.dtype:
+                window = work.window
+                if window is None and reader.shape[1:] != self.shape[1:]:
+                    window = tuple(slice(0, length) for length in self.shape[1:])
+                if reader.dtype == work.out.dtype and window == work.window:
                     reader.collect(work, local, where)
                 else:
-                    found = reader.read(local, window=work.window)
+                    found = reader.read(local, window=window)
                     label = f"{self.where} from {reader.filename}"
                     work.out[where] = converted(found, work.out.dtype, label)
             except ClosedError:
@@ -304,7 +319,7 @@ def _select(segment: Segment, rows: Rows, dest: Dest) -> tuple[Rows, Dest]:
 
 
 def _segments(
-    sources: list[Any], shape: tuple[int, ...], where: str
+    sources: Iterable[Source], shape: tuple[int, ...], where: str
 ) -> list[Segment] | None:
     """Return the sources as segments in order; None if they are something else.
 
@@ -315,15 +330,15 @@ def _segments(
     """
     segments = []
     for source in sources:
-        names = literal(source.file_name, where), literal(source.dset_name, where)
-        rows = _rows_of(source.vspace, shape)
-        origin = _rows_of(source.src_space, None)
+        names = literal(source.file, where), literal(source.dataset, where)
+        rows = _rows_of(source.space, shape)
+        origin = _rows_of(source.origin, None)
         if rows is None or origin is None:
             return None
         (start, stop, sizes), (first, last, inner) = rows, origin
         if inner is not None and (inner != sizes or last - first != stop - start):
             return None
-        segments.append(Segment(start, stop, *names, first))
+        segments.append(Segment(start, stop, *names, first, inner is not None))
     segments.sort(key=lambda segment: segment.start)
     if any(after.start < before.stop for before, after in pairwise(segments)):
         return None

@@ -6,6 +6,7 @@ the engine shows `AddressRule` each address that it is about to connect to.
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 import os
 import re
@@ -84,6 +85,7 @@ def is_url(target: object) -> bool:
     )
 
 
+@functools.lru_cache(maxsize=64)  # (asked for with each request)
 def origin_of(url: str) -> str:
     """Return scheme, host and port of a URL, such as ``"https://example.org:443"``.
 
@@ -113,7 +115,7 @@ def origin_of(url: str) -> str:
     if "@" in place.netloc:
         raise ValueError("a URL must not contain a user or password; use Credentials")
     if not place.hostname:
-        raise ValueError("the URL names no host")
+        raise ValueError("the URL has no host")
     if scheme == "s3":
         return f"s3://{place.netloc}"
     port = place.port  # raises ValueError itself
@@ -154,7 +156,7 @@ def _why_not_public_name(name: str) -> str:
         # As old C libraries read it: octal, hexadecimal, fewer than four parts.
         return f"{name} is an unusual spelling of an IP address"
     if not all(map(_LABEL.fullmatch, labels)):
-        return f"{name!r} is no host name"
+        return f"{name!r} is not a host name"
     local = any(name == one or name.endswith(f".{one}") for one in _LOCAL_DOMAINS)
     if local or len(labels) == 1:  # metadata, printer, ...
         return f"{name} is a name of the local machine or network"
@@ -188,14 +190,14 @@ def _canonical(host: str) -> str:
         try:
             return str(ipaddress.ip_address(host))
         except ValueError:
-            raise ValueError(f"{host!r} is no IPv6 address") from None
+            raise ValueError(f"{host!r} is not an IPv6 address") from None
     try:
         # (a name with characters that are spelled like digits, dots or slashes)
         name = host.encode("idna").decode("ascii").lower().rstrip(".")
     except UnicodeError:
-        raise ValueError(f"{host!r} is no host name") from None
+        raise ValueError(f"{host!r} is not a host name") from None
     if not name or re.search(r"[\s/\\?#@:%\x00-\x20\x7f]", name):
-        raise ValueError(f"{host!r} is no host name")
+        raise ValueError(f"{host!r} is not a host name")
     return name
 
 

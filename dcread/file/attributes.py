@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 from h5py import h5a, h5g, h5s, h5t
 
+from ..engine.convert import require_room_for_columns
 from ..engine.h5py_errors import calling_back
 from ..errors import FormatError
-from ..problems import UNREADABLE, Problem, pass_on, recorded_as_problem
+from ..problems import (
+    OF_ALL_PARTS,
+    UNREADABLE,
+    Problem,
+    left_out,
+    pass_on,
+    recorded_as_problem,
+)
 from ..sync.locks import h5_lock
 from .variable_length import VariableLengths
 
@@ -55,7 +62,8 @@ def decode_value(value: Any) -> tuple[Any, bool]:
     empty attribute becomes an empty text or array.
     """
     if isinstance(value, (str, bytes)):
-        return clean_text(value)
+        is_plain = isinstance(value, str) and value.isascii()  # as mostly
+        return (value, True) if is_plain else clean_text(value)
     if isinstance(value, np.generic):
         # (NumPy makes mere numbers of dates, and bytes of what it does not know)
         kind = value.dtype.kind
@@ -86,7 +94,7 @@ def read_metadata(handle: FileHandle, problems: list[Problem]) -> dict[str, Any]
         for name in names:
             key, intact_name = clean_text(name)
             with recorded_as_problem(problems, "attribute", key):
-                with h5_lock:
+                with h5_lock:  # (`_names` has checked the attributes)
                     found, nbytes = _read(handle.h5.id, name, lengths, room)
                 room -= nbytes
                 value, intact = decode_value(found)
@@ -120,7 +128,7 @@ def _names(handle: FileHandle, problems: list[Problem]) -> list[bytes]:
 
 
 def read_attribute(
-    handle: FileHandle, name: str | bytes, group: h5py.Group | None = None
+    handle: FileHandle, name: str, group: h5py.Group | None = None
 ) -> Any:
     """Return one attribute of a file, or of a group in it, as h5py gives it.
 
@@ -132,44 +140,54 @@ def read_attribute(
         If it is too large for metadata, or refers to other parts of the file: that is
         no value.
     """
-    with attribute_reader(handle, group) as read:
-        return read(name)
-
-
-@contextlib.contextmanager
-def attribute_reader(
-    handle: FileHandle, group: h5py.Group | None = None
-) -> Iterator[Callable[[str | bytes], Any]]:
-    """Give a function that returns attributes by name, as `read_attribute` does.
-
-    The file is kept open meanwhile, and read for the texts of all of them once.
-    """
-    with handle.using(), VariableLengths(handle) as lengths:
+    with handle.using(), VariableLengths(handle) as lengths, h5_lock:
         owner = handle.h5.id if group is None else group.id
-
-        def read(name: str | bytes) -> Any:
-            raw = (
-                name
-                if isinstance(name, bytes)
-                else name.encode("utf-8", "surrogateescape")
-            )
-            with h5_lock:
-                return _read(owner, raw, lengths, MAX_METADATA_BYTES)[0]
-
-        yield read
+        handle.check_attributes(owner)
+        key = name.encode("utf-8", "surrogateescape")
+        return _read(owner, key, lengths, MAX_METADATA_BYTES)[0]
 
 
 def read_attributes(
-    handle: FileHandle, names: Iterable[str], group: h5py.Group | None = None
+    handle: FileHandle,
+    names: Iterable[str],
+    group: h5py.Group | None = None,
+    problems: list[Problem] | None = None,
 ) -> dict[str, Any]:
-    """Return those of some attributes that are there and can be read, decoded."""
-    values = {}
-    with attribute_reader(handle, group) as read:
+    """Return some attributes of a file, or of a group in it, as h5py gives them.
+
+    The file is kept open meanwhile, and read for the texts of all of them once.
+
+    Parameters
+    ----------
+    handle : FileHandle
+        The open file.
+    names : iterable of str
+        What to read; those that are not there are left out.
+    group : h5py.Group, optional
+        What has them, if it is not the file itself.
+    problems : list of Problem, optional
+        Where to record what cannot be read; it is passed over if there is no list.
+    """
+    values: dict[str, Any] = {}
+    with handle.using(), VariableLengths(handle) as lengths:
+        owner = handle.h5.id if group is None else group.id
+        checked = False
         for name in names:
+            key = name.encode("utf-8", "surrogateescape")
             try:
-                values[name], _ = decode_value(read(name))
+                with h5_lock:  # others can use HDF5 between two of them
+                    if not checked:
+                        handle.check_attributes(owner)
+                        checked = True
+                    if h5a.exists(owner, key):
+                        values[name], _ = _read(owner, key, lengths, MAX_METADATA_BYTES)
+            except OF_ALL_PARTS:
+                raise
             except UNREADABLE as exc:
                 pass_on(exc)
+                if problems is not None:
+                    label = f"{handle.label}: {name}"
+                    problems.append(left_out("attribute", label, exc))
     return values
 
 
@@ -178,9 +196,9 @@ def _read(
 ) -> tuple[Any, int]:
     """Return the value of an attribute, and about how many bytes it has.
 
-    HDF5 is asked for the type first, and for the value only if that is harmless.
+    HDF5 is asked for the type first, and for the value only if that is harmless. The
+    caller holds the h5py lock, and has checked the attributes of `owner`.
     """
-    lengths.handle.check_attributes(owner)
     found = h5a.open(owner, name)
     space, kind = found.get_space(), found.get_type()
     single = space.get_simple_extent_type() == h5s.SCALAR
@@ -188,30 +206,37 @@ def _read(
         value = np.empty((), kind.dtype)
         found.read(value)  # converted, where its bits lie otherwise
         return value[()], value.nbytes
-    nbytes = space.get_simple_extent_npoints() * kind.get_size()
-    _require_room(nbytes, room)
+    count = space.get_simple_extent_npoints()
+    nbytes = count * kind.get_size()
+    if nbytes > min(MAX_ATTRIBUTE_BYTES, room):
+        raise _too_large(nbytes)
     if space.get_simple_extent_type() == h5s.NULL:
         return h5py.Empty(kind.dtype), 0
-    dtype = kind.dtype
-    if _has_references(dtype):
-        raise FormatError(
-            "expected text or numbers, found references to other parts of the file; "
-            "read it with h5py if it is wanted"
-        )
+    dtype, item = kind.dtype, 1
+    is_text = isinstance(kind, h5t.TypeStringID)
+    if not is_text:
+        if _has_references(dtype):
+            raise FormatError(
+                "expected text or numbers, found references to other parts of the "
+                "file; read it with h5py if it is wanted"
+            )
+        require_room_for_columns(dtype)
+        item = _item_bytes(dtype)
     if not dtype.hasobject:
         return _value_of(found, dtype), nbytes
-    item = _item_bytes(dtype)
-    if item is None:
+    if not item:
         raise FormatError(
             f"expected text or numbers, found values of type {dtype}; read it with "
             "h5py if it is wanted"
         )
     limit = min(MAX_ATTRIBUTE_BYTES, room)
-    count = space.get_simple_extent_npoints()
     values = lengths.of_attribute(owner, name, count, item, limit)
     if values is None:
         return _value_of(found, dtype), nbytes
     nbytes += sum(map(len, values))
+    if single and is_text:  # ends at a zero byte
+        text = values[0].split(b"\0", 1)[0]
+        return text.decode("utf-8", "surrogateescape"), nbytes
     return _as_h5py_has(values, found.shape, dtype), nbytes
 
 
@@ -249,17 +274,16 @@ def _value_of(found: h5a.AttrID, dtype: np.dtype[Any]) -> Any:
     return values if values.ndim else values[()]
 
 
-def _require_room(nbytes: int, room: int) -> None:
+def _too_large(nbytes: int) -> FormatError:
     if nbytes > MAX_ATTRIBUTE_BYTES:
-        raise FormatError(
+        return FormatError(
             f"it has {nbytes} bytes, expected at most {MAX_ATTRIBUTE_BYTES}; read it "
             "with h5py if it is wanted"
         )
-    if nbytes > room:
-        raise FormatError(
-            f"all attributes together may have {MAX_METADATA_BYTES} bytes; read it "
-            "with h5py if it is wanted"
-        )
+    return FormatError(
+        f"all attributes together may have {MAX_METADATA_BYTES} bytes; read it with "
+        "h5py if it is wanted"
+    )
 
 
 def _has_references(dtype: np.dtype[Any]) -> bool:
@@ -273,10 +297,8 @@ def _has_references(dtype: np.dtype[Any]) -> bool:
     return h5t.check_ref_dtype(dtype) is not None
 
 
-def _item_bytes(dtype: np.dtype[Any]) -> int | None:
-    """Return the bytes of what a value has a variable number of; None if unknown."""
-    if h5t.check_string_dtype(dtype) is not None:
-        return 1
+def _item_bytes(dtype: np.dtype[Any]) -> int:
+    """Return the bytes of what a value has a variable number of; 0 if unknown."""
     inner = h5t.check_vlen_dtype(dtype)
     plain = inner is not None and np.dtype(inner).kind in "iuf"
-    return np.dtype(inner).itemsize if plain else None
+    return np.dtype(inner).itemsize if plain else 0

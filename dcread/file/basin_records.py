@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import BasinError
-from ..problems import UNREADABLE, as_name, one_line, pass_on
+from ..problems import UNREADABLE, one_line, pass_on
 from ..sync.locks import h5_lock
 from .links import STRICT, has_member, subgroup
 from .text_lines import read_lines
@@ -59,6 +59,8 @@ def read_basin_records(
 ) -> list[BasinRecord]:
     """Read the definitions of a file; never fails because of them.
 
+    The caller keeps the file open.
+
     Parameters
     ----------
     handle : FileHandle
@@ -77,27 +79,26 @@ def read_basin_records(
     """
     limit = policy.max_definitions if limit is None else limit
     everything = BasinRecord("basins", None)
-    with handle.using():
-        try:
-            with h5_lock:
-                owner = handle.h5.id if group is None else group.id
-                if not has_member(owner, "basins"):
-                    return []
-                basins = subgroup(handle, "basins", owner, STRICT)
-                handle.check_listing(basins.id)
-                keys = [as_name(key) for key in basins.id]
-        except UNREADABLE as exc:
-            pass_on(exc)
-            return [everything.because(f"the group '/basins' cannot be read: {exc}")]
-        found = []
-        if len(keys) > limit:
-            reason = (
-                f"expected at most {limit} definitions, found {len(keys)}; the rest is "
-                "left out (Policy(max_definitions=...))"
-            )
-            found.append(everything.because(reason))
-        with VariableLengths(handle) as lengths:
-            return found + _read_all(basins, keys[:limit], policy, lengths)
+    try:
+        with h5_lock:
+            owner = handle.h5.id if group is None else group.id
+            if not has_member(owner, "basins"):
+                return []
+            basins = subgroup(handle, "basins", owner, STRICT)
+            handle.check_listing(basins.id)
+            keys = [key.decode("utf-8", "surrogateescape") for key in basins.id]
+    except UNREADABLE as exc:
+        pass_on(exc)
+        return [everything.because(f"the group '/basins' cannot be read: {exc}")]
+    found = []
+    if len(keys) > limit:
+        reason = (
+            f"expected at most {limit} definitions, found {len(keys)}; the rest is "
+            "left out (Policy(max_definitions=...))"
+        )
+        found.append(everything.because(reason))
+    with VariableLengths(handle) as lengths:
+        return found + _read_all(basins, keys[:limit], policy, lengths)
 
 
 def _read_all(

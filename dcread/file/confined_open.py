@@ -174,7 +174,7 @@ def _open_by_path(
     try:
         opened, found = os.fstat(fd), os.lstat(real)
         if os.path.realpath(real) != str(real) or not os.path.samestat(opened, found):
-            raise FileChangedError(f"{path} was exchanged while it was opened")
+            raise FileChangedError(f"{path} was replaced while it was opened")
     except BaseException:
         os.close(fd)
         raise

@@ -34,7 +34,7 @@ class Credentials:
     access_key, secret_key : str, optional
         Keys of an S3 service.
     session_token : str, optional
-        What belongs to temporary keys.
+        The token that belongs to temporary keys.
     region : str, optional
         Region of the S3 service.
 
@@ -46,7 +46,7 @@ class Credentials:
     Raises
     ------
     ValueError
-        If it is no http or https URL, or the secrets are incomplete.
+        If it is not an http or https URL, or the secrets are incomplete.
 
     Examples
     --------
@@ -80,7 +80,9 @@ class Credentials:
             raise ValueError("a session_token belongs to access_key and secret_key")
         secrets = (token, access_key, secret_key, session_token)
         if any(not one or not one.isprintable() for one in secrets if one is not None):
-            raise ValueError("a secret is empty, or has characters that are no text")
+            raise ValueError(
+                "a secret is empty, or has characters that cannot be printed"
+            )
         self._token = token
         self._key: S3Key | None = None
         if access_key is not None and secret_key is not None:
@@ -117,6 +119,17 @@ class Credentials:
     def headers(self, url: str, headers: Mapping[str, str]) -> dict[str, str]:
         """Return what to add to a request; nothing if it goes to another origin.
 
+        Parameters
+        ----------
+        url : str
+            Where the request goes.
+        headers : mapping
+            What it has already.
+
+        Returns
+        -------
+        dict
+
         Examples
         --------
         >>> credentials = dcread.Credentials("https://dcor.example.org", token="abc")
@@ -142,7 +155,7 @@ def set_credentials(*credentials: Credentials) -> None:
     Parameters
     ----------
     *credentials : Credentials
-        In place of those that were set before; none: forget them.
+        In place of those that were set before; without any, those are forgotten.
 
     Examples
     --------
@@ -164,7 +177,7 @@ def checked_credentials(credentials: Any) -> list[Credentials]:
     TypeError
         If it is none.
     """
-    if credentials is None:
+    if credentials is None or (isinstance(credentials, tuple) and not credentials):
         return []
     if isinstance(credentials, Credentials):
         return [credentials]

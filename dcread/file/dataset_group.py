@@ -9,7 +9,7 @@ from ..engine import DatasetReader
 from ..engine.name_resolver import Place
 from ..errors import FormatError, PolicyError
 from ..sync.locks import h5_lock
-from .event_dataset import reader_of, usable_member
+from .event_dataset import reader_of, usable_reader
 from .links import names_in
 
 
@@ -43,18 +43,19 @@ class DatasetGroup(Mapping[str, DatasetReader]):
         """
         group = self._group
         try:
-            return reader_of(self.handle.fetching(self._find, name))
+            found = self.handle.fetching(self._find, name)
+            return found if isinstance(found, DatasetReader) else reader_of(found)
         except FormatError as exc:
             if self.handle.label in str(exc):
                 raise
             raise type(exc)(f"{group.label(name)}: {exc}") from exc
 
-    def _find(self, name: str) -> Place:
+    def _find(self, name: str) -> DatasetReader | Place:
         if not self._names_checked:
             with self.handle.using(), h5_lock:
                 self.handle.check_names(self._group.id)
             self._names_checked = True
-        return usable_member(self._group, name)
+        return usable_reader(self._group, name)
 
     def usable(self) -> dict[str, DatasetReader]:
         """Return the readers of all datasets that can be used, by name."""

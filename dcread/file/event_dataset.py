@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from h5py import Dataset, h5d, h5g, h5l, h5o, h5s
+from h5py import Dataset, h5d, h5g, h5l, h5s
 from numpy.typing import NDArray
 
 from ..engine import DatasetReader, FileHandle, most_bytes, open_dataset
+from ..engine.convert import require_room_for_columns
+from ..engine.datasets import reader_of_open
 from ..engine.name_resolver import NameResolver, Place
 from ..engine.row_reader import SMALL
 from ..errors import FormatError, PolicyError
@@ -18,7 +20,8 @@ from ..problems import OF_ALL_PARTS, UNREADABLE, pass_on, text_of
 from ..sync.locks import h5_lock
 from .links import has_member, member
 
-GROUP_FEATURES = ("contour", "trace")
+TRACE = "trace"
+GROUP_FEATURES = ("contour", TRACE)
 
 
 @dataclass(slots=True)
@@ -107,14 +110,16 @@ def look_at(group: Place, name: str, names: NameResolver | None = None) -> Event
             )
         if not isinstance(found, h5d.DatasetID):
             raise FormatError("expected a dataset, found a named type")
+        if name == TRACE:
+            raise FormatError("expected a group with traces, found a dataset")
         plain = plist is not None
         plist = plist or found.get_create_plist()
         shape, dtype = found.shape, found.dtype
+        if dtype.kind == "V":
+            require_room_for_columns(dtype)
         layout = plist.get_layout()
         chunks = plist.get_chunk() if layout == h5d.CHUNKED else None
-        reason = _why_unusable(found, shape, dtype)
-        if not reason and layout != h5d.VIRTUAL:
-            reason = _why_too_large(place.handle, shape, dtype)
+        reason = _why_unusable(place, shape, dtype, layout)
     except OF_ALL_PARTS:
         raise
     except PolicyError as exc:
@@ -136,9 +141,11 @@ def look_at(group: Place, name: str, names: NameResolver | None = None) -> Event
     return EventDataset(shape, dtype, chunks, plain=plain, place=place)
 
 
-def _why_unusable(found: Any, shape: tuple[int, ...] | None, dtype: Any) -> str:
+def _why_unusable(
+    place: Place, shape: tuple[int, ...] | None, dtype: np.dtype[Any], layout: int
+) -> str:
     if not shape:
-        empty = found.get_space().get_simple_extent_type() == h5s.NULL
+        empty = place.id.get_space().get_simple_extent_type() == h5s.NULL
         what = "no data" if empty else "a single value"
         return f"expected one value for each event, found {what}"
     if dtype.hasobject:
@@ -146,19 +153,17 @@ def _why_unusable(found: Any, shape: tuple[int, ...] | None, dtype: Any) -> str:
             f"expected numbers, found values of variable size ({dtype}); read it with "
             "h5py if it is wanted"
         )
-    return ""
-
-
-def _why_too_large(
-    handle: FileHandle | None, shape: tuple[int, ...], dtype: np.dtype[Any]
-) -> str:
-    """Tell whether more would have to be read at once than the file can hold.
-
-    A feature of one number for each event is read as a whole, others row by row: what
-    they claim in all does not matter.
-    """
+    # Is more read at once than the file can hold? A feature of one number for each
+    # event is read as a whole, others row by row: what they claim in all does not
+    # matter, nor what other files hold.
     least = math.prod(shape[1:] or shape) * dtype.itemsize
-    if handle is None or least <= SMALL or least <= most_bytes(handle.size):
+    handle = place.handle
+    if (
+        least <= SMALL
+        or layout == h5d.VIRTUAL
+        or handle is None
+        or least <= most_bytes(handle.size)
+    ):
         return ""
     return (
         f"it claims {least} bytes at once (shape {shape}, {dtype}), far more than the "
@@ -173,9 +178,10 @@ def open_plain(group: Place, name: str) -> tuple[Place | None, Any]:
     done for all features of a file.
     """
     key = name.encode("utf-8", "surrogateescape")
-    if group.id.links.get_info(key).type != h5l.TYPE_HARD:
+    link = group.id.links.get_info(key)
+    if link.type != h5l.TYPE_HARD:
         return None, None
-    found = h5o.open(group.id, key)
+    found = group.handle.open_member(group.id, key, link.u)
     if not isinstance(found, h5d.DatasetID):
         return Place(group.handle, found), None
     plist = found.get_create_plist()
@@ -200,14 +206,31 @@ def usable_member(group: Place, name: str, names: NameResolver | None = None) ->
     """
     assert group.handle is not None
     with group.handle.using(), h5_lock:
-        if not has_member(group.id, name):
-            raise KeyError(f"there is no '{name}'")
-        seen = look_at(group, name, names)
-        if seen.absent:
-            raise KeyError(f"there is no '{name}'")
-        seen.check()
-        assert seen.place is not None
-        return seen.place
+        return _usable(group, name, names)
+
+
+def usable_reader(group: Place, name: str) -> DatasetReader | Place:
+    """Return the reader of such a member; itself if it is a group, or in another file.
+
+    Called by `FileHandle.fetching`.
+    """
+    assert group.handle is not None
+    with group.handle.using(), h5_lock:
+        place = _usable(group, name)
+        if isinstance(place.id, h5g.GroupID) or place.handle is not group.handle:
+            return place
+        return reader_of_open(group.handle, Dataset(place.id))
+
+
+def _usable(group: Place, name: str, names: NameResolver | None = None) -> Place:
+    if not has_member(group.id, name):
+        raise KeyError(f"there is no '{name}'")
+    seen = look_at(group, name, names)
+    if seen.absent:
+        raise KeyError(f"there is no '{name}'")
+    seen.check()
+    assert seen.place is not None
+    return seen.place
 
 
 def reader_of(place: Place) -> DatasetReader:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import collections
 import itertools
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from h5py import h5l
+from h5py import Dataset, h5g, h5l
 from numpy.typing import NDArray
 
+from ..engine.datasets import reader_of_open
 from ..engine.h5py_errors import calling_back
-from ..errors import FormatError, ShapeMismatchError
-from ..problems import UNREADABLE, Problem, as_name, pass_on, recorded_as_problem
+from ..errors import BasinError, FormatError, ShapeMismatchError
+from ..problems import OF_ALL_PARTS, UNREADABLE, Problem, as_name, left_out, pass_on
 from ..sync.locks import h5_lock
 from .attributes import read_attribute
 from .dataset_group import DatasetGroup
@@ -25,7 +26,7 @@ from .event_dataset import EventDataset, look_at
 from .links import has_member, subgroup
 
 if TYPE_CHECKING:
-    from ..engine import FileHandle
+    from ..engine import DatasetReader, FileHandle
     from ..engine.name_resolver import Place
 
 COUNT_ATTRIBUTE = "experiment:event count"
@@ -47,6 +48,8 @@ class Events:
         The open file.
     problems : list of Problem
         Where to record what cannot be used, as soon as it is looked at.
+    known : Events, optional
+        The same, of the same state of the file: what it has found is not asked again.
 
     Attributes
     ----------
@@ -60,24 +63,39 @@ class Events:
         `length`, which is what all of them have.
     """
 
-    def __init__(self, handle: FileHandle, problems: list[Problem]) -> None:
+    def __init__(
+        self,
+        handle: FileHandle,
+        problems: list[Problem],
+        known: Events | None = None,
+    ) -> None:
         self._handle = handle
         self._problems = problems
         self._group: Place | None = None
         self._seen: dict[str, EventDataset] = {}
+        self._kinds: dict[str, int] = {}
+        self._known = {} if known is None else known._seen
         self.growing = False
         self.length: int | None = None
         self._all: tuple[str, ...] = ()
         kinds: dict[str, int] = {}
-        with (
-            recorded_as_problem(problems, "feature", "/events"),
-            handle.using(),
-            h5_lock,
-        ):
-            self.growing = bool(handle.h5.swmr_mode)
-            self._group = _events_group(handle)
-            if self._group is not None:
-                kinds = _link_kinds(self._group)
+        try:
+            with handle.using(), h5_lock:
+                self.growing = bool(handle.h5.swmr_mode)
+                if known is not None and known._group is not None:
+                    self._group, kinds = known._group, known._kinds
+                else:
+                    self._group = _events_group(handle)
+                if self._group is not None and not kinds:
+                    kinds = _link_kinds(self._group)
+        except OF_ALL_PARTS:
+            raise
+        except UNREADABLE as exc:
+            pass_on(exc)
+            problems.append(left_out("feature", "/events", exc))
+        self._kinds = kinds
+        if handle.metadata is not None:
+            handle.metadata.end_if_lacking()
         if len(kinds) > MAX_FEATURES:
             reason = (
                 f"expected at most {MAX_FEATURES} features, found {len(kinds)}; the "
@@ -93,6 +111,11 @@ class Events:
         for name in sorted(self._seen):  # now that the length is known
             self._settle(name, self._seen[name])
         self.names = self._present()
+
+    @property
+    def group(self) -> Place | None:
+        """The open group; None in a file that has basins only."""
+        return self._group
 
     def _present(self) -> tuple[str, ...]:
         absent = {name for name, feature in self._seen.items() if feature.absent}
@@ -120,13 +143,13 @@ class Events:
 
     def open(
         self, name: str, rows: NDArray[np.integer[Any]] | None = None
-    ) -> Place | None:
-        """Return a member that can be used, open; None if there is none.
+    ) -> DatasetReader | DatasetGroup:
+        """Return a reader of a member that can be used; of a group, the group.
 
         Parameters
         ----------
         name : str
-            Its name.
+            Its name, one of `names`.
         rows : ndarray of int, optional
             The events that are wanted (see `EventDataset.check`).
 
@@ -137,9 +160,8 @@ class Events:
         """
         with self._handle.using(), h5_lock:
             feature = self._settled(name)
-            if feature.absent:
-                return None
-            feature.check(rows)
+            if feature.refusal is not None or feature.odd_length is not None:
+                feature.check(rows)
             place = feature.place
             feature.let_go_of_scalars()  # read once, and kept as arrays
             if place is None:
@@ -148,16 +170,26 @@ class Events:
                 feature.check()
                 place = feature.place
             assert place is not None
-            return place
+            if isinstance(place.id, h5g.GroupID):
+                return DatasetGroup(place)
+            handle: FileHandle = place.handle
+            return handle.fetching(reader_of_open, handle, Dataset(place.id))
 
-    def look_at_all(self) -> dict[str, EventDataset]:
-        """Return all members, links that lead nowhere included, sorted by name."""
+    def look_at_all(self, keep: Collection[str] = ()) -> dict[str, EventDataset]:
+        """Return all members, links that lead nowhere included, sorted by name.
+
+        Parameters
+        ----------
+        keep : collection of str
+            Scalar features that stay open, since they are read next.
+        """
         found = {}
         with self._handle.using():
             for name in self._all:
                 with h5_lock:  # others can use HDF5 between two of them
                     feature = found[name] = self._settled(name)
-                feature.let_go_of_scalars()
+                if name not in keep:
+                    feature.let_go_of_scalars()
         return found
 
     def _look_at(self, names: Iterable[str]) -> list[EventDataset]:
@@ -170,6 +202,9 @@ class Events:
         return feature
 
     def _looked_at(self, name: str) -> EventDataset:
+        known = self._known.pop(name, None)
+        if known is not None:
+            return known
         assert self._group is not None
         feature = look_at(self._group, name)
         if self.growing:  # opened again, a dataset tells how long it is by then
@@ -189,8 +224,8 @@ class Events:
         ):
             feature.odd_length = ShapeMismatchError(
                 f"{self._handle.label}: feature '{name}' has {feature.shape[0]} "
-                f"events, expected {self.length} as most features have; an "
-                "index_mapping of events that it has works"
+                f"events, expected {self.length} as most features have; use an "
+                "index_mapping of events that it has"
             )
         reason = feature.refusal or feature.odd_length
         if reason is not None:
@@ -207,8 +242,8 @@ class Events:
         if not lengths:
             if stored is None:
                 reason = (
-                    f"attribute '{COUNT_ATTRIBUTE}' tells nothing and there is no "
-                    "feature to count the events of"
+                    "the number of events is unknown: the attribute is missing or "
+                    "unusable, and the file has no features"
                 )
                 self._problems.append(Problem("length", COUNT_ATTRIBUTE, reason))
             self.length = stored
@@ -223,7 +258,7 @@ class Events:
         if stored is not None and stored != self.length:
             reason = (
                 f"the attribute says {stored} events, the features have "
-                f"{self.length}; the features are right"
+                f"{self.length}; the length of the features is used"
             )
             self._problems.append(Problem("length", COUNT_ATTRIBUTE, reason))
 
@@ -250,17 +285,20 @@ class Events:
 
 def _events_group(handle: FileHandle) -> Place | None:
     """Return the group of features; None in a file that has basins only."""
-    root = handle.h5.id
-    if not has_member(root, "events"):
+    try:
+        return subgroup(handle, "events")
+    except BasinError:
+        root = handle.h5.id
+        if has_member(root, "events"):
+            raise
         if has_member(root, "basins"):
             return None
-        handle.check_listing(root)
-        names = sorted(map(as_name, itertools.islice(root, 10)))
-        raise FormatError(
-            f"{handle.label}: expected a group '/events' with the features, found "
-            f"{names}; is this a measurement?"
-        )
-    return subgroup(handle, "events")
+    handle.check_listing(root)
+    names = sorted(map(as_name, itertools.islice(root, 10)))
+    raise FormatError(
+        f"{handle.label}: expected a group '/events' with the features, found "
+        f"{names}; is this a measurement?"
+    )
 
 
 def _link_kinds(group: Place) -> dict[str, int]:

@@ -12,7 +12,7 @@ import numpy as np
 from ..engine import open_file
 from ..errors import ClosedError
 from ..sync.locks import h5_lock
-from .attributes import read_attributes
+from .attributes import decode_value, read_attributes
 
 if TYPE_CHECKING:
     import h5py
@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from ..engine import FileHandle
 
 
-RUN_IDENTIFIER = "experiment:run identifier"
-PARTS = ("experiment:time", "experiment:date", "setup:identifier")
+IDENTIFYING = (
+    "experiment:run identifier",
+    "experiment:time",
+    "experiment:date",
+    "setup:identifier",
+)
+"""The metadata that tell the identifier: the first one, or the others together."""
 
 
 class HasFile(Protocol):
@@ -61,12 +66,12 @@ def get_measurement_identifier(h5: h5py.Group | HasFile) -> str | None:
     'dcread-demo-0001-1_events'
     """
     handle = getattr(h5, "handle", None)
-    if handle is not None and handle.resource is not None:
+    if handle is not None:
         return identifier_of(handle)
     group: h5py.Group = getattr(h5, "h5", h5)
-    if not group.id.valid:
-        raise ClosedError("the measurement to identify is closed; open it again")
     with h5_lock:
+        if not group.id.valid:
+            raise ClosedError("the measurement to identify is closed; open it again")
         handle = open_file(group.file)
     try:
         return identifier_of(handle, None if group.name == "/" else group)
@@ -76,22 +81,29 @@ def get_measurement_identifier(h5: h5py.Group | HasFile) -> str | None:
 
 def identifier_of(handle: FileHandle, group: h5py.Group | None = None) -> str | None:
     """Return the identifier of the measurement in an open file, or a group of it."""
-    return identifier_from(read_attributes(handle, (RUN_IDENTIFIER, *PARTS), group))
+    return identifier_from(read_attributes(handle, IDENTIFYING, group))
 
 
 def identifier_from(values: Mapping[str, Any]) -> str | None:
-    """Return the identifier that metadata tell (see `get_measurement_identifier`)."""
-    identifier = _text(values.get(RUN_IDENTIFIER))
+    """Return the identifier that metadata tell (see `get_measurement_identifier`).
+
+    Parameters
+    ----------
+    values : mapping of str to object
+        The metadata, as h5py gives them, or decoded.
+    """
+    texts = []
+    for name in IDENTIFYING:
+        value = values.get(name, "")
+        if not (isinstance(value, str) and value.isascii()):
+            value, _ = decode_value(value)
+        if isinstance(value, np.ndarray):
+            value = value.item() if value.size == 1 else None
+        texts.append(str(value) if value else "")
+    identifier, *parts = texts
     if identifier:
         return identifier
-    parts = [_text(values.get(name)) for name in PARTS]
     if not all(parts):
         return None
-    digest = hashlib.md5("_".join(map(str, parts)).encode(), usedforsecurity=False)
+    digest = hashlib.md5("_".join(parts).encode(), usedforsecurity=False)
     return str(uuid.UUID(hex=digest.hexdigest()))
-
-
-def _text(value: Any) -> str | None:
-    if isinstance(value, np.ndarray):
-        value = value.item() if value.size == 1 else None
-    return str(value) if value else None

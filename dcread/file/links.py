@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import pathlib
+import re
 from typing import TYPE_CHECKING, Any
 
-from h5py import h5d, h5g
+from h5py import h5d, h5g, h5l
 
 from ..engine import FileHandle, open_file
 from ..engine.local_source import LocalSource
 from ..engine.name_resolver import NameResolver, Place
 from ..errors import BasinError, DCReadError, FormatError, PolicyError
-from ..problems import as_name, one_line, pass_on, text_of
+from ..problems import one_line, pass_on, text_of
 from ..sync.locks import h5_lock
 from .confined_open import Folder
 
@@ -61,10 +62,13 @@ class RemoteResolver(PolicyResolver):
     def open_path(self, path: pathlib.Path) -> LocalSource:
         """Refuse."""
         raise PolicyError(
-            f"{one_line(str(path))}: a file on a server may not name files of this "
-            "machine; download it and open that"
+            f"{one_line(str(path))}: a file on a server may not refer to files on "
+            "this machine; download it and open that"
         )
 
+
+_MEMBER_NAME = re.compile(r"(?!\.{1,2}\Z)[^/\0]+")
+"""The names that a direct member of a group can have."""
 
 STRICT = NameResolver()
 """Follows what lies in the file itself."""
@@ -96,7 +100,7 @@ def member(
     PolicyError
         If an external link or external storage is in the way.
     """
-    if not is_member_name(name):
+    if not _MEMBER_NAME.fullmatch(name):
         raise KeyError(f"'{one_line(name)}' is not the name of a member")
     if names is None:
         names = STRICT if handle is None else handle.names
@@ -109,9 +113,17 @@ def member(
     return place
 
 
-def is_member_name(name: str) -> bool:
-    """Tell whether a name can be that of a direct member of a group."""
-    return not ("/" in name or "\0" in name or name in ("", ".", ".."))
+def is_hard_link(group: Place, name: str) -> bool:
+    """Tell whether a member lies in the file itself; the caller holds the lock.
+
+    Raises
+    ------
+    KeyError
+        If there is no such member.
+    """
+    key = name.encode("utf-8", "surrogateescape")
+    kind = group.id.links.get_info(key).type
+    return bool(kind == h5l.TYPE_HARD)
 
 
 def subgroup(
@@ -161,7 +173,7 @@ def names_in(group: Place) -> list[str]:
     """
     if group.handle is not None:
         group.handle.check_listing(group.id)
-    return sorted(map(as_name, group.id))
+    return sorted([name.decode("utf-8", "surrogateescape") for name in group.id])
 
 
 def has_member(group: Any, name: str) -> bool:
@@ -170,6 +182,5 @@ def has_member(group: Any, name: str) -> bool:
     With ``in``, HDF5 would follow a link into another file. The caller holds the
     h5py lock.
     """
-    return is_member_name(name) and group.links.exists(
-        name.encode("utf-8", "surrogateescape")
-    )
+    key = name.encode("utf-8", "surrogateescape")
+    return bool(_MEMBER_NAME.fullmatch(name)) and group.links.exists(key)

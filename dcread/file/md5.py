@@ -11,6 +11,7 @@ import stat
 import time
 from typing import Any, BinaryIO
 
+from ..engine.home import absolute
 from ..errors import FileMissingError, NotAFileError
 from ..problems import pass_on
 
@@ -30,10 +31,10 @@ def md5sum(
     Parameters
     ----------
     path : str, path or binary file object
-        The file. The sum of a path is remembered until the file's device,
-        inode, size or modification time change (while it is seconds old, it may
-        change without: then it is read each time). A file object is read from its
-        beginning, and its position is restored.
+        The file. The sum of a path is remembered until the file's device, inode,
+        size or modification time change. A file that was modified within the last
+        seconds is read each time, since none of these need change with its bytes.
+        A file object is read from its beginning, and its position is restored.
     blocksize : int
         Size in bytes of one block; 0 for the whole file.
     count : int
@@ -69,7 +70,7 @@ def md5sum(
     limit = blocksize * count or None
     if not isinstance(path, (str, os.PathLike)):
         return _of_stream(path, limit)
-    where = pathlib.Path(path).expanduser().absolute()
+    where = absolute(path)
     try:
         status = where.stat()
         if not stat.S_ISREG(status.st_mode):  # to open a FIFO is to wait for a writer

@@ -5,32 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from h5py import h5g
 from numpy.typing import NDArray
 
-from ..arrays.mapped_dataset import get_mapping_indices
+from ..arrays.index_mapping import get_mapping_indices, misfit
+from ..engine import most_bytes
 from ..errors import FormatError
-from ..problems import Problem, pass_on
+from ..problems import Problem
 from ..sync.loading_cache import LoadingCache
-from .attributes import read_metadata
 from .dataset_group import DatasetGroup
-from .event_dataset import reader_of
 from .events import Events
 from .identifier import identifier_of
 from .source_check import check_sources
 
 if TYPE_CHECKING:
     from ..engine import FileHandle, RowReader
+    from ..engine.name_resolver import Place
     from .policy import Policy
-
-
-def _look_at_all(handle: FileHandle, policy: Policy) -> None:
-    """Do what will be done first, and leave no traces."""
-    check_sources(handle, policy, [])
-    events = Events(handle, [])
-    events.look_at_all()
-    read_metadata(handle, [])
-    identifier_of(handle)
 
 
 class MeasurementFile:
@@ -66,12 +56,30 @@ class MeasurementFile:
         self.problems = problems
         self.length_elsewhere: int | None = None
         self._once = LoadingCache()
-        handle.preload(lambda: _look_at_all(handle, policy))
+        self._known: list[Events] = []
+
+        def look() -> None:
+            known = Events(handle, [])
+            known.look_at_all()
+            self._known[:] = [known]
+
+        handle.preload(  # what will be done first
+            lambda: check_sources(handle, policy, []), look
+        )
 
     @property
     def events(self) -> Events:
         """The members of ``/events``."""
-        return self._once.get("events", lambda: Events(self.handle, self.problems))
+        return self._once.get("events", self._new_events)
+
+    def _new_events(self) -> Events:
+        known = self._known.pop() if self._known else None
+        return Events(self.handle, self.problems, known)
+
+    @property
+    def group(self) -> Place | None:
+        """The group ``/events``, open; None if there is none."""
+        return self.events.group
 
     @property
     def is_far(self) -> bool:
@@ -99,6 +107,7 @@ class MeasurementFile:
         length = self.raw_length
         if length is None:
             length = self.length_elsewhere
+        self._require_room(length or 0)
         try:
             return get_mapping_indices(self.index_mapping, size=length or 0)
         except MemoryError as exc:
@@ -107,9 +116,30 @@ class MeasurementFile:
                 f"{length} events; does the file really have as many?"
             ) from exc
         except (IndexError, ValueError) as exc:
-            pass_on(exc)
-            kind = IndexError if isinstance(exc, IndexError) else ValueError
-            raise kind(f"{self.handle.label}: {exc}") from None
+            raise misfit(exc, self.handle.label) from None
+
+    def _require_room(self, length: int) -> None:
+        """Refuse as many rows as no file of this size has: they are listed.
+
+        Raises
+        ------
+        FormatError
+            If a slice stands for so many.
+        """
+        chosen = self.index_mapping
+        if not isinstance(chosen, slice):
+            chosen = slice(chosen)
+        try:
+            rows = range(*chosen.indices(length))
+        except (TypeError, ValueError):
+            return  # a list, or what is no index mapping
+        handle = self.handle
+        stored = 0 if handle.resource is not None else handle.size
+        if rows[most_bytes(stored) // np.dtype(np.int64).itemsize :]:
+            raise FormatError(
+                f"{handle.label}: there is no memory for the index mapping of {length} "
+                "events; does the file really have as many?"
+            )
 
     def own(
         self, name: str
@@ -122,20 +152,20 @@ class MeasurementFile:
             If there is something, but it cannot be used.
         """
         events = self.events
-        if name not in events:
+        if name not in events.names:
             return None
         rows = self.mapping_indices()
-        place = events.open(name, rows)
-        if place is None:
-            return None
-        if isinstance(place.id, h5g.GroupID):
-            return DatasetGroup(place), rows
-        reader = reader_of(place)
+        found = events.open(name, rows)
         length = events.length
-        if rows is None and length is not None and reader.shape[0] != length:
+        if (
+            rows is None
+            and length is not None
+            and not isinstance(found, DatasetGroup)
+            and found.shape[0] != length
+        ):
             # Only where the file is being written; all features have these rows.
             rows = np.arange(length)
-        return reader, rows
+        return found, rows
 
     def own_feature(self, name: str) -> RowReader | None:
         """Return a reader of a dataset in ``/events``; None if there is none.
@@ -161,8 +191,9 @@ class MeasurementFile:
 
     def identifier(self) -> str | None:
         """Return the measurement identifier of the file."""
-        return identifier_of(self.handle)
+        return self.handle.fetching(identifier_of, self.handle)
 
     def refresh(self) -> None:
         """Forget what is known of the file's content, to look again."""
+        self._known.clear()
         self._once.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import pathlib
 from collections.abc import Collection, Mapping, Sequence
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 from urllib.parse import urlsplit
 
+from ..engine.home import absolute
 from ..engine.local_source import LocalSource
 from ..engine.network_limits import NetworkLimits
 from ..engine.urls import shown
@@ -97,7 +99,7 @@ class Policy:
             raise ValueError(f"remote must be one of {_REMOTE}, got {self.remote!r}")
         if isinstance(self.roots, (str, os.PathLike)) or isinstance(self.hosts, str):
             raise TypeError("roots and hosts must be sequences, not one item")
-        roots = tuple(pathlib.Path(root).expanduser().absolute() for root in self.roots)
+        roots = tuple(absolute(root) for root in self.roots)
         if self.local == "roots" and not roots:
             raise ValueError('Policy(local="roots") needs at least one folder in roots')
         pairs = self.path_map
@@ -113,7 +115,7 @@ class Policy:
             "max_definitions",
             "max_definition_bytes",
         ):
-            if getattr(self, name) < 0:
+            if operator.index(getattr(self, name)) < 0:
                 raise ValueError(f"{name} must not be negative")
         # A frozen dataclass is set up through object.__setattr__.
         object.__setattr__(self, "roots", roots)
@@ -124,6 +126,10 @@ class Policy:
     @classmethod
     def default(cls) -> Policy:
         """Return the policy of measurements that are opened without one.
+
+        Returns
+        -------
+        Policy
 
         Examples
         --------
@@ -167,6 +173,10 @@ class Policy:
         folder : pathlib.Path or None
             Folder of the measurement that the caller opened.
 
+        Returns
+        -------
+        pathlib.Path
+
         Raises
         ------
         PolicyError
@@ -191,7 +201,7 @@ class Policy:
     def open_path(self, path: pathlib.Path, beside: Folder | None) -> LocalSource:
         """Open a regular file that a name in a file led to.
 
-        Other than with `check_path`, nobody can exchange it between check and opening.
+        Unlike with `check_path`, the file cannot be replaced between check and opening.
 
         Parameters
         ----------
@@ -199,6 +209,11 @@ class Policy:
             Absolute path.
         beside : Folder or None
             The folder of the measurement that the caller opened.
+
+        Returns
+        -------
+        LocalSource
+            The bytes of the file; the caller closes it.
 
         Raises
         ------

@@ -19,7 +19,6 @@ from ..problems import UNREADABLE, Problem, one_line, recorded_as_problem
 from ..sync.locks import h5_lock
 from .credentials import Credentials
 from .events import COUNT_ATTRIBUTE
-from .open_url import get_json
 from .policy import Policy
 from .tables import Table
 
@@ -73,7 +72,7 @@ def query(get: Callable[[str], Any], url: str, name: str) -> Any:
     wanted = f"id={quote(identifiers[0], safe='')}&version={VERSION}&query={name}"
     answer = get(urlunsplit((*place[:3], wanted, "")))
     if not isinstance(answer, Mapping) or answer.get("success") is not True:
-        raise RemoteError(f"{shown(url)}: the query '{name}' had no success")
+        raise RemoteError(f"{shown(url)}: the query '{name}' failed")
     return answer.get("result")
 
 
@@ -155,6 +154,8 @@ class Resource:
         return query(self._get, self._url, name)
 
     def _get(self, url: str) -> Any:
+        from .open_url import get_json  # costs as much as the rest of dcread
+
         return get_json(
             url,
             self._policy,

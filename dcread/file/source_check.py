@@ -27,6 +27,7 @@ from ..errors import (
     NotAFileError,
 )
 from ..problems import Problem, pass_on, text_of
+from ..sync.locks import h5_lock
 from .events import Events
 from .identifier import identifier_of
 from .source_records import (
@@ -50,7 +51,9 @@ def describe_file(path: pathlib.Path, policy: Policy) -> Source:
     handle = open_file(path)
     try:
         check_sources(handle, policy)
-        return describe(handle, None)
+        identifier = identifier_of(handle)
+        with handle.using(), h5_lock:
+            return describe(handle, None, identifier)
     finally:
         handle.close()
 

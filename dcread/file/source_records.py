@@ -22,17 +22,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import operator
 import os
 import pathlib
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from ..engine import FileIdentity
-from ..engine.thread_pool import Pieces, share
+from ..engine.thread_pool import share
 from ..errors import BasinError, ClosedError, FileChangedError, FormatError
 from ..problems import UNREADABLE, pass_on
 from ..sync.locks import h5_lock
-from .identifier import identifier_of
 from .links import STRICT, has_member, subgroup
 from .text_lines import read_lines
 
@@ -46,6 +46,10 @@ SOURCES = "dcread/sources"
 
 MAX_HASHED_BYTES = 32 << 20
 _MAX_TEXT_BYTES = 64 << 20
+_FEW_BYTES = 1 << 20
+"""Files that are hashed sooner than other threads have begun with it."""
+
+_SIZE = operator.attrgetter("size")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,8 +84,19 @@ class Source:
             raise FileChangedError(f"{self.path} changed while it was concatenated")
 
 
-def describe(handle: FileHandle, events: int | None) -> Source:
+def describe(handle: FileHandle, events: int | None, identifier: str | None) -> Source:
     """Return the record of an open file, without the hash of its content.
+
+    The caller keeps the file open and holds the h5py lock.
+
+    Parameters
+    ----------
+    handle : FileHandle
+        The open file.
+    events : int or None
+        How many events it gives; None if it is no input.
+    identifier : str or None
+        The identifier of the measurement.
 
     Raises
     ------
@@ -91,9 +106,6 @@ def describe(handle: FileHandle, events: int | None) -> Source:
     if handle.path is None or not isinstance(handle.identity, FileIdentity):
         raise FormatError(f"{handle.label}: expected a file with a path")
     state = handle.identity
-    with handle.using(), h5_lock:
-        identifier = identifier_of(handle)
-        nested = has_sources(handle.h5)
     source = Source(
         path=str(handle.path),
         size=state.size,
@@ -103,7 +115,7 @@ def describe(handle: FileHandle, events: int | None) -> Source:
         identifier=identifier,
         sha256=None,
         events=events,
-        nested=nested,
+        nested=has_sources(handle.h5),
     )
     handle.check_unchanged()
     return source
@@ -120,23 +132,27 @@ def with_digests(sources: Iterable[Source]) -> list[Source]:
         If a file is not as its record says.
     """
     records = list(sources)
-    small = [n for n, one in enumerate(records) if one.size <= MAX_HASHED_BYTES]
+    # (a file can be an input several times)
+    small = {one.path: one for one in records if one.size <= MAX_HASHED_BYTES}
+    paths = list(small)
+    digests: dict[str, str] = {}
 
-    def digest(pieces: Pieces) -> None:
-        for piece in pieces:
-            number = small[piece]
-            one = records[number]
+    def digest(numbers: Iterable[int]) -> None:
+        for number in numbers:
+            path = paths[number]
             try:
-                found = digest_of(pathlib.Path(one.path))
+                digests[path] = digest_of(pathlib.Path(path))
             except OSError:
-                one.check_unchanged()
+                small[path].check_unchanged()
                 raise
-            records[number] = dataclasses.replace(one, sha256=found)
 
-    share(digest, len(small))
+    if sum(map(_SIZE, small.values())) < _FEW_BYTES:
+        digest(range(len(paths)))
+    else:
+        share(digest, len(paths))
     for one in records:
         one.check_unchanged()
-    return records
+    return [dataclasses.replace(one, sha256=digests.get(one.path)) for one in records]
 
 
 def write_sources(h5: h5py.File, sources: Iterable[Source]) -> None:
@@ -153,8 +169,11 @@ def has_sources(h5: h5py.Group) -> bool:
     The caller holds the h5py lock.
     """
     group, name = SOURCES.split("/")
+    root = h5.file.id
+    if not has_member(root, group):  # as mostly
+        return False
     try:
-        members = subgroup(None, group, h5.file.id)
+        members = subgroup(None, group, root)
         return has_member(members.id, name)
     except (BasinError, FormatError):
         return False
@@ -181,7 +200,7 @@ def read_sources(handle: FileHandle) -> list[Source]:
     try:
         with handle.using(), h5_lock:
             lines = handle.fetching(look)
-        return list(dict.fromkeys(_parse(line) for line in lines))
+        return list(dict.fromkeys(map(_parse, lines)))
     except ClosedError:
         raise
     except UNREADABLE as exc:
@@ -208,7 +227,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 def _parse(line: str) -> Source:
     raw: Any = json.loads(line)
     if not isinstance(raw, dict):
-        raise ValueError("a record that is no JSON object")
+        raise ValueError("a record that is not a JSON object")
     # Keys of later versions are passed over.
     fields = {name: raw[name] for name in _TYPES}
     for name, types in _TYPES.items():

@@ -9,6 +9,7 @@ import numpy as np
 from h5py import Dataset
 from numpy.typing import NDArray
 
+from ..engine.convert import require_room_for_columns
 from ..errors import FormatError
 from ..problems import Problem, recorded_as_problem
 from ..sync.locks import h5_lock
@@ -52,6 +53,7 @@ def _read_table(handle: FileHandle, name: str, room: int) -> tuple[Table, int]:
                 f"it has {nbytes} bytes, and all tables together may have "
                 f"{MAX_TABLE_BYTES}; read it with h5py if it is wanted"
             )
+        require_room_for_columns(dtype)
         data = h5ds[()] if shape == () else None
     if data is None:
         reader = reader_of(place)

@@ -3,7 +3,8 @@
 HDF5 takes memory for as much as an element claims, reads the whole heap that it lies
 in, and trusts both; a damaged heap can keep it busy for ever. So the values are read
 from the bytes of the file: an element is a length and a place in a heap. The elements
-of an attribute are in what HDF5 reads to open it, which is listened to.
+of an attribute are in the header of its group; those of many attributes may lie
+elsewhere, in what HDF5 reads to open one, which is listened to then.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ import h5py
 from h5py import h5a, h5d, h5f, h5fd, h5g, h5i, h5p
 
 from ..engine import DatasetReader
-from ..engine.file_object import FileObjectSource
-from ..engine.h5py_errors import close_file
-from ..engine.local_source import LocalSource
+from ..engine.global_heap import heap_objects
+from ..engine.h5py_errors import call_holding_lock, close_file
+from ..engine.object_headers import ATTRIBUTE, OddError, messages
 from ..engine.source import ByteSource, SourceStream
 from ..errors import FormatError
 from ..sync.locks import h5_lock
@@ -33,10 +34,6 @@ if TYPE_CHECKING:
 
 MOST_RECORDED = 1 << 24
 """Bytes that opening an attribute may read."""
-
-_HEAP = b"GCOL\x01"
-_HEAP_BYTES = 4096
-"""What a heap has at the least."""
 
 _MOST_HEAPS = 1000
 
@@ -60,12 +57,16 @@ class VariableLengths:
         self._h5: h5py.File | None = None
         self._stream: _Recorder | None = None
         self._group: tuple[bytes, h5g.GroupID] | None = None
+        self._header: tuple[h5g.GroupID, dict[bytes, tuple[bytes, int]]] | None = None
         self._heaps: dict[int, dict[int, tuple[int, int]]] = {}
-        source = handle.source
-        by_bytes = isinstance(source, (LocalSource, FileObjectSource))
-        self._source: ByteSource | None = source if by_bytes else None
-        if handle.h5.swmr_mode:
-            self._source = None
+        self._block = 0, b""  # what was read of a heap last, and where
+
+    @functools.cached_property
+    def _source(self) -> ByteSource | None:
+        """Where bytes come from; None: HDF5 reads the values."""
+        source = self.handle.source
+        by_h5py = self.handle.metadata is not None or self.handle.h5.swmr_mode
+        return None if by_h5py else source
 
     @functools.cached_property
     def element_bytes(self) -> int:
@@ -99,9 +100,15 @@ class VariableLengths:
         """
         if self._source is None:
             return None
+        nbytes = count * self.element_bytes
+        if self._header is None or self._header[0] != group:
+            self._header = group, self._in_header(group)
+        message = self._header[1].get(name)
+        raw = None if message is None else _value_at(*message, name, nbytes)
+        if raw is not None:
+            return self.of_elements(raw, item, limit)
         h5a.open(self._twin(group), name)
         assert self._stream is not None
-        nbytes = count * self.element_bytes
         found: set[bytes] = set()
         for data in self._stream.pieces():
             found.update(_values_of(data, name, nbytes))
@@ -115,6 +122,20 @@ class VariableLengths:
             values = self.of_elements(raw, item, limit)
         # An attribute that was written again may have left its old value behind.
         return values if len(found) == 1 else None
+
+    def _in_header(self, group: h5g.GroupID) -> dict[bytes, tuple[bytes, int]]:
+        """Return the attributes in the header of a group, with the places of the names.
+
+        None at all of a header that is not understood.
+        """
+        found, understood = messages(group, self.handle.read_structure, (ATTRIBUTE,))
+        attributes: dict[bytes, tuple[bytes, int]] = {}
+        if understood:
+            for _, message in found:
+                place = 9 if message.startswith(b"\3") else 8
+                name = message[place:].split(b"\0", 1)[0]
+                attributes.setdefault(name, (message, place))
+        return attributes
 
     def of_dataset(self, place: Place, limit: int) -> list[bytes] | None:
         """Return the texts in a dataset, in rows; None: HDF5 may read them.
@@ -136,7 +157,8 @@ class VariableLengths:
         with h5_lock:
             plist, shape = place.id.get_create_plist(), place.id.shape
             nbytes = math.prod(shape) * self.element_bytes
-            _require_at_most(nbytes, 16 * limit)
+            if nbytes > 16 * limit:
+                raise _too_long(nbytes, 16 * limit)
             if plist.get_layout() == h5d.CONTIGUOUS:
                 address = place.id.get_offset()
                 if address is None:  # never written
@@ -151,7 +173,7 @@ class VariableLengths:
             elements = reader.elements(self.element_bytes)
         if elements is None:
             raise FormatError(
-                "its text is stored in a way that tells no lengths beforehand; read it "
+                "the lengths of its texts cannot be told before they are read; read it "
                 "with h5py if it is wanted"
             )
         return self.of_elements(elements.tobytes(), 1, limit)
@@ -167,57 +189,58 @@ class VariableLengths:
         assert self._source is not None
         base, address_bytes, _ = self.handle.numbering
         elements = list(struct.iter_unpack(f"<I{address_bytes}sI", raw))
-        _require_at_most(sum(map(_LENGTH, elements)) * item, limit)
+        total = sum(map(_LENGTH, elements)) * item
+        if total > limit:
+            raise _too_long(total, limit)
         values = []
         for length, place, index in elements:
             if not (length or index or any(place)):  # nothing was written
                 values.append(b"")
                 continue
             address = base + int.from_bytes(place, "little")
-            start, stored = self._objects(address).get(index, (0, -1))
+            heap = self._heaps.get(address)
+            if heap is None:
+                heap = self._walk(address)
+            start, stored = heap.get(index, (0, -1))
             if stored != length * item:
                 raise FormatError(
                     f"expected {length * item} bytes in a heap at byte {address}, "
                     f"found {max(stored, 0)}; the file is damaged: copy it again"
                 )
-            values.append(self._source.read(start, length * item))
+            begin, block = self._block
+            if start < begin or start + stored > begin + len(block):
+                values.append(self._source.read(start, stored))
+            else:
+                values.append(block[start - begin : start - begin + stored])
         return values
 
-    def _objects(self, address: int) -> dict[int, tuple[int, int]]:
-        """Return where the objects in a heap are, and their sizes, by their number."""
-        found = self._heaps.get(address)
-        if found is None:
-            if len(self._heaps) >= _MOST_HEAPS:
-                self._heaps.clear()
-            found = self._heaps[address] = self._walk(address)
-        return found
-
     def _walk(self, address: int) -> dict[int, tuple[int, int]]:
-        assert self._source is not None
-        head = 8 + self.handle.numbering.size_bytes
-        end = self._source.size
-        data = self._source.read(address, min(_HEAP_BYTES, max(0, end - address)))
-        damage = FormatError(
-            f"expected a heap with text at byte {address}, found none; the file is "
-            "damaged: copy it again"
-        )
-        size = int.from_bytes(data[8:head], "little")
-        if not data.startswith(_HEAP) or head > len(data) or size > end - address:
-            raise damage
+        """Return where the objects in a heap are, and their sizes, by their number."""
+        source = self._source
+        assert source is not None
+
+        def read(start: int, size: int) -> bytes:
+            data = source.read(start, max(0, min(size, source.size - start)))
+            self._block = start, data
+            return data
+
         objects: dict[int, tuple[int, int]] = {}
-        place = head
-        while place + head <= size:
-            field = data[place : place + head]
-            if len(field) < head:  # a large object lies before it
-                field = self._source.read(address + place, head)
-            index = int.from_bytes(field[:2], "little")
-            stored = int.from_bytes(field[8:], "little")
-            if not index:  # the rest is free
-                break
-            if index in objects or stored > size - place - head:
-                raise damage
-            objects[index] = address + place + head, stored
-            place += head + -(-stored // 8) * 8
+        size_bytes = self.handle.numbering.size_bytes
+        try:
+            room = source.size - address
+            for number, start, size in heap_objects(read, address, room, size_bytes):
+                if number in objects:
+                    raise OddError
+                if number:  # (0 is what is free, mostly all of the rest)
+                    objects[number] = start, size
+        except OddError:
+            raise FormatError(
+                f"expected a heap with text at byte {address}, found none; the file is "
+                "damaged: copy it again"
+            ) from None
+        if len(self._heaps) >= _MOST_HEAPS:
+            self._heaps.clear()
+        self._heaps[address] = objects
         return objects
 
     def _twin(self, group: h5g.GroupID) -> h5g.GroupID:
@@ -231,7 +254,8 @@ class VariableLengths:
             access = h5p.create(h5p.FILE_ACCESS)
             access.set_fileobj_driver(h5fd.fileobj_driver, self._stream)
             name = repr(self._stream).encode()
-            self._h5 = h5py.File(h5f.open(name, h5f.ACC_RDONLY, fapl=access))
+            fid = h5f.open(name, h5f.ACC_RDONLY, fapl=access)
+            self._h5 = call_holding_lock(h5py.File, fid)
             twin = self._h5.id
             if place != b"/":
                 # The attributes of other groups may have the same names.
@@ -260,12 +284,11 @@ class VariableLengths:
             self.close()
 
 
-def _require_at_most(nbytes: int, limit: int) -> None:
-    if nbytes > limit:
-        raise FormatError(
-            f"it has {nbytes} bytes, expected at most {limit}; read it with h5py if it "
-            "is wanted"
-        )
+def _too_long(nbytes: int, limit: int) -> FormatError:
+    return FormatError(
+        f"it has {nbytes} bytes, expected at most {limit}; read it with h5py if it is "
+        "wanted"
+    )
 
 
 def _values_of(data: bytes, name: bytes, nbytes: int) -> list[bytes]:
@@ -273,21 +296,29 @@ def _values_of(data: bytes, name: bytes, nbytes: int) -> list[bytes]:
     found = []
     place = data.find(name + b"\0")
     while place >= 0:
-        for before, versions in ((8, b"\1\2"), (9, b"\3")):
-            head = data[place - before : place - before + 8]
-            if place < before or head[0] not in versions:
-                continue
-            sizes = struct.unpack_from("<3H", head, 2)
-            if sizes[0] == len(name) + 1:
-                # Name, type and space; in the first version each is padded to 8 bytes.
-                padding = 7 if head[0] == 1 else 0
-                start = place
-                for size in sizes:
-                    start += (size + padding) & ~padding
-                if start + nbytes <= len(data):
-                    found.append(data[start : start + nbytes])
+        value = _value_at(data, place, name, nbytes)
+        if value is not None:
+            found.append(value)
         place = data.find(name + b"\0", place + 1)
     return found
+
+
+def _value_at(data: bytes, place: int, name: bytes, nbytes: int) -> bytes | None:
+    """Return the value of an attribute whose name is at a place; None if it is none."""
+    for before, versions in ((8, b"\1\2"), (9, b"\3")):
+        head = data[max(0, place - before) : place - before + 8]
+        if len(head) < 8 or head[0] not in versions:
+            continue
+        sizes = struct.unpack_from("<3H", head, 2)
+        if sizes[0] == len(name) + 1:
+            # Name, type and space; in the first version each is padded to 8 bytes.
+            padding = 7 if head[0] == 1 else 0
+            start = place
+            for size in sizes:
+                start += (size + padding) & ~padding
+            if start + nbytes <= len(data):
+                return data[start : start + nbytes]
+    return None
 
 
 class _Recorder(SourceStream):

@@ -220,7 +220,7 @@ def detect_flickering(
 
     See Also
     --------
-    flicker_report : The numbers, and slow drift told from flicker.
+    flicker_report : The numbers, with slow drift apart from flicker.
 
     Examples
     --------
@@ -249,7 +249,7 @@ def flicker_report(
     *,
     drift_window: int = DRIFT_WINDOW,
 ) -> FlickerReport:
-    """Give the numbers behind `detect_flickering`, slow drift told apart.
+    """Return the numbers behind `detect_flickering`, slow drift apart from flicker.
 
     Parameters
     ----------
@@ -258,6 +258,10 @@ def flicker_report(
     drift_window : int
         Images in the window of the running median, odd; a change that lasts
         longer than half of it is drift.
+
+    Returns
+    -------
+    FlickerReport
 
     Raises
     ------

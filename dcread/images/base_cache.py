@@ -77,8 +77,12 @@ class BaseImageChunkCache(abc.ABC):
         self.chunk_shape = (self.chunk_size, *self.image_shape)
         self.num_chunks = -(-self._len // (self.chunk_size or 1))
         self._order = ChunkOrder()
-        self._loaded = LoadingCache(self.cache_size)  # by chunk index
+        self._loaded = self._new_cache()
         self._closed = False
+
+    def _new_cache(self) -> LoadingCache:
+        """Return what holds chunks, by their index."""
+        return LoadingCache(self.cache_size)
 
     @property
     def cache(self) -> ChunkMap:
@@ -95,7 +99,7 @@ class BaseImageChunkCache(abc.ABC):
 
     @property
     def reader(self) -> Any:
-        """Rows for other views; see `dcread.engine.reader_for`.
+        """Source of rows for other views; see `dcread.engine.reader_for`.
 
         Examples
         --------
@@ -249,7 +253,7 @@ class BaseImageChunkCache(abc.ABC):
         self, dtype: DTypeLike | None = None, copy: bool | None = None
     ) -> NDArray[Any]:
         if copy is False:
-            raise ValueError(f"{self} has to be read: there is no array without a copy")
+            raise ValueError(f"{self} has to be read: an array needs a copy")
         data: NDArray[Any] = self[:]
         return data if dtype is None else data.astype(dtype, copy=False)
 
@@ -267,6 +271,15 @@ class BaseImageChunkCache(abc.ABC):
 
     def get_chunk_size(self, chunk_index: int) -> int:
         """Return the number of images in a chunk.
+
+        Parameters
+        ----------
+        chunk_index : int
+            Number of the chunk.
+
+        Returns
+        -------
+        int
 
         Raises
         ------
@@ -286,6 +299,16 @@ class BaseImageChunkCache(abc.ABC):
     def get_chunk_slice(self, chunk_index: int) -> slice:
         """Return the slice of the images of a full chunk.
 
+        Parameters
+        ----------
+        chunk_index : int
+            Number of the chunk, which need not exist.
+
+        Returns
+        -------
+        slice
+            Of image numbers; that of the last chunk may go beyond the end.
+
         Examples
         --------
         >>> zeros = np.zeros((250, 80, 320), np.uint8)
@@ -298,6 +321,10 @@ class BaseImageChunkCache(abc.ABC):
 
     def iter_chunks(self) -> Iterator[int]:
         """Iterate over the chunk indices.
+
+        Returns
+        -------
+        iterator of int
 
         Examples
         --------
@@ -328,7 +355,8 @@ class BaseImageChunkCache(abc.ABC):
         Returns
         -------
         ndarray
-            The cached array itself, read-only: copy it to change it.
+            Shape (images, ...), type `dtype`. The cached array itself, read-only: copy
+            it to change it.
 
         Raises
         ------

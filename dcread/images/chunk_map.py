@@ -13,13 +13,16 @@ from ..sync.locks import BriefLock
 __all__ = ["ChunkMap", "ChunkOrder"]
 
 
-class ChunkOrder(BriefLock):
+_lock = BriefLock()
+"""Held for a moment by who changes the order of any cache, or looks at it."""
+
+
+class ChunkOrder:
     """Indices of the chunks that were used last, in the order of their use."""
 
     __slots__ = ("_indices", "latest")
 
     def __init__(self) -> None:
-        super().__init__()
         self._indices: OrderedDict[int, None] = OrderedDict()
         self.latest = -1
 
@@ -27,10 +30,11 @@ class ChunkOrder(BriefLock):
         """Note the use of a chunk; of more than `most`, the first ones are dropped."""
         if index == self.latest:
             return
-        with self:
+        with _lock:
             self._indices[index] = None
             self._indices.move_to_end(index)
-            self._drop_first(len(self._indices) - most)
+            if len(self._indices) > most:
+                self._drop_first(len(self._indices) - most)
             self.latest = index
 
     def _drop_first(self, count: int) -> None:
@@ -39,13 +43,13 @@ class ChunkOrder(BriefLock):
 
     def clear(self) -> None:
         """Forget all chunks."""
-        with self:
+        with _lock:
             self.latest = -1
             self._indices.clear()
 
     def indices(self) -> list[int]:
         """Return the indices, that of the chunk that was used last at the end."""
-        with self:
+        with _lock:
             return list(self._indices)
 
 

@@ -64,7 +64,7 @@ class ImageCorrCache(BaseImageChunkCache):
 
     @property
     def reader(self) -> DifferenceReader:
-        """Rows for other views; see `dcread.engine.reader_for`.
+        """Source of rows for other views; see `dcread.engine.reader_for`.
 
         Examples
         --------
@@ -76,7 +76,7 @@ class ImageCorrCache(BaseImageChunkCache):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """int16 for 8-bit images, wide enough for every difference of wider ones.
+        """Data type: int16 for 8-bit images, wide enough for all differences of others.
 
         Examples
         --------

@@ -65,7 +65,8 @@ def is_near(reader: RowReader) -> bool:
     if reader.is_at_hand:
         return True
     handle = reader.handle
-    if handle is None or (handle.source is not None and handle.source.is_far):
+    source = None if handle is None else handle.source  # None when it is closed, too
+    if handle is None or (source is not None and source.is_far):
         return False
     chunk = reader.chunks or (reader.block_rows, *reader.shape[1:])
     return math.prod(chunk) * reader.dtype.itemsize <= MOST_BYTES

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from ..arrays.dataset_view import raise_if_closed
 from ..arrays.mapped_dataset import MappedReader
 from ..engine import RowReader, reader_for
-from ..errors import ShapeMismatchError
+from ..errors import FormatError, ShapeMismatchError
 from ..problems import warn_caller
+from ..sync.loading_cache import LoadingCache
 from .base_cache import BaseImageChunkCache
 from .display import is_near
 from .image_store import ImageStore
@@ -92,7 +93,11 @@ class HDF5ImageCache(BaseImageChunkCache):
                 f"'{source.name}' in {source.filename} is a single value, "
                 "expected images"
             )
-        super().__init__(source.shape, chunk_size, cache_size)
+        if boolean and source.dtype.kind not in "biufc":
+            raise FormatError(
+                f"'{source.name}' in {source.filename} has values of type "
+                f"{source.dtype}, expected masks (numbers or bool)"
+            )
         self.h5ds = h5ds
         self.boolean = boolean
         self._handle = source.handle
@@ -104,20 +109,28 @@ class HDF5ImageCache(BaseImageChunkCache):
         if boolean and source.dtype != bool:
             source, base = BoolReader(source), BoolReader(base)
         self._source: RowReader = source
+        self._unmapped = base, rows
+        super().__init__(source.shape, chunk_size, cache_size)
         self._dtype = source.dtype
-        chunk_bytes = math.prod(self.chunk_shape) * source.dtype.itemsize
-        self._max_bytes = min(self.cache_size * chunk_bytes, _MAX_BYTES)
-        # a subclass that makes its own chunks gets all images through them
-        self._store: ImageStore | None = None
-        if type(self)._get_chunk_data is HDF5ImageCache._get_chunk_data:
-            self._store = ImageStore(self._loaded, source, base, rows, self.chunk_size)
-            self._store.set_limit(self._max_bytes)
         if self._len == 0:
             warn_caller(
                 f"Input image '{source.name}' in file {source.filename} has zero "
                 "length",
                 EmptyDatasetWarning,
             )
+
+    def _new_cache(self) -> LoadingCache:
+        source = self._source
+        chunk_bytes = math.prod(self.chunk_shape) * source.dtype.itemsize
+        self._max_bytes = min(self.cache_size * chunk_bytes, _MAX_BYTES)
+        self._store: ImageStore | None = None
+        # a subclass that makes its own chunks gets all images through them
+        if type(self)._get_chunk_data is not HDF5ImageCache._get_chunk_data:
+            return super()._new_cache()
+        self._store = ImageStore(
+            source, *self._unmapped, self.chunk_size, self._max_bytes
+        )
+        return self._store.cache
 
     @property
     def max_bytes(self) -> int:
@@ -153,7 +166,7 @@ class HDF5ImageCache(BaseImageChunkCache):
 
     @property
     def reader(self) -> Any:
-        """Rows for other views; see `dcread.engine.reader_for`.
+        """Source of rows for other views; see `dcread.engine.reader_for`.
 
         Examples
         --------
@@ -226,8 +239,9 @@ class HDF5ImageCache(BaseImageChunkCache):
         return self._source.read(slice(rows[0], rows[-1] + 1, rows.step))
 
     def _raise_if_closed(self) -> None:
-        super()._raise_if_closed()
-        raise_if_closed(self._source)
+        if self._closed or self._source.closed:
+            super()._raise_if_closed()
+            raise_if_closed(self._source)
 
     def close(self) -> None:
         """Drop all images and end what runs in the background; twice is fine.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -41,11 +42,11 @@ class ImageStore:
       until a second one is asked for.
     - Images in order are loaded in runs of HDF5 chunks, which decode in parallel; the
       next runs are loaded while the caller works.
+    - Of a file that is far away, the slice after two that follow each other is loaded
+      while the caller works; it is held until it is asked for.
 
     Parameters
     ----------
-    cache : LoadingCache
-        Holds the images.
     reader : RowReader
         Source of the images.
     base : RowReader
@@ -55,9 +56,13 @@ class ImageStore:
         The index mapping: for each image the row of `base`.
     chunk_size : int
         Images in an image chunk.
+    max_bytes : int
+        See `set_limit`.
 
     Attributes
     ----------
+    cache : LoadingCache
+        Holds the images.
     recent : Span or None
         Images of the image chunk that was used last. Read it once, without a lock.
     first, last : int
@@ -67,13 +72,12 @@ class ImageStore:
 
     def __init__(
         self,
-        cache: LoadingCache,
         reader: RowReader,
         base: RowReader,
         rows: NDArray[Any] | None,
         chunk_size: int,
+        max_bytes: int,
     ) -> None:
-        self._cache = cache
         self._reader = reader
         self._base = base
         self._rows = rows
@@ -82,31 +86,40 @@ class ImageStore:
         self._image_bytes = int(np.prod(base.shape[1:], dtype=object))
         self._image_bytes = max(1, self._image_bytes * base.dtype.itemsize)
         self._height = max(1, base.block_rows)
+        self.cache = LoadingCache(max(max_bytes, self._height * self._image_bytes))
+        self._has_chunks = self._has_runs = False  # ever loaded
         self.recent: Span | None = None
         self.first = self.last = self._last_chunk = -2
+        self._ahead: dict[tuple[int, int], tuple[str, int, int, int]] = {}  # a slice
+        self._serial = itertools.count()
         self._met: set[int] = set()  # HDF5 chunks of which only one image was decoded
 
     def set_limit(self, max_bytes: int) -> None:
         """Set how many bytes may be held; one HDF5 chunk is always allowed."""
         self.recent = None
-        self._cache.limit = max(max_bytes, self._height * self._image_bytes)
+        self.cache.limit = max(max_bytes, self._height * self._image_bytes)
 
     def chunk(self, index: int) -> NDArray[Any]:
         """Return the images of an image chunk; the next one is loaded ahead."""
         size = self._chunk_size
         starts = range(index * size, self._length, size)
         keys = [("chunk", start) for start in starts[:2]]
-        span: Span | None = self._cache.use(keys[0])
+        span: Span | None = self.cache.use(keys[0])
         in_order = index == self._last_chunk + 1
         self._last_chunk = index
+        self._has_chunks = True
         if span is None or in_order:
             load = functools.partial(_load, self._reader, size)
             weight = size * self._image_bytes
+            room_for_both = 2 * weight <= (self.cache.limit or 0)
+            if in_order and span is None and self._is_remote and room_for_both:
+                # Bytes of the next one are on their way while this one is decoded.
+                self.cache.read_ahead(keys, load, weight, at_once=2)
             if span is None:
                 self.recent = None  # what it refers to may have to leave
-                span = self._cache.get(keys[0], lambda: load(keys[0]), weight)
+                span = self.cache.get(keys[0], lambda: load(keys[0]), weight)
             if in_order:
-                self._cache.read_ahead(keys, load, weight)
+                self.cache.read_ahead(keys, load, weight)
         return span.images
 
     def image(self, index: int) -> NDArray[Any]:
@@ -124,10 +137,43 @@ class ImageStore:
             self.last = start - 1
             yield part
 
+    def take_slice(self, start: int, stop: int) -> NDArray[Any] | None:
+        """Return images that `read_on` has loaded or is loading, for who asks first."""
+        key = self._ahead.pop((start, stop), None)
+        if key is None:
+            return None
+        load = functools.partial(_load_slice, self._reader, key)
+        images: NDArray[Any] = self.cache.get(
+            key, load, (stop - start) * self._image_bytes
+        )
+        self.cache.drop(key)
+        return images
+
+    def read_on(self, start: int, stop: int) -> None:
+        """Load the slice after one in the background, if the file is far away."""
+        ahead, self._ahead = self._ahead, {}
+        self.cache.drop(*ahead.values())  # nobody wanted them
+        end = min(2 * stop - start, self._length)
+        weight, limit = (end - stop) * self._image_bytes, self.cache.limit or 0
+        handle = self._base.handle
+        source = None if handle is None else handle.source
+        if source is None or not source.is_far or not 0 < weight <= limit:
+            return
+        key = ("slice", stop, end, next(self._serial))  # never that of another one
+        self._ahead = {(stop, end): key}
+        load = functools.partial(_load_slice, self._reader)
+        self.cache.read_ahead([("slice", start, stop), key], load, weight)
+
+    @property
+    def _is_remote(self) -> bool:
+        """Whether the images lie on a server."""
+        handle = self._base.handle
+        return handle is not None and handle.is_remote
+
     def held(self, start: int, stop: int) -> NDArray[Any] | None:
         """Return images (a view) if they lie in an image chunk that is held."""
         first = start - start % self._chunk_size
-        span = self._cache.peek(("chunk", first))
+        span = self.cache.peek(("chunk", first))
         if span is None or stop > span.stop:
             return None
         images: NDArray[Any] = span.images[start - first : stop - first]
@@ -150,17 +196,13 @@ class ImageStore:
         self._note(index)
         in_order = self.last - self.first >= IN_ORDER
         chunk_start = index - index % self._chunk_size
-        span: Span | None = self._cache.use(("chunk", chunk_start))
-        if span is None:
+        span: Span | None = None
+        if self._has_chunks:
+            span = self.cache.use(("chunk", chunk_start))
+        if span is None and self._has_runs:
             span = self._held_run(index, in_order=in_order)
         if span is None:
-            span = self._held_block(index)
-        if span is None:
-            self.recent = None  # what it refers to may have to leave
-            if in_order:
-                span = self._load_run(index)
-            else:
-                span = self._load_block(index, before)
+            span = self._find_block(index, before, in_order=in_order)
         # nothing of another image chunk: the cache keeps book of their use
         low = max(span.start, chunk_start)
         high = min(span.stop, chunk_start + self._chunk_size)
@@ -169,68 +211,73 @@ class ImageStore:
 
     def _held_run(self, index: int, *, in_order: bool) -> Span | None:
         size = self._run_length()
-        span: Span | None = self._cache.use(("run", index - index % size))
+        span: Span | None = self.cache.use(("run", index - index % size))
         if span is None or not span.start <= index < span.stop:
             return None
         if in_order:
             self._read_ahead(index, size)
         return span
 
-    def _load_run(self, index: int) -> Span:
-        """Return the run of an image, from its HDF5 chunk on."""
+    def _load_run(self, index: int) -> Span | None:
+        """Return the run of an image, from its HDF5 chunk on; None if it has begun."""
         size = self._run_length()
         first = index - index % size
         start = index - index % self._height if self._rows is None else index
         stop = min(first + size, self._length)
         load = functools.partial(_read, self._reader, start, stop)
         weight = (stop - start) * self._image_bytes
-        span: Span = self._cache.get(("run", first), load, weight)
+        span: Span = self.cache.get(("run", first), load, weight)
         if not span.start <= index < span.stop:  # it began behind the image
-            return self._load_block(index, index)
+            return None
         self._read_ahead(index, size)
         return span
 
     def _read_ahead(self, index: int, size: int) -> None:
+        self._has_runs = True
         starts = range(index - index % size, self._length, size)[: RUNS_AHEAD + 1]
         keys = [("run", start) for start in starts]
         load = functools.partial(_load, self._reader, size)
-        self._cache.read_ahead(keys, load, size * self._image_bytes)
+        self.cache.read_ahead(keys, load, size * self._image_bytes)
 
     def _run_length(self) -> int:
         """Return how many images are loaded together for a caller in order."""
         block_bytes = self._height * self._image_bytes
         blocks = max(2 * get_num_threads(), RUN_BYTES // block_bytes)
-        most = (self._cache.limit or 0) // 2 // block_bytes
+        most = (self.cache.limit or 0) // 2 // block_bytes
         return max(1, min(blocks, most)) * self._height
 
     def _row(self, index: int) -> int:
         """Return the row of `base` that an image lies in."""
         return index if self._rows is None else int(self._rows[index])
 
-    def _held_block(self, index: int) -> Span | None:
-        row = self._row(index)
-        span: Span | None = self._cache.use(("block", row - row % self._height))
-        return None if span is None else self._unmapped(index, row, span)
-
-    def _load_block(self, index: int, before: int) -> Span:
-        """Return the HDF5 chunk of an image, or the image alone, which is not held."""
+    def _find_block(self, index: int, before: int, *, in_order: bool) -> Span:
+        """Return the HDF5 chunk of an image if it is held; else load it, or a run."""
         row = self._row(index)
         start = row - row % self._height
+        block: Span | None = self.cache.use(("block", start))
+        if block is None:
+            self.recent = None  # what it refers to may have to leave
+            if in_order:
+                run = self._load_run(index)
+                if run is not None:
+                    return run
+                before = index
+            block = self._load_block(row, start, before)
+        if self._rows is None:
+            return block
+        place = row - block.start  # behind an index mapping, a single image
+        return Span(index, index + 1, block.images[place : place + 1])
+
+    def _load_block(self, row: int, start: int, before: int) -> Span:
+        """Return the HDF5 chunk that begins at a row, or a row alone (not held)."""
         if self._is_apart(start, before):
             self._met.add(start)
-            return self._unmapped(index, row, _read(self._base, row, row + 1))
+            return _read(self._base, row, row + 1)
         stop = min(start + self._height, self._base.shape[0])
         load = functools.partial(_read, self._base, start, stop)
         weight = (stop - start) * self._image_bytes
-        span: Span = self._cache.get(("block", start), load, weight)
-        return self._unmapped(index, row, span)
-
-    def _unmapped(self, index: int, row: int, span: Span) -> Span:
-        """Return rows of `base` as images: behind an index mapping, a single one."""
-        if self._rows is None:
-            return span
-        place = row - span.start
-        return Span(index, index + 1, span.images[place : place + 1])
+        span: Span = self.cache.get(("block", start), load, weight)
+        return span
 
     def _is_apart(self, start: int, before: int) -> bool:
         """Tell whether to decode no more of an HDF5 chunk than is needed.
@@ -255,6 +302,11 @@ def _load(reader: RowReader, size: int, key: tuple[str, int]) -> Span:
     """Load the chunk or run of a key."""
     start = key[1]
     return _read(reader, start, min(start + size, reader.shape[0]))
+
+
+def _load_slice(reader: RowReader, key: tuple[str, int, int, int]) -> NDArray[Any]:
+    """Load the slice of a key, for one caller, who may write to it."""
+    return reader.read(slice(key[1], key[2], 1))
 
 
 def _read(reader: RowReader, start: int, stop: int) -> Span:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ..engine import RowReader, Rows, Window
+from ..engine import READ_FEWER, RowReader, Rows, Window
 from .difference import difference_dtype, subtract_images
 
 __all__ = ["BoolReader", "DifferenceReader"]
@@ -38,9 +38,9 @@ class BoolReader(RowReader):
         """Whether the first rows of a block cost less than the whole block."""
         return self.parent.stops_early
 
-    def check_room(self, size: int) -> None:
+    def check_room(self, size: int, remedy: str = READ_FEWER) -> None:
         """Ask the reader of the bytes."""
-        self.parent.check_room(size)
+        self.parent.check_room(size, remedy)
 
     def read_into(self, rows: Rows, out: NDArray[Any], window: Window) -> None:
         """Read rows as bool; bytes are converted where they lie."""
@@ -78,9 +78,9 @@ class DifferenceReader(RowReader):
         """int16 for 8-bit images, wider for wider ones."""
         return difference_dtype(self.image.dtype, self.background.dtype)
 
-    def check_room(self, size: int) -> None:
+    def check_room(self, size: int, remedy: str = READ_FEWER) -> None:
         """Ask the reader of the images."""
-        self.image.check_room(size)
+        self.image.check_room(size, remedy)
 
     def read_into(self, rows: Rows, out: NDArray[Any], window: Window) -> None:
         """Read rows; a block is subtracted as soon as it is decoded."""

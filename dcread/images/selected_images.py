@@ -8,6 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..engine import RowReader, Rows, Window
+from ..engine.rows import RowsLike
 from .difference import subtract_images
 from .image_store import ImageStore
 from .pixel_readers import DifferenceReader
@@ -45,6 +46,26 @@ class SelectedImages(RowReader):
         self.map_blocks = source.map_blocks  # type: ignore[method-assign]
         self.check_room = source.check_room  # type: ignore[method-assign]
 
+    def read(
+        self,
+        rows: RowsLike,
+        out: NDArray[Any] | None = None,
+        window: Window = None,
+    ) -> NDArray[Any]:
+        """Return rows: see `RowReader.read`; after slices in order, read on."""
+        rows = Rows.of(rows)
+        if out is None and window is None and rows.straight and len(rows) > _FEW:
+            place = rows.bounds[0], rows.bounds[1] + 1
+            if self._store.last + 1 == place[0] and not self._is_at_hand(*place):
+                images = self._store.take_slice(*place)
+                if images is None:
+                    images = super().read(rows)
+                else:
+                    self.pass_over(*place)
+                self._store.read_on(*place)
+                return images
+        return super().read(rows, out, window)
+
     def read_into(self, rows: Rows, out: NDArray[Any], window: Window) -> None:
         """Read rows: see `RowReader.read_into`."""
         low, high = rows.bounds
@@ -75,6 +96,10 @@ class SelectedImages(RowReader):
             for place, row in enumerate(rows.numbers.tolist()):
                 self._use(row, row + 1)
                 out[place] = self._store.image(row)[rest]
+
+    def _is_at_hand(self, start: int, stop: int) -> bool:
+        """Tell whether images are held, or come out of what is loaded in runs."""
+        return self.goes_on(start, stop) or self._store.held(start, stop) is not None
 
     def goes_on(self, start: int, stop: int) -> bool:
         """Tell whether rows are a short piece of what is read piece by piece.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING, Any
+
+from ..sync.whole_import import import_whole
 
 if TYPE_CHECKING:
     from .references import to_references
@@ -18,7 +19,7 @@ def __getattr__(name: str) -> Any:
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    found = getattr(importlib.import_module(home, __name__), name)
+    found = getattr(import_whole(f"{__name__}{home}"), name)
     globals()[name] = found
     return found
 

@@ -205,6 +205,10 @@ def install_as_dcnum_read() -> Swap:
 def is_installed_as_dcnum_read() -> bool:
     """Tell whether dcread stands in for ``dcnum.read`` in this process.
 
+    Returns
+    -------
+    bool
+
     Examples
     --------
     >>> import dcread

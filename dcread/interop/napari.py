@@ -5,7 +5,6 @@ The manifest, ``napari.json``, names `get_reader` for files that end in ``.rtdc`
 
 from __future__ import annotations
 
-import importlib
 import os
 import pathlib
 from collections.abc import Callable, Sequence
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import FeatureNotFoundError
 from ..measurement.data import HDF5Data
+from ..sync.whole_import import import_whole
 
 if TYPE_CHECKING:
     from ..images.base_cache import BaseImageChunkCache
@@ -112,7 +112,7 @@ class _Images:
 
 def _lazy(hd: HDF5Data, images: BaseImageChunkCache) -> Any:
     try:
-        da: Any = importlib.import_module("dask.array")
+        da: Any = import_whole("dask.array")
     except ImportError as exc:
         raise ImportError(
             "layers of napari need dask; install it with `pip install 'dask[array]'`"

@@ -136,7 +136,7 @@ def _of_feature(data: HDF5Data, name: str, limit: int) -> References:
     if not hasattr(view, "shape"):
         raise FeatureNotFoundError(
             f"{data.path}: feature '{name}' differs in length from event to event and "
-            "is no array"
+            "is not an array"
         )
     images = getattr(view, "h5ds", None)
     reader = getattr(images, "reader", None) or view.reader

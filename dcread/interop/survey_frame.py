@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from distributed import Client
 
-    from ..hdf5_data import HDF5Data
+    from ..measurement.data import HDF5Data
     from ..survey import Record
 
 _OPTIONS = {
@@ -54,7 +54,7 @@ def survey(
         Seconds without anything read after which a measurement is given up; 300 by
         default with `client` or `jobs`, else never.
     progress : callable, optional
-        Called with the number of measurements that are known, and of all.
+        Called with the number of measurements that are done, and of all.
     **options
         Of the question: ``max_frames`` (0 for all) and ``threshold`` of ``"flicker"``,
         ``basins=False`` of all to leave basins out; those of your function.
@@ -65,8 +65,8 @@ def survey(
         One row for each measurement, in the order of `paths`. The first columns are
         ``path``, ``state`` (``"ok"``, ``"2 problems"``, ``"unreadable"``, ...),
         ``error`` (None if there is none), ``size`` in bytes and ``modified`` in seconds
-        since 1970. Of lists there are the numbers of items, of metadata one column for
-        each key.
+        since 1970. For lists there is the number of items; metadata have one column per
+        key.
 
     Raises
     ------

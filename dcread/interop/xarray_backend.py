@@ -218,7 +218,7 @@ def _of_feature(
     if not hasattr(view, "shape"):
         raise FeatureNotFoundError(
             f"{data.path}: feature '{name}' differs in length from event to event and "
-            "is no array; take it from dcread.HDF5Data"
+            "is not an array; take it from dcread.HDF5Data"
         )
     dims = (EVENT, "y", "x")[: len(view.shape)]
     dims += tuple(f"{name}_{axis}" for axis in range(3, len(view.shape)))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import operator
 import os
-import pathlib
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ..engine.home import absolute
 from ..engine.urls import shown
-from ..errors import FileMissingError, NotAFileError
+from ..errors import NotAFileError
 from ..file.addresses import is_url
 from ..file.policy import Policy
 
@@ -27,14 +27,15 @@ def as_target(path: Any) -> Any:
     FileMissingError, NotAFileError
         If there is no such home folder, or it is a URL of an unknown kind.
     """
-    import h5py
-
-    if isinstance(path, (bytes, os.PathLike)):
+    if not isinstance(path, str) and isinstance(path, (bytes, os.PathLike)):
         path = os.fsdecode(path)
     if isinstance(path, str):
         _check_text(path)
-    known = isinstance(path, (str, h5py.File))
-    if known or (hasattr(path, "read") and hasattr(path, "seek")):
+        return path
+    import h5py
+
+    is_file = hasattr(path, "read") and hasattr(path, "seek")
+    if is_file or isinstance(path, h5py.File):
         return path
     raise TypeError(
         f"`path` must be a path, an open h5py.File or a binary file object, got "
@@ -44,13 +45,7 @@ def as_target(path: Any) -> Any:
 
 def _check_text(path: str) -> None:
     if path.startswith("~"):
-        try:
-            pathlib.Path(path).expanduser()
-        except RuntimeError as exc:
-            raise FileMissingError(
-                f"no file at {path}: there is no such home folder; write the path in "
-                "full"
-            ) from exc
+        absolute(path)
     if is_url(path) and not _KNOWN.match(path):
         raise NotAFileError(
             f"{shown(path)}: expected a path, or a URL that begins with http://, "

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..basins import BasinSet
 from ..basins.reports import features_of
-from ..errors import DCReadError
+from ..errors import ClosedError, DCReadError
 from ..file.credentials import Credentials
 from ..file.measurement_file import MeasurementFile
 from ..sync.loading_cache import LoadingCache
@@ -42,6 +42,7 @@ class MeasurementBasins:
         self._contents = contents
         self._once = cache
         self._made: list[BasinSet] = []
+        self._closed = False
 
     @property
     def current(self) -> BasinSet:
@@ -55,7 +56,13 @@ class MeasurementBasins:
     def make(
         self, definitions: Sequence[Mapping[str, Any]], dropped: Sequence[Any] = ()
     ) -> BasinSet:
-        """Return a set for other definitions; it is closed together with the rest."""
+        """Return a set for other definitions; it is closed together with the rest.
+
+        Raises
+        ------
+        ClosedError
+            After `close`.
+        """
         referrer = self._referrer
         basins = BasinSet(
             referrer,
@@ -66,6 +73,12 @@ class MeasurementBasins:
             credentials=self._credentials,
         )
         self._made.append(basins)
+        # After that: `close` looks at what was made once it has said so.
+        if self._closed:
+            basins.close()
+            raise ClosedError(
+                f"{referrer.handle.label} was closed or refreshed meanwhile; ask again"
+            )
         return basins
 
     @property
@@ -87,7 +100,8 @@ class MeasurementBasins:
         self._once.drop("set of basins", "length of basins")
 
     def close(self) -> None:
-        """Close all basins."""
+        """Close all basins; twice is fine."""
+        self._closed = True
         self.forget()
         made, self._made = self._made, []
         for basins in made:

@@ -86,7 +86,8 @@ class Contents:
             apply_changes(value, self._meta_changes)
             return value
         if name == "basins":
-            self._values.put("dropped", value.dropped)
+            if value.dropped:
+                self._values.put("dropped", value.dropped)
             value = value.usable
         self._as_read[name] = fingerprint(value)
         return value

@@ -18,14 +18,19 @@ from ..basins import extract_basin_dicts as _extract_basin_dicts
 from ..basins.reports import data_of, group_of, status_of
 from ..const import PROTECTED_FEATURES
 from ..engine import FileHandle
-from ..errors import ClosedError, FeatureNotFoundError
+from ..errors import FeatureNotFoundError
 from ..file.credentials import Credentials, checked_credentials
 from ..file.measurement_file import MeasurementFile
 from ..file.policy import Policy
 from ..file.source_check import check_sources
 from ..images.corrected_cache import ImageCorrCache
 from ..images.image_cache import HDF5ImageCache
-from ..problems import Problem, as_format_error, is_out_of_a_handler
+from ..problems import (
+    UNREADABLE,
+    Problem,
+    is_out_of_a_handler,
+    raise_format_error,
+)
 from ..sync.loading_cache import LoadingCache
 from ..sync.locks import PatientLock
 from . import display, frames, origin, pipeline_id
@@ -62,10 +67,12 @@ class HDF5Data:
         Pixel size in µm, in place of the stored one; 8 decimals count.
     md5_5m : str, optional
         MD5 sum of the first 5 MiB; computed when asked for if not given.
-    meta, logs, tables : dict, optional
-        In place of those in the file; copied.
+    meta : dict, optional
+        In place of the metadata in the file; copied.
     basins : list of dict, optional
         Basin definitions, in place of those in the file; copied.
+    logs, tables : dict, optional
+        In place of those in the file; copied.
     image_cache_size : int
         How many chunks of images an image cache holds, at least 1.
     image_chunk_size : int
@@ -204,7 +211,9 @@ class HDF5Data:
         """Look at the file again, for events that were written since it was opened.
 
         What was changed by hand (such as `pixel_size`) stays. Views that were handed
-        out before are closed if the file changed; ask for them again.
+        out before are closed if the file changed, those of basins in any case; ask for
+        them again. What other threads read from them meanwhile may end with
+        `ClosedError`.
 
         Raises
         ------
@@ -218,16 +227,23 @@ class HDF5Data:
         >>> len(hd)
         3088
         """
-        with self._lock:
-            self._raise_if_closed()
+        with self._refresh_lock:
+            self._handle.raise_if_closed()
             state = {**self._state(), "md5_5m": self._given_md5}
+            policy = as_policy(self._given_policy)
             try:
                 self._release()
-                self._set_up(origin.reopened(self._handle), state)
+                self._set_up(origin.reopened(self._handle), state, policy)
             except BaseException as exc:
                 if is_out_of_a_handler(exc):  # then it can be used, and not by halves
-                    self._set_up(origin.kept_open(self._handle), state)
+                    self._set_up(origin.kept_open(self._handle), state, policy)
                 raise
+
+    @property
+    def _refresh_lock(self) -> PatientLock:
+        """Held by the thread that refreshes; made by the first one."""
+        lock: PatientLock = vars(self).setdefault("_refresh_lock", PatientLock())
+        return lock
 
     @property
     def closed(self) -> bool:
@@ -241,12 +257,6 @@ class HDF5Data:
         """
         return self._handle.closed
 
-    def _raise_if_closed(self) -> None:
-        if self._handle.closed:
-            raise ClosedError(
-                f"{self._handle.label} is closed; open it again to read from it"
-            )
-
     @property
     def handle(self) -> FileHandle:
         """The open file as an object of `dcread.engine`.
@@ -257,7 +267,7 @@ class HDF5Data:
         >>> hd.handle.closed
         False
         """
-        self._raise_if_closed()
+        self._handle.raise_if_closed()
         return self._handle
 
     @property
@@ -267,7 +277,7 @@ class HDF5Data:
         Raises
         ------
         NotAFileError
-            Of a resource of DCOR, which is no file.
+            For a resource of DCOR, which is not a file.
 
         Examples
         --------
@@ -286,7 +296,7 @@ class HDF5Data:
         Raises
         ------
         NotAFileError
-            Of a resource of DCOR, which is no file.
+            For a resource of DCOR, which is not a file.
 
         Examples
         --------
@@ -294,7 +304,7 @@ class HDF5Data:
         >>> len(hd.md5_5m)
         32
         """
-        self._raise_if_closed()
+        self._handle.raise_if_closed()
         make = functools.partial(origin.checksum, self._handle, self._target)
         return self._once.get("md5", make)
 
@@ -304,7 +314,7 @@ class HDF5Data:
 
     def __len__(self) -> int:
         """Return the number of events, after index mapping."""
-        self._raise_if_closed()
+        self._handle.raise_if_closed()
         return self._once.get("len", self._count)
 
     def _count(self) -> int:
@@ -324,12 +334,16 @@ class HDF5Data:
         >>> hd.raw_length
         3088
         """
-        self._raise_if_closed()
+        self._handle.raise_if_closed()
         length = self._referrer.raw_length
         return self._basins.length if length is None else length
 
     def mapping_indices(self) -> NDArray[np.integer[Any]] | None:
         """Return the rows that `index_mapping` takes; None for all.
+
+        Returns
+        -------
+        ndarray of int or None
 
         Examples
         --------
@@ -340,7 +354,7 @@ class HDF5Data:
         >>> some.mapping_indices().tolist()
         [7, 3]
         """
-        self._raise_if_closed()
+        self._handle.raise_if_closed()
         return self._referrer.mapping_indices()
 
     @overload
@@ -370,7 +384,7 @@ class HDF5Data:
         ndarray
             For a scalar feature: shape (events,), read-only, read once.
         FeatureView or MappedHDF5Dataset
-            For other features with several values an event: read when indexed.
+            For other features with several values per event: read when indexed.
         Traces
             For ``trace``: arrays of shape (events, samples) by name.
         Contours
@@ -399,6 +413,10 @@ class HDF5Data:
     def keys(self) -> list[str]:
         """Return the sorted names of the features, those of basins included.
 
+        Returns
+        -------
+        list of str
+
         Examples
         --------
         >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
@@ -409,6 +427,18 @@ class HDF5Data:
 
     def get(self, feat: str, default: Any = None) -> Any:
         """Return a feature, or `default` if there is none of that name.
+
+        Parameters
+        ----------
+        feat : str
+            Name of the feature.
+        default : object
+            Returned where there is none.
+
+        Returns
+        -------
+        object
+            As ``hd[feat]``.
 
         Examples
         --------
@@ -424,6 +454,11 @@ class HDF5Data:
     def values(self) -> Iterator[Any]:
         """Iterate over the features; each is read when its turn comes.
 
+        Returns
+        -------
+        iterator of object
+            As ``hd[feat]``.
+
         Examples
         --------
         >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
@@ -434,6 +469,11 @@ class HDF5Data:
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """Iterate over names and features; each is read when its turn comes.
+
+        Returns
+        -------
+        iterator of (str, object)
+            Name, and what ``hd[feat]`` is.
 
         Examples
         --------
@@ -488,7 +528,7 @@ class HDF5Data:
         >>> list(frame.columns), frame.attrs["units"]
         (['area_um', 'deform'], {'area_um': 'µm²', 'deform': ''})
         """
-        self._raise_if_closed()
+        self._handle.raise_if_closed()
         return frames.as_dataframe(self, features)
 
     def to_arrow(self, features: Iterable[str] | None = None) -> pa.Table:
@@ -520,7 +560,7 @@ class HDF5Data:
         >>> table.schema.field("area_um").metadata[b"unit"].decode()
         'µm²'
         """
-        self._raise_if_closed()
+        self._handle.raise_if_closed()
         return frames.as_arrow(self, features)
 
     def describe(self) -> pd.DataFrame:
@@ -530,7 +570,7 @@ class HDF5Data:
         -------
         pandas.DataFrame
             One row per scalar feature: ``label``, ``unit``, ``count`` (values that
-            are no NaN), ``mean``, ``std`` (of a sample), ``min``, ``25%``, ``50%``,
+            are not NaN), ``mean``, ``std`` (of a sample), ``min``, ``25%``, ``50%``,
             ``75%``, ``max``.
 
         Raises
@@ -548,20 +588,19 @@ class HDF5Data:
         >>> summary.loc["area_um", "unit"]
         'µm²'
         """
-        self._raise_if_closed()
+        self._handle.raise_if_closed()
         return frames.summary(self)
 
     def plot_preview(self) -> Figure:
         """Return a figure of some events, with the outlines of their masks.
 
-        Without images and masks it has plots of scalar features and the metadata. What
-        is damaged is told in its place. It is what ``dcread preview`` writes.
+        Without images and masks it has plots of scalar features and the metadata. In
+        place of what is damaged there is a message. ``dcread preview`` writes the same.
 
         Returns
         -------
         matplotlib.figure.Figure
-            Not known to pyplot: nothing is shown before you ask, and nothing has to be
-            closed.
+            Not managed by pyplot: it is not shown by itself, and need not be closed.
 
         Raises
         ------
@@ -576,7 +615,7 @@ class HDF5Data:
         >>> len(figure.axes)
         24
         """
-        self._raise_if_closed()
+        self._handle.raise_if_closed()
         name = getattr(self.path, "name", None) or self._handle.label
         frames.needed("matplotlib")
         return display.preview(self, str(name))
@@ -632,7 +671,7 @@ class HDF5Data:
         Parameters
         ----------
         feat : str
-            Name of a feature with one image an event.
+            Name of a feature with one image per event.
 
         Returns
         -------
@@ -871,6 +910,10 @@ class HDF5Data:
         check : bool
             Leave out definitions that cannot be used.
 
+        Returns
+        -------
+        list of dict
+
         Examples
         --------
         >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
@@ -923,6 +966,10 @@ class HDF5Data:
 
         Local basins are opened for it, remote ones are not contacted.
 
+        Returns
+        -------
+        list of BasinStatus
+
         Examples
         --------
         >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
@@ -941,7 +988,7 @@ class HDF5Data:
         Parameters
         ----------
         feat : str
-            Name of the feature; of one that nobody has, the explanation says why.
+            Name of the feature; for one that cannot be had, the explanation says why.
 
         Returns
         -------
@@ -983,10 +1030,14 @@ class HDF5Data:
 
     def _group_and_features(self, bn_dict: Mapping[str, Any]) -> tuple[Any, list[str]]:
         basins = self._open_basins.make([{**bn_dict, "mapping": None}])
-        return group_of(basins, 0)
+        return group_of(basins.entry(0))
 
     def get_ppid(self) -> str:
         """Return the pipeline identifier of this data.
+
+        Returns
+        -------
+        str
 
         Examples
         --------
@@ -1001,6 +1052,10 @@ class HDF5Data:
     @classmethod
     def get_ppid_code(cls) -> str:
         """Return the code of HDF5 data, ``"hdf"``.
+
+        Returns
+        -------
+        str
 
         Examples
         --------
@@ -1019,6 +1074,10 @@ class HDF5Data:
             ``pixel_size`` in µm (8 decimals count) and, optionally,
             ``index_mapping``.
 
+        Returns
+        -------
+        str
+
         Examples
         --------
         >>> dcread.HDF5Data.get_ppid_from_ppkw({"pixel_size": 0.34})
@@ -1032,6 +1091,15 @@ class HDF5Data:
     def get_ppid_index_mapping(index_mapping: Any) -> str:
         """Return the pipeline identifier part for index mapping.
 
+        Parameters
+        ----------
+        index_mapping : int, slice, sequence of int or bool, or None
+            As the argument of `HDF5Data`.
+
+        Returns
+        -------
+        str
+
         Examples
         --------
         >>> dcread.HDF5Data.get_ppid_index_mapping(slice(0, 10))
@@ -1042,6 +1110,16 @@ class HDF5Data:
     @staticmethod
     def get_ppkw_from_ppid(dat_ppid: str) -> dict[str, Any]:
         """Return the keyword arguments that a pipeline identifier names.
+
+        Parameters
+        ----------
+        dat_ppid : str
+            As `get_ppid` returns it.
+
+        Returns
+        -------
+        dict
+            ``pixel_size`` and ``index_mapping``.
 
         Raises
         ------
@@ -1099,31 +1177,33 @@ class HDF5Data:
         mapping = unpack(state["index_mapping"])
         state = {**state, **sizes, "index_mapping": mapping}
         self._target = as_target(state["path"])
-        self._lock = PatientLock()
+        policy = as_policy(state.get("policy"))
         handle = origin.open_target(
-            self._target,
-            as_policy(state.get("policy")),
-            getattr(self, "_credentials", []),
-            state,
+            self._target, policy, getattr(self, "_credentials", []), state
         )
         try:
             origin.check_origin(handle, state)
-            self._set_up(handle, state)
+            self._set_up(handle, state, policy)
         except BaseException:
             handle.close()
             raise
 
-    def _set_up(self, handle: FileHandle, state: Mapping[str, Any]) -> None:
+    def _set_up(
+        self, handle: FileHandle, state: Mapping[str, Any], policy: Policy
+    ) -> None:
         self.path = origin.path_of(handle, self._target)
         self.index_mapping = state["index_mapping"]
         self._given_policy: Policy | None = state.get("policy")
         self._problems: list[Problem] = []
         self._once = LoadingCache()
         self._handle = handle
-        policy = as_policy(self._given_policy)
         origin.apply_policy(handle, policy)
-        with as_format_error(f"{handle.label}: the list of what it holds", handle):
+        try:
             check_sources(handle, policy, self._problems)
+        except UNREADABLE as exc:
+            what = f"{handle.label}: the list of what it holds"
+            raise_format_error(exc, what, handle)
+            raise
         self._referrer = MeasurementFile(
             handle, self.index_mapping, policy, self._problems
         )
@@ -1153,15 +1233,15 @@ class HDF5Data:
 
     @property
     def _features(self) -> FeatureStore:
-        self._raise_if_closed()
+        self._handle.raise_if_closed()
         return self._store
 
     @property
     def _content(self) -> Contents:
-        self._raise_if_closed()
+        self._handle.raise_if_closed()
         return self._contents
 
     @property
     def _open_basins(self) -> MeasurementBasins:
-        self._raise_if_closed()
+        self._handle.raise_if_closed()
         return self._basins

@@ -15,9 +15,11 @@ from ..arrays.dataset_view import FeatureView
 from ..arrays.mapped_dataset import MappedHDF5Dataset, get_mapped_object
 from ..arrays.scalar_array import ScalarArray
 from ..arrays.trace_contour import Contours, Traces
+from ..basins.refusals import refusal_of
 from ..basins.reports import features_of, reasons_of
 from ..const import IMAGE_FEATURES
-from ..engine import DatasetReader, most_bytes, reader_for
+from ..engine import RowReader, Rows, most_bytes, reader_for
+from ..engine.row_reader import SMALL
 from ..errors import (
     BasinError,
     ClosedError,
@@ -28,7 +30,14 @@ from ..errors import (
 )
 from ..images.corrected_cache import ImageCorrCache
 from ..images.image_cache import HDF5ImageCache
-from ..problems import as_format_error, as_name, near_and_first, warn_caller
+from ..problems import (
+    UNREADABLE,
+    as_format_error,
+    as_name,
+    near_and_first,
+    raise_format_error,
+    warn_caller,
+)
 from ..sync.loading_cache import LoadingCache
 from ..sync.locks import h5_lock
 from .explanation import Explanation, explain, is_about_all
@@ -109,20 +118,24 @@ class FeatureStore:
             if cache is None:
                 raise self._not_found(name)
             return cache
-        return self._once.get(("feature", name), lambda: self._made(name, self._open))
+        make = functools.partial(self._made, name, self._open)
+        return self._once.get(("feature", name), make)
 
     def image_cache(self, name: str) -> HDF5ImageCache | None:
         """Return the image cache of a feature; None if there is no such feature."""
-        make = self._open_image
-        found = self._once.get(("image", name), lambda: self._made(name, make))
+        make = functools.partial(self._made, name, self._open_image)
+        found = self._once.get(("image", name), make)
         if found is None:  # a basin may have it later
             self._once.drop(("image", name))
         return found
 
     def _made(self, name: str, make: Callable[[str], T]) -> T:
-        handle = self._referrer.handle
-        with as_format_error(f"{handle.label}: feature '{name}'", handle):
+        try:
             return make(name)
+        except UNREADABLE as exc:
+            handle = self._referrer.handle
+            raise_format_error(exc, f"{handle.label}: feature '{name}'", handle)
+            raise
 
     def image_corr(self) -> ImageCorrCache | None:
         """Return the background-corrected images; None if there are none."""
@@ -138,7 +151,7 @@ class FeatureStore:
         return ImageCorrCache(image, background)
 
     def _open_image(self, name: str) -> HDF5ImageCache | None:
-        found = self._find(name)
+        found = self._referrer.own(name) or self._basins.current.find(name)
         if found is None:
             return None
         return HDF5ImageCache(
@@ -150,7 +163,7 @@ class FeatureStore:
 
     def _images(self, name: str, obj: Any, mapping: Any) -> Any:
         view = self._view(name, obj, mapping)
-        if view.ndim < 3:
+        if len(view.shape) < 3:
             raise ShapeMismatchError(
                 f"{self._referrer.handle.label}: feature '{name}' has shape "
                 f"{view.shape}, expected images (events, height, width)"
@@ -176,58 +189,62 @@ class FeatureStore:
         return self._made(name, self._open_view)
 
     def _open_view(self, name: str) -> Any:
-        found = self._found(name)
-        if _is_group(found[0]):
-            return self._open_group(name, *found)
-        return self._view(name, *found)
-
-    def _found(self, name: str) -> tuple[Any, Any]:
-        found = self._find(name)
-        if found is None:
-            raise self._not_found(name)
-        return found
+        obj, mapping = self._found(name)
+        if _is_group(obj):
+            return self._open_group(name, obj, mapping)
+        return self._view(name, obj, mapping)
 
     def _open(self, name: str) -> Any:
-        view = self._open_view(name)
-        if isinstance(view, (Traces, Contours)):
-            return view
-        if view.ndim == 1:
-            return self._read_scalar(view)
+        obj, mapping = self._found(name)
+        if _is_group(obj):
+            return self._open_group(name, obj, mapping)
+        reader = reader_for(obj)
+        if len(reader.shape) == 1:
+            return self._read_scalar(reader, mapping)
+        view = self._view(
+            name, obj if isinstance(obj, FeatureView) else reader, mapping
+        )
         if self._referrer.events.get(name) is not None:
             warn_caller(f"Feature {name} not cached (possibly slow)")
         return view
 
-    def _read_scalar(self, view: FeatureView | MappedHDF5Dataset) -> ScalarArray:
+    def _read_scalar(self, reader: RowReader, mapping: Any) -> ScalarArray:
         """Return all values; those of all names together must be in the file, too."""
-        file = view.reader.filename
-        total = self._scalar_bytes.get(file, 0) + view.nbytes
-        if total > most_bytes(0):
+        if mapping is not None:
+            reader = reader_for(get_mapped_object(reader, mapping))
+        file, count = reader.filename, reader.shape[0]
+        nbytes = count * reader.dtype.itemsize
+        total = self._scalar_bytes.get(file, 0) + nbytes
+        if total > SMALL:
             try:
-                view.reader.check_room(total)
+                reader.check_room(total)
             except FormatError as exc:
                 raise FormatError(
-                    f"{file}: '{view.name}' and the scalar features that were read "
+                    f"{file}: '{reader.name}' and the scalar features that were read "
                     f"before claim {total} bytes, far more than the file can hold; "
                     "take rows of `HDF5Data.view`"
                 ) from exc
-        array = ScalarArray.share(view.reader.read(slice(0, view.shape[0], 1)))
-        self._scalar_bytes[file] = self._scalar_bytes.get(file, 0) + view.nbytes
+        array = ScalarArray.share(reader.read(Rows(range(count))))
+        self._scalar_bytes[file] = self._scalar_bytes.get(file, 0) + nbytes
         return array
 
-    def _find(self, name: str) -> tuple[Any, Any] | None:
+    def _found(self, name: str) -> tuple[Any, Any]:
         """Return a dataset-like object or group, and the rows to take of it."""
-        return self._referrer.own(name) or self._basins.current.find(name)
+        found = self._referrer.own(name) or self._basins.current.find(name)
+        if found is None:
+            raise self._not_found(name)
+        return found
 
     def _view(self, name: str, obj: Any, mapping: Any) -> Any:
-        if _is_group(obj):
-            raise FormatError(
-                f"{self._referrer.handle.label}: feature '{name}' is a group, expected "
-                "one dataset"
-            )
-        known = isinstance(obj, (DatasetReader, FeatureView))
-        rows = obj if known else reader_for(obj)
-        view = rows if isinstance(rows, FeatureView) else FeatureView(rows)
-        return get_mapped_object(view, mapping)
+        view = obj
+        if not isinstance(obj, FeatureView):
+            if not isinstance(obj, RowReader) and _is_group(obj):
+                raise FormatError(
+                    f"{self._referrer.handle.label}: feature '{name}' is a group, "
+                    "expected one dataset"
+                )
+            view = FeatureView(obj)
+        return view if mapping is None else get_mapped_object(view, mapping)
 
     def _open_group(self, name: str, group: Any, mapping: Any) -> Traces | Contours:
         label = f"{self._referrer.handle.label}: '{name}'"
@@ -251,8 +268,10 @@ class FeatureStore:
 
     def _not_found(self, name: str) -> DCReadError:
         label = self._referrer.handle.label
+        if self._referrer.handle.closed:
+            return ClosedError(f"{label} is closed; open it again to read '{name}'")
         basins = self._basins.current
-        refusal = basins.refusal(name)
+        refusal = refusal_of(basins, name)
         if refusal is not None:
             return BasinError(f"{label}: feature '{name}': {refusal}")
         feature = self._referrer.events.get(name)

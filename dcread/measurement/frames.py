@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from ..errors import FeatureNotFoundError, ShapeMismatchError
+from ..problems import escaped
+from ..sync.whole_import import import_whole
 from .feature_info import FeatureInfo, feature_info
 
 if TYPE_CHECKING:
@@ -73,9 +74,10 @@ def as_dataframe(data: Measured, features: Iterable[str] | None) -> pd.DataFrame
     pandas = needed("pandas")
     table = columns(data, features)
     index = pandas.RangeIndex(len(data), name="event")
-    frame: pd.DataFrame = pandas.DataFrame(table, index=index)
+    frame: pd.DataFrame = pandas.DataFrame(dict(enumerate(table.values())), index=index)
+    frame.columns = pandas.Index([escaped(name) for name in table])
     frame.attrs["path"] = str(data.path)
-    frame.attrs["units"] = {name: info_of(name).unit for name in table}
+    frame.attrs["units"] = {escaped(name): info_of(name).unit for name in table}
     return frame
 
 
@@ -86,9 +88,12 @@ def as_arrow(data: Measured, features: Iterable[str] | None) -> pa.Table:
     arrays = [arrow.array(values) for values in table.values()]
     fields = [
         arrow.field(
-            name,
+            escaped(name),
             array.type,
-            metadata={"label": info_of(name).label, "unit": info_of(name).unit},
+            metadata={
+                "label": escaped(info_of(name).label),
+                "unit": info_of(name).unit,
+            },
         )
         for name, array in zip(table, arrays, strict=True)
     ]
@@ -103,7 +108,7 @@ def summary(data: Measured) -> pd.DataFrame:
     rows = {}
     for name, values in columns(data, None).items():
         info = info_of(name)
-        rows[name] = [info.label, info.unit, *_numbers(values)]
+        rows[escaped(name)] = [escaped(info.label), info.unit, *_numbers(values)]
     names = ["label", "unit", "count", "mean", "std", "min"]
     names += [f"{quantile:.0%}" for quantile in QUANTILES]
     frame: pd.DataFrame = pandas.DataFrame.from_dict(
@@ -127,7 +132,7 @@ def _numbers(values: NDArray[Any]) -> Sequence[float]:
 def needed(package: str) -> Any:
     """Return a package that is optional, or tell how to get it."""
     try:
-        return importlib.import_module(package)
+        return import_whole(package)
     except ImportError as exc:
         raise ImportError(
             f"{package} is not installed; install it with `pip install {package}`"

@@ -20,7 +20,6 @@ from ..errors import FileChangedError, FormatError
 from ..file.addresses import is_url
 from ..file.links import PolicyResolver, RemoteResolver
 from ..file.md5 import md5sum
-from ..problems import pass_on
 from ..sync.locks import h5_lock
 
 if TYPE_CHECKING:
@@ -186,7 +185,7 @@ def checksum(handle: FileHandle, target: Any) -> str:
             size = min(BLOCK * BLOCKS, handle.source.size)
             return md5sum(io.BytesIO(handle.source.read(0, size)))
         if handle.path is not None:
-            _check_same_file(handle)
+            handle.check_unchanged(may_grow=True)
             return md5sum(handle.path, BLOCK, BLOCKS)
         if hasattr(target, "read") and hasattr(target, "seek"):
             with h5_lock:
@@ -197,21 +196,6 @@ def checksum(handle: FileHandle, target: Any) -> str:
         if image:
             return md5sum(io.BytesIO(image[: BLOCK * BLOCKS]))
     return uuid.uuid4().hex
-
-
-def _check_same_file(handle: FileHandle) -> None:
-    if handle.identity is None or handle.path is None:
-        return
-    try:
-        status = os.stat(handle.path)
-    except OSError as exc:
-        pass_on(exc)
-        raise FileChangedError(f"{handle.label} vanished after it was opened") from exc
-    if (status.st_dev, status.st_ino) != handle.identity[:2]:
-        raise FileChangedError(
-            f"{handle.label} was replaced by another file after it was opened; open it "
-            "again"
-        )
 
 
 def pickled_origin(handle: FileHandle, target: Any) -> dict[str, Any]:

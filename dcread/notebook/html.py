@@ -6,7 +6,7 @@ import html
 from collections.abc import Callable, Iterable, Sequence
 
 from ..errors import DCReadError
-from ..problems import one_line
+from ..problems import escaped, one_line
 
 MOST_ROWS = 200
 """Rows of a table; of the others only the number is told."""
@@ -62,7 +62,7 @@ border:1px solid var(--dcr-line);margin:0}
 def page(title: str, *parts: str) -> str:
     """Return all that a notebook shows of one object."""
     style = _STYLE.replace("\n", "")
-    return (
+    return escaped(
         f"<style>{style}</style><div class='dcread-view'>"
         f"<header>{text(title)}</header>{''.join(parts)}</div>"
     )

@@ -185,13 +185,13 @@ def _draw_cell(
 
 def _pick(length: int, area: NDArray[Any] | None) -> NDArray[np.int64]:
     """Choose events evenly over the order of their areas, else over time."""
-    order = np.arange(length)
-    if area is not None:
-        order = np.argsort(area, kind="stable")
-    if length <= MOST:
-        return order
-    steps = np.linspace(0.02, 0.98, MOST)
-    return order[(steps * (length - 1)).round().astype(np.int64)]
+    places = np.arange(min(length, MOST))
+    if length > MOST:
+        steps = np.linspace(0.02, 0.98, MOST)
+        places = (steps * (length - 1)).round().astype(np.int64)
+    if area is None:
+        return places
+    return np.argsort(area, kind="stable")[places]
 
 
 def _grid(number: int, aspect: float) -> tuple[int, int]:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ..engine import DatasetReader
+from ..engine import Backing, DatasetReader, open_dataset
+from ..engine.convert import require_room_for_columns
+from ..engine.name_resolver import Place
 from ..errors import ClosedError, FileChangedError
+from ..file.links import is_hard_link, member, names_in
 from ..problems import UNREADABLE, Problem, pass_on, text_of
 from ..sync.locks import h5_lock
 
 if TYPE_CHECKING:
     import h5py
 
-    from ..hdf5_data import HDF5Data
+    from ..measurement.data import HDF5Data
 
 Tick = Callable[[int], None]
 """Takes the number of bytes that were read since it was called last."""
@@ -43,6 +47,8 @@ class Findings:
         How many datasets were read, and their bytes.
     tick : callable
         Is told of bytes that were read.
+    backing : Backing
+        What all of them claim.
     """
 
     problems: list[Problem] = field(default_factory=list)
@@ -52,6 +58,7 @@ class Findings:
     datasets: int = 0
     size: int = 0
     tick: Tick = field(default=lambda size: None, repr=False)
+    backing: Backing = field(default_factory=Backing)
 
     def note(self, path: str, error: BaseException) -> None:
         """Remember that something at a path cannot be read."""
@@ -69,40 +76,40 @@ def _walk(hd: HDF5Data, found: Findings) -> Iterator[tuple[str, h5py.Dataset]]:
     import h5py
 
     known = set()
-    to_do = [""]
+    to_do = [("", Place(hd.handle, hd.h5.id))]
     while to_do:
-        group = to_do.pop()
+        path, group = to_do.pop()
         try:
             with hd.handle.using(), h5_lock:
-                names = sorted(hd.h5[group or "/"], reverse=True)
+                names = names_in(group)
         except UNREADABLE as error:
             pass_on(error)
-            found.note(group or "/", error)
+            found.note(path or "/", error)
             continue
         subgroups = []
-        for name in reversed(names):
-            path = f"{group}/{name}"
+        for name in names:
+            inner = f"{path}/{name}"
             try:
                 with hd.handle.using(), h5_lock:
-                    link = hd.h5.get(path, getlink=True)
-                    if not isinstance(link, h5py.HardLink):
+                    if not is_hard_link(group, name):
                         continue
-                    item = hd.h5[path]
+                    item = member(hd.handle, name, group.id)
                     address = h5py.h5g.get_objinfo(item.id).objno
             except (ClosedError, FileChangedError):
                 raise
             except UNREADABLE as error:
                 pass_on(error)
-                found.note(path, error)
+                found.seen.add(inner)
+                found.note(inner, error)
                 continue
-            found.seen.add(path)
+            found.seen.add(inner)
             if address in known:
                 continue
             known.add(address)
-            if isinstance(item, h5py.Group):
-                subgroups.append(path)
-            elif isinstance(item, h5py.Dataset):
-                yield path, item
+            if isinstance(item.id, h5py.h5g.GroupID):
+                subgroups.append((inner, item))
+            elif isinstance(item.id, h5py.h5d.DatasetID):
+                yield inner, h5py.Dataset(item.id)
         to_do += reversed(subgroups)
 
 
@@ -118,11 +125,12 @@ def read_dataset(
             checked = dataset.fletcher32 or dataset.compression == "gzip"
             checked = checked or dataset.is_virtual
             if not shape:  # one value, or an empty dataspace
+                require_room_for_columns(dataset.dtype)
                 found.size += getattr(dataset[()], "nbytes", 0)
                 return
         if not checked and math.prod(shape):
             found.without_checksum.append(path)
-        reader = DatasetReader(hd.handle, dataset)
+        reader = open_dataset(hd.handle, dataset)
         _read_rows(reader, path, found)
     except (ClosedError, FileChangedError):
         raise
@@ -132,12 +140,18 @@ def read_dataset(
 
 
 def _read_rows(reader: DatasetReader, path: str, found: Findings) -> None:
-    """Read all rows; where that fails, find out which chunks are to blame."""
+    """Read what is stored; where that fails, find out which chunks are to blame."""
     row_bytes = max(1, math.prod(reader.shape[1:]) * reader.dtype.itemsize)
     height = reader.block_rows
     step = height * max(1, AT_ONCE // (height * row_bytes))
     wrong = 0
-    for rows in _steps(0, reader.shape[0], step):
+    spans = reader.stored_rows()
+    if spans is None:
+        found.backing.require(reader)
+        spans = [slice(0, reader.shape[0], 1)]
+    for rows in itertools.chain.from_iterable(
+        _steps(span.start, span.stop, step) for span in spans
+    ):
         error = _read(reader, rows, found)
         if error is None:
             continue

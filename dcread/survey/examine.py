@@ -14,7 +14,7 @@ from .plain import plain
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..hdf5_data import HDF5Data
+    from ..measurement.data import HDF5Data
 
     Progress = Callable[[int, int], None]
     Question = str | Callable[[HDF5Data], Mapping[str, Any]]
@@ -98,7 +98,7 @@ def _is_from_h5py(error: BaseException) -> bool:
 def _ask(
     path: str, question: Question, options: dict[str, Any], progress: Progress | None
 ) -> Mapping[str, Any]:
-    from ..hdf5_data import HDF5Data
+    from ..measurement.data import HDF5Data
     from . import facts
     from .verify import verify
 

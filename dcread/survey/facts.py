@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..file.links import names_in, subgroup
 from ..problems import UNREADABLE
+from ..sync.locks import h5_lock
 from .plain import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from ..detect_flicker import FlickerReport
-    from ..hdf5_data import HDF5Data
+    from ..flicker.report import FlickerReport
+    from ..measurement.data import HDF5Data
 
 FLICKER_FACTS = (
     "frames",
@@ -61,7 +61,7 @@ def flicker(
     hd: HDF5Data, *, max_frames: int = 1000, threshold: float = 2.5
 ) -> dict[str, Any]:
     """Return the numbers of the flicker check; `max_frames` 0 looks at all."""
-    from ..detect_flicker import flicker_report
+    from ..flicker.report import flicker_report
 
     report: FlickerReport = flicker_report(
         hd, brightness_threshold=threshold, max_frames=max_frames or len(hd)
@@ -73,7 +73,7 @@ def flicker(
 def stored_features(hd: HDF5Data) -> set[str]:
     """Return the names in the file's own group of events."""
     try:
-        group: Mapping[str, Any] = hd.h5["events"]
-        return set(group)
+        with hd.handle.using(), h5_lock:
+            return set(names_in(subgroup(hd.handle, "events")))
     except UNREADABLE:  # the file is damaged there, or has no such group
         return set()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from .inputs import is_url
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .examine import Record
 
 Row = dict[str, Any]
@@ -54,9 +56,15 @@ def reasons(record: Record) -> list[str]:
             if basin["available"] is False
         ]
     return [
-        without_path(f"{one['kind']} '{one['name']}': {one['reason']}", record["path"])
+        without_path(problem_text(one), record["path"])
         for one in record.get("problems", ())
     ]
+
+
+def problem_text(problem: Mapping[str, str]) -> str:
+    """Return a problem as one sentence, which names its object once."""
+    title, reason = f"{problem['kind']} '{problem['name']}'", problem["reason"]
+    return reason if title in reason else f"{title}: {reason}"
 
 
 def without_path(text: str, path: str) -> str:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 PATIENCE = 300.0
 """Seconds without anything read after which another process gives a file up."""
 
+MOST_PATIENCE = 1e6
+"""The longest such time; no system waits for much longer ones."""
+
 
 def examine_all(
     inputs: Sequence[Input],
@@ -57,6 +60,11 @@ def examine_all(
         The place in `inputs`, and the record of `examine`. A measurement whose
         reading hangs or ends the process has an ``error`` as well.
     """
+    if patience is not None and not 0 < patience <= MOST_PATIENCE:
+        raise ValueError(
+            f"timeout must be a number of seconds above 0 and not above "
+            f"{MOST_PATIENCE:g}, got {patience}"
+        )
     options = dict(options or {})
     # (a worker of dask may have another working directory)
     inputs = [Input(full_path(item.path), item.reason) for item in inputs]

@@ -14,7 +14,8 @@ from .facts import stored_features
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from ..hdf5_data import HDF5Data
+    from ..engine import Backing
+    from ..measurement.data import HDF5Data
     from .every_chunk import Tick
 
     Progress = Callable[[int, int], None]
@@ -113,7 +114,7 @@ def _read_feature(hd: HDF5Data, feature: str, found: Findings) -> None:
     try:
         values = hd[feature]
         if own not in found.seen:
-            found.size += read_all(values, found.tick)
+            found.size += read_all(values, found.tick, found.backing)
         elif isinstance(values, Mapping):
             for part in values:
                 values[part]  # its length is checked
@@ -123,10 +124,12 @@ def _read_feature(hd: HDF5Data, feature: str, found: Findings) -> None:
         found.problems.append(Problem("feature", feature, str(error)))
 
 
-def read_all(values: Any, tick: Tick) -> int:
+def read_all(values: Any, tick: Tick, backing: Backing) -> int:
     """Read a feature, whatever its kind, piece by piece; return its bytes."""
     if isinstance(values, Mapping):
-        return sum(read_all(part, tick) for part in values.values())
+        return sum(read_all(part, tick, backing) for part in values.values())
+    if hasattr(values, "reader"):
+        backing.require(values.reader)
     if hasattr(values, "iter_chunks"):
         pieces: Iterator[Any] = map(values.get_chunk, values.iter_chunks())
     elif isinstance(values, Sequence):

@@ -17,41 +17,59 @@ import contextlib
 import functools
 import math
 import operator
+import threading
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from .background import BackgroundThread
 from .locks import BriefLock, PatientLock
 
-__all__ = ["LoadingCache"]
+__all__ = ["LoadingCache", "this_thread"]
 
 T = TypeVar("T")
 _MISSING: Any = object()
-_RESERVED = operator.attrgetter("reserved")
+_WEIGHT = operator.attrgetter("weight")
 
 
-class _Claim(PatientLock):
-    """The keys that one thread loads; it holds this lock until they are loaded.
+class _ThisThread(threading.local):
+    """What the current thread is there for.
 
     Attributes
     ----------
-    values : dict
-        The loaded values, for the threads that waited for them.
-    weight : int
-        Weight of each value.
-    reserved : int
-        Weight that is reserved for all of them while they are loaded.
+    is_ahead : bool
+        Whether nobody waits for what it loads, or not yet.
     """
 
-    __slots__ = ("reserved", "values", "weight")
+    is_ahead = False
+
+
+this_thread = _ThisThread()
+
+
+class _Claim(PatientLock):
+    """The load of one key; the thread that loads holds this lock meanwhile.
+
+    Attributes
+    ----------
+    value : object
+        What was loaded, for the threads that waited for it.
+    weight : int
+        Weight of the value.
+    reserves : bool
+        Whether there is room for it, as long as it is not held yet.
+    """
+
+    __slots__ = ("reserves", "value", "weight")
 
     def __init__(self, weight: int) -> None:
-        self._renew()  # (a forked child drops it with the table that it is in)
-        self.values: dict[Hashable, Any] = {}
+        # (a forked child drops it with the table that it is in)
+        self._lock = lock = self._kind()
+        self.__exit__ = lock.__exit__
+        self.value: Any = _MISSING
         self.weight = weight
-        self.reserved = 0
+        self.reserves = False
 
 
 class _Prefetch(NamedTuple):
@@ -66,6 +84,8 @@ class _Prefetch(NamedTuple):
 class _Loads(BriefLock):
     """Loads under way; held by who looks at the tables of a cache or changes them.
 
+    But for who takes a claim, which is one step.
+
     A forked child has no loads under way: the threads that were loading are not there.
 
     Attributes
@@ -73,18 +93,32 @@ class _Loads(BriefLock):
     claims : dict
         The claim of each key that is being loaded.
     prefetch : _Prefetch or None
-        Work for the background thread; None if it has nothing to do.
-    thread : BackgroundThread or None
-        The background thread that was started last.
+        Work for the background threads; None if they have nothing to do.
+    threads : dict of BackgroundThread
+        The background threads that look for work, by an object that stands for each.
     """
 
-    __slots__ = ("claims", "prefetch", "thread")
+    __slots__ = ("claims", "prefetch", "threads")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._forget()
 
     def _renew(self) -> None:
         super()._renew()
+        self._forget()
+
+    def _forget(self) -> None:
         self.claims: dict[Hashable, _Claim] = {}
         self.prefetch: _Prefetch | None = None
-        self.thread: BackgroundThread | None = None
+        self.threads: dict[object, BackgroundThread] = {}
+
+    def threads_running(self) -> int:
+        """Return how many background threads run; forget the others."""
+        self.threads = {
+            one: thread for one, thread in self.threads.items() if thread.alive
+        }
+        return len(self.threads)
 
 
 class LoadingCache:
@@ -129,7 +163,7 @@ class LoadingCache:
     def limit(self, limit: int | None) -> None:
         with self._loads:
             self._limit = limit
-            self._evict(0)
+            self._evict(self._reserved())
 
     @property
     def weight(self) -> int:
@@ -150,126 +184,63 @@ class LoadingCache:
         weight : int
             Weight of the value. One that is above the limit is returned, not held.
         """
-        found = self._values.get(key, _MISSING)
+        found: T = self._values.get(key, _MISSING)
         if found is _MISSING:
-            found = self.get_many((key,), lambda _: (load(),), weight)[key]
+            found = self._load(key, load, weight)
         elif self._limit is not None:
             self._note_use(key)
-        value: T = found
-        return value
+        return found
 
-    def get_many(
-        self,
-        keys: Iterable[Hashable],
-        load: Callable[[list[Any]], Iterable[T]],
-        weight: int = 0,
-    ) -> dict[Any, T]:
-        """Return the values of several keys, loaded together where they are not held.
-
-        Parameters
-        ----------
-        keys : iterable of hashable
-            The keys.
-        load : callable
-            Given those keys that are neither held nor being loaded by another thread,
-            returns their values in order.
-        weight : int
-            Weight of each value.
-
-        Returns
-        -------
-        dict
-            The value of each key, in the order of the keys.
-        """
-        wanted = dict.fromkeys(keys, _MISSING)
-        missing = list(wanted)
-        while missing:
-            others = self._load(wanted, missing, load, weight)
-            if not others:
-                break
-            for key, claim in others.items():
-                self._wait_for(key, claim)
-                wanted[key] = claim.values.get(key, _MISSING)
-            missing = [key for key in others if wanted[key] is _MISSING]
-        return wanted
-
-    def _load(
-        self,
-        wanted: dict[Hashable, Any],
-        missing: list[Hashable],
-        load: Callable[[list[Any]], Iterable[Any]],
-        weight: int,
-    ) -> dict[Hashable, _Claim]:
-        """Load what nobody loads; return the claims on what other threads load."""
-        others: dict[Hashable, _Claim] = {}
-        mine = _Claim(weight)
-        with mine:
-            try:
-                with self._loads:
-                    left = self._claim(wanted, missing, mine, others)
-                if left:
-                    if self._limit is not None:
-                        self._reserve(mine, weight * len(left))
-                    mine.values = dict(zip(left, load(left), strict=True))
-                    wanted.update(mine.values)
-            finally:
-                self._finish(mine, missing)
-        return others
-
-    def _claim(
-        self,
-        wanted: dict[Hashable, Any],
-        missing: list[Hashable],
-        mine: _Claim,
-        others: dict[Hashable, _Claim],
-    ) -> list[Hashable]:
-        """Put `mine` on keys that nobody loads; return those that are not held."""
-        left = []
-        for key in missing:
-            claim = self._loads.claims.setdefault(key, mine)
-            if claim is not mine:
-                others[key] = claim
-            elif key in self._values:  # loaded a moment ago
-                wanted[key] = self._values[key]
-            else:
-                left.append(key)
-        return left
+    def _load(self, key: Hashable, load: Callable[[], object], weight: int) -> Any:
+        """Load a value that is not held, or wait for the thread that loads it."""
+        while True:
+            mine = _Claim(weight)
+            with mine:
+                try:
+                    claim = self._loads.claims.setdefault(key, mine)
+                    if claim is mine:
+                        # Who had a claim before has put the value there already.
+                        found = self._values.get(key, _MISSING)
+                        if found is not _MISSING:
+                            return found
+                        if self._limit is not None:
+                            self._reserve(mine)
+                        mine.value = load()
+                        return mine.value
+                finally:
+                    self._finish(key, mine)
+            self._wait_for(key, claim)
+            if claim.value is not _MISSING:
+                return claim.value
 
     def _wait_for(self, key: Hashable, claim: _Claim) -> None:
         """Wait until a key is loaded, or its loader failed."""
         with claim, self._loads:
-            self._finish(claim, (key,))  # an interrupt may have come before that
+            self._finish(key, claim)  # an interrupt may have come before that
             self._evict(self._reserved())
 
-    def _finish(self, claim: _Claim, keys: Iterable[Hashable]) -> None:
-        """Hold what was loaded and take the claim off keys; the caller holds it."""
+    def _finish(self, key: Hashable, claim: _Claim) -> None:
+        """Hold what was loaded and take the claim off its key; the caller holds it."""
         with self._loads:
-            self._finish_keys(claim, keys)
-            claim.reserved = 0
+            claims = self._loads.claims
+            if claims.get(key) is claim:  # else it was dropped
+                if claim.value is not _MISSING:
+                    self._put(key, claim.value, claim.weight)
+                claims.pop(key, None)  # (the handler of a signal may clear the cache)
             if self._limit is not None and self._held() > self._limit:
                 self._evict(0)  # the limit was lowered meanwhile
 
-    def _finish_keys(self, claim: _Claim, keys: Iterable[Hashable]) -> None:
-        claims = self._loads.claims
-        for key in keys:
-            if claims.get(key) is claim:  # else it was dropped
-                if key in claim.values:
-                    self._put(key, claim.values[key], claim.weight)
-                del claims[key]
-
-    def _reserve(self, claim: _Claim, weight: int) -> None:
+    def _reserve(self, claim: _Claim) -> None:
         """Reserve weight, as soon as the loads of other threads leave room for it."""
         while True:
             with self._loads:
-                reserved = self._reserved()
-                if self._evict(reserved + weight) or not reserved:
-                    claim.reserved = weight
+                alone = list(self._loads.claims.values()) == [claim]
+                others = {} if alone else self._reserving()
+                reserved = sum(map(_WEIGHT, others.values()))
+                if self._evict(reserved + claim.weight) or not reserved:
+                    claim.reserves = True
                     return
-                key, other = next(
-                    (key, other)
-                    for key, other in self._loads.claims.items()
-                    if other.reserved
-                )
+                key, other = next(iter(others.items()))
             self._wait_for(key, other)
 
     def _put(self, key: Hashable, value: Any, weight: int) -> None:
@@ -295,7 +266,15 @@ class LoadingCache:
 
     def _reserved(self) -> int:
         """Return the total weight of the values that are being loaded."""
-        return sum(map(_RESERVED, {*self._loads.claims.values()}))
+        return sum(map(_WEIGHT, self._reserving().values()))
+
+    def _reserving(self) -> dict[Hashable, _Claim]:
+        """Return the claims with room for a value that is not held yet, by key."""
+        return {
+            key: claim
+            for key, claim in list(self._loads.claims.items())
+            if claim.reserves and key not in self._weights
+        }
 
     def _evict(self, weight: int) -> bool:
         """Drop the least recently used values for a weight; False: still no room."""
@@ -307,10 +286,12 @@ class LoadingCache:
         return True
 
     def _drop(self, key: Hashable) -> None:
-        total = self._held()
-        self._total = None
+        self._loads.claims.pop(key, None)
+        total, self._total = self._total, None
         self._values.pop(key, None)
-        self._total = total - self._weights.pop(key, 0)
+        weight = self._weights.pop(key, 0)
+        if total is not None:
+            self._total = total - weight
 
     def peek(self, key: Hashable, default: Any = None) -> Any:
         """Return the value of a key if it is held; that is no use of it."""
@@ -335,27 +316,32 @@ class LoadingCache:
     def put(self, key: Hashable, value: object, weight: int = 0) -> None:
         """Set the value of a key."""
         with self._loads:
-            self._loads.claims.pop(key, None)
             self._drop(key)
-            self._put(key, value, weight)
-            self._evict(self._reserved())
+            if self._evict(self._reserved() + weight):
+                self._put(key, value, weight)
 
     def drop(self, *keys: Hashable) -> None:
         """Forget the values of keys; what is being loaded for them is not held."""
         with self._loads:
             for key in keys:
-                self._loads.claims.pop(key, None)
                 self._drop(key)
 
     def clear(self) -> list[Any]:
         """Forget all values; return them, for the owner to close."""
         with self._loads:
             values = list(self._values.values())
-            self.drop(*self._values, *self._weights, *self._loads.claims)
+            self._loads.claims.clear()
+            self._total = None
+            self._values.clear()
+            self._weights.clear()
         return values
 
     def read_ahead(
-        self, keys: Sequence[Hashable], load: Callable[[Any], Any], weight: int = 0
+        self,
+        keys: Sequence[Hashable],
+        load: Callable[[Any], Any],
+        weight: int = 0,
+        at_once: int = 1,
     ) -> None:
         """Load keys in the background, as far as there is room for them.
 
@@ -371,23 +357,25 @@ class LoadingCache:
             Given a key, returns its value.
         weight : int
             Weight of each value.
+        at_once : int
+            How many keys are loaded at the same time, those of earlier calls included.
         """
         loads = self._loads
         with loads:
             if self._closed:
                 return
-            ending = loads.prefetch is None or not loads.thread
             ahead = deque(keys)
             ahead.popleft()
             loads.prefetch = _Prefetch(ahead, frozenset(keys), load, weight)
-            if ending or not (loads.thread and loads.thread.alive):
-                work = functools.partial(_load_ahead, weakref.ref(self))
-                loads.thread = BackgroundThread(work)
+            if loads.threads_running() < at_once:
+                one = object()
+                work = functools.partial(_load_ahead, weakref.ref(self), one)
+                thread = loads.threads[one] = BackgroundThread(work)
                 with contextlib.suppress(RuntimeError):  # the interpreter exits
-                    loads.thread.start()
+                    thread.start()
 
-    def _load_next(self) -> bool:
-        """Load the next key ahead; False if there is none."""
+    def _load_next(self, thread: object) -> bool:
+        """Load the next key ahead; False if there is none, and the thread ends."""
         mine = _Claim(0)
         with mine:
             with self._loads:
@@ -395,14 +383,16 @@ class LoadingCache:
                 key = self._next_key(prefetch)
                 if prefetch is None or key is _MISSING:
                     self._loads.prefetch = None
+                    self._loads.threads.pop(thread, None)
                     return False
-                mine.weight = mine.reserved = prefetch.weight
-                self._loads.claims[key] = mine
+                mine.weight, mine.reserves = prefetch.weight, True
+                if self._loads.claims.setdefault(key, mine) is not mine:
+                    return True  # somebody loads it by now
             try:
                 with contextlib.suppress(Exception):
-                    mine.values = {key: prefetch.load(key)}
+                    mine.value = prefetch.load(key)
             finally:
-                self._finish(mine, (key,))
+                self._finish(key, mine)
         return True
 
     def _next_key(self, prefetch: _Prefetch | None) -> Any:
@@ -440,13 +430,14 @@ class LoadingCache:
         with self._loads:
             self._closed = True
             self._loads.prefetch = None
-            thread = self._loads.thread
-        if thread is not None:
+            threads = list(self._loads.threads.values())
+        for thread in threads:
             thread.join()
         self.clear()
 
 
-def _load_ahead(reference: Callable[[], LoadingCache | None]) -> None:
+def _load_ahead(reference: Callable[[], LoadingCache | None], thread: object) -> None:
     """Load what a cache wants ahead, for as long as it is there."""
-    while (cache := reference()) is not None and cache._load_next():
+    this_thread.is_ahead = True
+    while (cache := reference()) is not None and cache._load_next(thread):
         del cache

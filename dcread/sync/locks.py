@@ -12,33 +12,60 @@ one call of ``list.extend``.
 
 from __future__ import annotations
 
-import contextlib
 import operator
 import os
+import sys
 import threading
 import weakref
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar
 
 import h5py.h5
 
+T = TypeVar("T")
+
 h5_lock: Any = getattr(h5py.h5, "phil", None) or threading.RLock()
-"""Held by whoever calls h5py; reentrant. h5py takes and frees it around a fork."""
+"""Held by whoever calls h5py; reentrant. h5py takes and frees it around a fork.
+
+(From Python 3.14 on it is taken in another way, see below.)
+"""
 
 _NEVER = object()
+_RLock = type(threading.RLock())  # (which is a function)
 
 
-@contextlib.contextmanager
-def letting_go() -> Iterator[None]:
-    """Let go of `h5_lock` for the length of a ``with`` block, held or not."""
-    released: list[bool] = []  # True for each time, for `acquire` to wait
+def letting_go(func: Callable[..., T], *args: Any) -> T:
+    """Return what a function returns, called with `h5_lock` let go of, held or not.
+
+    No ``with``: an interrupt can come within its ``__enter__`` and ``__exit__``, where
+    they are written in Python, and would leave the lock as the block has it.
+    """
+    released: list[bool] = []
     again = map(h5_lock.acquire, released)
     try:
-        with contextlib.suppress(RuntimeError):  # raised by one release too many
-            released.extend(map(operator.not_, iter(h5_lock.release, _NEVER)))
-        yield
+        _release_all(released)
+        return func(*args)
     finally:
         list(again)
+
+
+def times_held() -> int:
+    """Return how often this thread holds `h5_lock`; others may have it meanwhile."""
+    released: list[bool] = []
+    again = map(h5_lock.acquire, released)
+    try:
+        _release_all(released)
+    finally:
+        list(again)
+    return len(released)
+
+
+def _release_all(released: list[bool]) -> None:
+    """Let go of `h5_lock`; note True for each time, for `acquire` to wait."""
+    try:
+        released.extend(map(operator.not_, iter(h5_lock.release, _NEVER)))
+    except RuntimeError:  # raised by one release too many
+        return
 
 
 class BriefLock:
@@ -54,14 +81,17 @@ class BriefLock:
     __slots__ = ("__exit__", "__weakref__", "_lock")
     _lock: Any
 
+    _kind: ClassVar[Any] = _RLock
+
     def __init__(self) -> None:
-        self._renew()
+        self._lock = lock = self._kind()
+        self.__exit__ = lock.__exit__
         _locks.add(weakref.ref(self, _locks.discard))
 
     def _renew(self) -> None:
         """Be a new lock."""
-        self._lock = threading.RLock()
-        self.__exit__ = self._lock.__exit__
+        self._lock = lock = self._kind()
+        self.__exit__ = lock.__exit__
 
     def __enter__(self) -> None:
         taken: list[bool] = []
@@ -86,13 +116,26 @@ class PatientLock(BriefLock):
         try:
             taken.extend(map(self._lock.acquire, _AT_ONCE))
             if not any(taken):
-                with letting_go():
-                    taken.extend(map(self._lock.acquire, _WAITING))
+                letting_go(taken.extend, map(self._lock.acquire, _WAITING))
         except BaseException:
             if any(taken):
                 self._lock.release()
             raise
 
+
+class _OfH5py(BriefLock):
+    """The lock of h5py as a `BriefLock`, for Pythons that let interrupts in between."""
+
+    __slots__ = ("acquire", "release")
+
+    def __init__(self, lock: Any) -> None:
+        self._lock = lock
+        self.acquire, self.release = lock.acquire, lock.release
+        self.__exit__ = lock.__exit__
+
+
+if sys.version_info >= (3, 14):
+    h5_lock = _OfH5py(h5_lock)
 
 _WAITING, _AT_ONCE = (True,), (False,)
 _locks: set[weakref.ref[BriefLock]] = set()

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..errors import ClosedError, DCReadError, FeatureNotFoundError, FileChangedError
-from ..hdf5_data import HDF5Data
+from ..engine import Backing
+from ..errors import (
+    ClosedError,
+    DCReadError,
+    FeatureNotFoundError,
+    FileChangedError,
+    FormatError,
+)
+from ..measurement.data import HDF5Data
 from ..problems import near_and_first, text_of
 
 PARTS = ("features", "metadata", "logs", "tables")
 """What is compared."""
+MANY = 2**16
+"""Events that cannot be read, after which no further ones are tried."""
 AT_ONCE = 2**24
 """Bytes of a feature that are in memory together, of each measurement."""
 
@@ -71,12 +81,17 @@ class Comparison:
         In what they differ.
     problems : list of str
         What could not be read, so that nobody knows whether it is equal.
+    backings : tuple of Backing
+        What the files of each claim.
     """
 
     events: tuple[int, int]
     compared: dict[str, int] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    backings: tuple[Backing, Backing] = field(
+        default_factory=lambda: (Backing(), Backing()), repr=False, compare=False
+    )
 
     @property
     def equal(self) -> bool:
@@ -173,7 +188,12 @@ def _compare_features(
             _note(found, name, error)
             continue
         for label, one, other in pairs:
-            _compare_rows(found, label, one, other)
+            try:
+                _require_backing(found, one, other)
+            except FormatError as error:
+                _note(found, label, error)
+            else:
+                _compare_rows(found, label, one, other)
 
 
 class _ShapeDiffersError(Exception):
@@ -201,6 +221,12 @@ def _pairs(one: Any, other: Any, name: str) -> Iterator[tuple[str, Any, Any]]:
         yield f"{name}/{part}", one[part], other[part]
 
 
+def _require_backing(found: Comparison, *pair: Any) -> None:
+    for values, backing in zip(pair, found.backings, strict=True):
+        if hasattr(values, "reader"):
+            backing.require(values.reader)
+
+
 def _compare_rows(found: Comparison, name: str, one: Any, other: Any) -> None:
     length = min(len(one), len(other))
     shapes = [getattr(values, "shape", (0,))[1:] for values in (one, other)]
@@ -212,20 +238,23 @@ def _compare_rows(found: Comparison, name: str, one: Any, other: Any) -> None:
     if hasattr(one, "dtype"):
         row_bytes = int(np.prod(shapes[0], dtype=np.int64)) * one.dtype.itemsize
     step = max(1, AT_ONCE // max(row_bytes, 1))
+    steps = (slice(i, min(i + step, length)) for i in range(0, length, step))
     number, first = 0, None
     lost = 0
-    for start in range(0, length, step):
-        for rows, differs in _parts(
-            one, other, slice(start, min(start + step, length))
-        ):
-            if isinstance(differs, DCReadError):
-                if not lost:
-                    found.problems.append(f"feature '{name}': {text_of(differs)}")
-                lost += rows.stop - rows.start
-            elif differs.any():
-                number += int(np.count_nonzero(differs))
-                place = rows.start + int(np.argmax(differs))
-                first = place if first is None else first
+    for rows, differs in itertools.chain.from_iterable(
+        _parts(one, other, part) for part in steps
+    ):
+        if isinstance(differs, DCReadError):
+            if not lost:
+                found.problems.append(f"feature '{name}': {text_of(differs)}")
+            lost += rows.stop - rows.start
+            if lost > MANY:
+                lost += length - rows.stop
+                break
+        elif differs.any():
+            number += int(np.count_nonzero(differs))
+            place = rows.start + int(np.argmax(differs))
+            first = place if first is None else first
     if lost:
         found.problems[-1] += f" ({lost:,} of {length:,} events not compared)"
     if number:

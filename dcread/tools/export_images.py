@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..concat.new_file import check_target, new_file
+from ..concat.new_file import check_target, new_file, refuse_inputs
 from ..errors import NotAFileError
 from ..survey import shown
-from .selection import Selection, blocks
+from .selection import Selection, blocks, require_backing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,6 +53,7 @@ def export_tiff(
     import tifffile
 
     check_target(target, overwrite=overwrite)
+    refuse_inputs(target, [path])
     selection = selection or Selection()
     number = 0
     with new_file(target, overwrite=overwrite) as file:
@@ -147,6 +148,7 @@ def _images(
     for hd, rows, numbers in blocks(path, selection, [feature], BLOCK):
         if not most:
             most = sum(map(len, selection.numbers(hd.raw_length)))
+            require_backing(hd, [feature], selection)
         images: Any = hd.image_corr if feature == "image_corr" else hd[feature]
         if len(getattr(images, "shape", ())) != 3:
             raise ValueError(

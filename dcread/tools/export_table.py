@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..concat.new_file import check_target, new_file
+from ..concat.new_file import check_target, new_file, refuse_inputs
+from ..problems import escaped
 from ..survey import shown
-from .selection import Selection, blocks
+from .selection import Selection, blocks, require_backing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from ..concat.new_file import PatientFile
-    from ..hdf5_data import HDF5Data
+    from ..measurement.data import HDF5Data
 
     Columns = dict[str, NDArray[Any]]
 
@@ -57,13 +58,14 @@ def export_table(
     Raises
     ------
     ValueError
-        If a feature is not scalar.
+        If a feature is not scalar, or there are none.
     DCReadError, FileExistsError, OSError
         If something cannot be read or written; there is no file then.
     ImportError
         If a Parquet file is wanted and pyarrow is not installed.
     """
     check_target(target, overwrite=overwrite)
+    refuse_inputs(target, [path])
     tables = _tables(path, features, selection or Selection(), progress)
     kind = target.suffix.lower()
     write = _write_parquet if kind == ".parquet" else _write_text
@@ -77,9 +79,15 @@ def _tables(
     selection: Selection,
     progress: Callable[[int], None] | None,
 ) -> Iterator[Columns]:
-    names = features
+    names: Sequence[str] = ()
     for hd, rows, numbers in blocks(path, selection, features or ()):
-        names = _scalars(hd) if names is None else names
+        if not names:
+            names = _scalars(hd) if features is None else features
+            if not names:
+                raise ValueError(
+                    f"{shown(os.fspath(path))}: there are no scalar features to write"
+                )
+            require_backing(hd, names, selection)
         columns: Columns = {EVENT: numbers}
         for name in names:
             values = hd[name]
@@ -106,7 +114,7 @@ def _write_text(file: PatientFile, tables: Iterator[Columns], delimiter: str) ->
         text = io.StringIO(newline="")
         writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
         if not index:
-            writer.writerow(columns)
+            writer.writerow(map(escaped, columns))
         lists = [_as_list(values) for values in columns.values()]
         writer.writerows(zip(*lists, strict=True))
         file.write(text.getvalue().encode())
@@ -131,11 +139,11 @@ def _write_parquet(file: PatientFile, tables: Iterator[Columns], _: str) -> int:
     writer = None
     try:
         for columns in tables:
-            native = {
-                name: values.astype(values.dtype.newbyteorder("="), copy=False)
-                for name, values in columns.items()
-            }
-            table = pyarrow.table(native)
+            native = [
+                values.astype(values.dtype.newbyteorder("="), copy=False)
+                for values in columns.values()
+            ]
+            table = pyarrow.table(native, names=[*map(escaped, columns)])
             if writer is None:
                 writer = pyarrow.parquet.ParquetWriter(file, table.schema)
             writer.write_table(table)

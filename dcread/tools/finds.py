@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..engine import Backing
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -51,15 +53,21 @@ class Finds:
     ----------
     rows : dict of str to Rows
         By their path below ``/events``.
-    contours : list of str
-        The names of contours, by event.
+    contours : bool
+        Whether there are contours.
     internal : dict of str to Rows
         By their path in the file: datasets of internal basins.
     good : ndarray of bool
         For each event whether all features can be read.
+    wanted : frozenset of str or None
+        The features that were asked for; None for all.
+    backing : Backing
+        What is claimed by what was read.
     """
 
     rows: dict[str, Rows] = field(default_factory=dict)
-    contours: list[str] = field(default_factory=list)
+    contours: bool = False
     internal: dict[str, Rows] = field(default_factory=dict)
     good: NDArray[np.bool_] = field(default_factory=lambda: np.ones(0, dtype=bool))
+    wanted: frozenset[str] | None = None
+    backing: Backing = field(default_factory=Backing)

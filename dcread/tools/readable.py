@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 import h5py
 import numpy as np
 
-from ..engine import DatasetReader, h5_lock
+from ..engine import Backing, RowReader, h5_lock, open_dataset
+from ..engine.name_resolver import Place
 from ..errors import ClosedError, FileChangedError
+from ..file.links import has_member, is_hard_link, member, names_in
 from ..problems import UNREADABLE, pass_on, text_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from ..hdf5_data import HDF5Data
+    from ..measurement.data import HDF5Data
 
 AT_ONCE = 2**24
 """Bytes of a dataset that are in memory together."""
@@ -94,36 +96,36 @@ class Rows:
     reason: str
 
 
-def stored(hd: HDF5Data, path: str) -> Any:
+def stored(hd: HDF5Data, path: str) -> Place:
     """Return what is stored at a path in the file itself.
 
     Raises
     ------
     LookupError
         If there is nothing, or a link to another place.
+    PolicyError
+        If its data lie elsewhere, where this file must not lead.
     OSError, RuntimeError, ...
         See `UNREADABLE`: if it cannot be opened.
     """
     with hd.handle.using(), h5_lock:
-        item: Any = hd.h5
+        place = Place(hd.handle, hd.h5.id)
         for name in filter(None, path.split("/")):
-            if not isinstance(item, h5py.Group):
+            is_group = isinstance(place.id, h5py.h5g.GroupID)
+            if not is_group or not has_member(place.id, name):
                 raise LookupError("it is not stored in this file")
-            link = item.get(name, getlink=True)
-            if link is None:
-                raise LookupError("it is not stored in this file")
-            if not isinstance(link, h5py.HardLink):
+            if not is_hard_link(place, name):
                 raise LookupError("it is a link to another place")
-            item = item[name]
-        return item
+            place = member(hd.handle, name, place.id)
+        return place
 
 
 def member_names(hd: HDF5Data, path: str) -> list[str]:
     """Return the names in a group, sorted; none if there is no such group."""
     try:
-        group = stored(hd, path)
         with hd.handle.using(), h5_lock:
-            return sorted(group) if isinstance(group, h5py.Group) else []
+            group = stored(hd, path)
+            return names_in(group) if isinstance(group.id, h5py.h5g.GroupID) else []
     except (ClosedError, FileChangedError):
         raise
     except UNREADABLE:
@@ -135,6 +137,7 @@ def find_rows(
     path: str,
     length: int | None = None,
     progress: Callable[[int], None] | None = None,
+    backing: Backing | None = None,
 ) -> Rows:
     """Read a dataset and tell which rows can be read.
 
@@ -148,30 +151,35 @@ def find_rows(
         How many rows are asked for; rows that are not there cannot be read.
     progress : callable, optional
         Called with the bytes read since the last call.
+    backing : Backing, optional
+        What was claimed so far by what is read as a whole.
 
     Raises
     ------
     TypeError
-        If it is no dataset with rows.
+        If it is not a dataset with rows.
     OSError, RuntimeError, ...
         See `UNREADABLE`: if it cannot be opened.
     """
-    dataset = stored(hd, path)
     with hd.handle.using(), h5_lock:
-        if not isinstance(dataset, h5py.Dataset) or not dataset.shape:
-            raise TypeError("it is no dataset with rows")
-        reader = DatasetReader(hd.handle, dataset)
-    return try_rows(reader, length, progress)
+        place = stored(hd, path)
+        if not isinstance(place.id, h5py.h5d.DatasetID) or not place.id.shape:
+            raise TypeError("it is not a dataset with rows")
+        reader = open_dataset(hd.handle, h5py.Dataset(place.id))
+    return try_rows(reader, length, progress, backing)
 
 
 def try_rows(
     reader: Reader,
     length: int | None = None,
     progress: Callable[[int], None] | None = None,
+    backing: Backing | None = None,
 ) -> Rows:
     """Tell which rows can be read (see `find_rows`)."""
     there = reader.shape[0]
     length = there if length is None else length
+    if backing is not None and isinstance(reader, RowReader):
+        backing.require(reader)
     readable = np.zeros(length, dtype=bool)
     reason = "" if there >= length else f"it has {there:,} rows only"
     for rows in _blocks(reader, min(there, length)):

@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 
-from ..concat.new_file import check_target, new_file
+from ..basins import BasinDefinition
+from ..basins.internal import group_of
+from ..concat.new_file import check_target, new_file, refuse_inputs
+from ..engine import EXPANSION
 from ..errors import ClosedError, FileChangedError, FormatError
-from ..hdf5_data import HDF5Data
+from ..measurement.data import HDF5Data
 from ..problems import UNREADABLE, near_and_first, pass_on, text_of
 from ..survey import full_path, is_url, require_measurement, shown
+from ..sync.worker import call_in_worker, raise_if_given_up
 from . import salvage_write
 from .finds import Finds, Salvage
 from .readable import Joined, Rows, find_rows, member_names, stored, try_rows
@@ -29,6 +33,8 @@ if TYPE_CHECKING:
 
 LOG = "dcread-salvage"
 """The log that tells what is lost."""
+MANY = 2**24
+"""Events that any file may claim."""
 
 
 def salvage(
@@ -76,13 +82,18 @@ def salvage(
     """
     target = pathlib.Path(target).absolute()
     check_target(target, overwrite=overwrite)
-    _refuse_same(path, target)
+    refuse_inputs(target, [path])
     with _opened(path) as (hd, torn):
         if hd.handle.resource is not None:
             raise hd.handle.resource.no_file("events of its own to save")
         require_measurement(hd)
         found = Salvage(str(target), shown(full_path(os.fspath(path))), torn=torn)
         found.events = len(hd)
+        if found.events > max(MANY, EXPANSION * hd.handle.size):
+            raise FormatError(
+                f"{found.source}: claims {found.events} events, far more than the file "
+                "can hold"
+            )
         finds = _find(hd, found, features, progress)
         found.kept = int(np.count_nonzero(finds.good))
         found.lost_events = _ranges(~finds.good)
@@ -93,14 +104,19 @@ def salvage(
             raise FormatError(f"{found.source}: no feature can be read: {text}")
         if found.events and not found.kept:
             raise FormatError(f"{found.source}: no event is left; {_advice(found)}")
-        with new_file(target, overwrite=overwrite) as file:
-            h5 = h5py.File(file, "w")
-            try:
-                salvage_write.write(h5, hd, finds, found)
-                text = json.dumps(_as_json(found), indent=1, ensure_ascii=True)
-                salvage_write.write_log(h5, LOG, text.split("\n"))
-            finally:
-                h5.close()
+
+        def write(_: object) -> None:
+            with new_file(target, overwrite=overwrite) as file:
+                h5 = h5py.File(file, "w")
+                try:
+                    salvage_write.write(h5, hd, finds, found)
+                    text = json.dumps(_as_json(found), indent=1, ensure_ascii=True)
+                    salvage_write.write_log(h5, LOG, text.split("\n"))
+                finally:
+                    h5.close()
+                raise_if_given_up()
+
+        call_in_worker(write, lambda _: None)
     return found
 
 
@@ -112,12 +128,6 @@ def _advice(found: Salvage) -> str:
         f"({cost['reason']}): keep other features only (in Python features=, on the "
         "command line --features)"
     )
-
-
-def _refuse_same(path: str | os.PathLike[str], target: pathlib.Path) -> None:
-    with contextlib.suppress(OSError):
-        if os.path.samefile(path, target):
-            raise ValueError(f"{target} is the measurement itself: choose another name")
 
 
 @contextlib.contextmanager
@@ -159,11 +169,13 @@ def _find(
     progress: Callable[[int], None] | None,
 ) -> Finds:
     finds = Finds(good=np.ones(found.events, dtype=bool))
+    if features is not None:
+        finds.wanted = frozenset(features)
     names = member_names(hd, "events")
     internal = _internal_datasets(hd)
-    joined = _joined_features(hd, found)
+    listed = _joined_names(hd)
     if features is not None:
-        everything = {*names, *internal, *joined}
+        everything = {*names, *internal, *listed}
         unknown = sorted(set(features) - everything)
         if unknown:
             raise ValueError(
@@ -177,8 +189,8 @@ def _find(
         if name in wanted or (features is not None and name not in features):
             continue
         _find_internal(hd, finds, found, place, mapping, progress=progress)
-    for name, array in joined.items():
-        if name in wanted or (features is not None and name not in features):
+    for name, array in _joined_features(hd, found, features).items():
+        if name in wanted:
             continue
         _add_rows(
             finds, found, name, partial(try_rows, Joined(array), found.events, progress)
@@ -196,21 +208,23 @@ def _find_feature(
     """Find the rows of one feature, of each part of a group."""
     path = f"events/{name}"
     try:
-        item = stored(hd, path)
+        is_group = isinstance(stored(hd, path).id, h5py.h5g.GroupID)
     except (ClosedError, FileChangedError):
         raise
     except UNREADABLE as error:
         pass_on(error)
         found.lost[path] = text_of(error)
         return
-    if name == "contour" and isinstance(item, h5py.Group):
-        _add_contours(hd, finds, found, item)
+    if name == "contour" and is_group:
+        _add_contours(hd, finds, found)
         return
     names = [name]
-    if isinstance(item, h5py.Group):
+    if is_group:
         names = [f"{name}/{member}" for member in member_names(hd, path)]
     for one in names:
-        find = partial(find_rows, hd, f"events/{one}", found.events, progress)
+        find = partial(
+            find_rows, hd, f"events/{one}", found.events, progress, finds.backing
+        )
         _add_rows(finds, found, one, find)
 
 
@@ -242,11 +256,17 @@ def _count(
         finds.good &= good
 
 
-def _add_contours(hd: HDF5Data, finds: Finds, found: Salvage, group: Any) -> None:
-    names = [f"events/contour/{event}" for event in range(found.events)]
+def _add_contours(hd: HDF5Data, finds: Finds, found: Salvage) -> None:
+    names = member_names(hd, "events/contour")
+    # (names that cannot be listed may be found one by one)
+    events = _numbers_of(names, found.events) if names else range(found.events)
     good = np.zeros(found.events, dtype=bool)
     reason = ""
-    for event, path in enumerate(names):
+    if len(events) < found.events:
+        gap = next(i for i, one in enumerate([*events, found.events]) if i != one)
+        reason = f"'events/contour/{gap}': there is none"
+    for event in events:
+        path = f"events/contour/{event}"
         try:
             contour = find_rows(hd, path)
             good[event] = bool(contour.readable.all())
@@ -257,34 +277,52 @@ def _add_contours(hd: HDF5Data, finds: Finds, found: Salvage, group: Any) -> Non
             pass_on(error)
             reason = reason or f"'{path}': {text_of(error)}"
     _count(finds, found, "contour", good, reason)
-    if good.any():
-        finds.contours = names
+    finds.contours = bool(good.any())
+
+
+def _numbers_of(names: Sequence[str], events: int) -> list[int]:
+    """Return the events that contours of these names belong to."""
+    numbers = [int(name) for name in names if name.isascii() and name.isdecimal()]
+    written = set(names)
+    return sorted(n for n in numbers if n < events and str(n) in written)
 
 
 def _internal_datasets(hd: HDF5Data) -> dict[str, tuple[str, str | None]]:
     """Return path and map of the features of internal basins, by name."""
     places: dict[str, tuple[str, str | None]] = {}
     for definition in salvage_write.definitions(hd):
-        if definition.get("format") != "h5dataset":
-            continue
-        mapping = definition.get("mapping")
-        mapping = None if mapping in (None, "same") else str(mapping)
-        for group in salvage_write.paths_of(definition)[:1]:
-            for name in definition.get("features") or member_names(hd, group):
-                places.setdefault(str(name), (f"{group}/{name}", mapping))
+        if (definition.type, definition.format) == ("internal", "h5dataset"):
+            group = group_of(definition)
+            for name in definition.features or member_names(hd, group):
+                places.setdefault(name, (f"{group}/{name}", definition.mapping))
     return places
 
 
-def _joined_features(hd: HDF5Data, found: Salvage) -> dict[str, Any]:
+def _joined_basins(hd: HDF5Data) -> Iterator[tuple[int, BasinDefinition]]:
+    """Yield number and definition of basins that put several datasets together."""
+    for index, raw in enumerate(hd.basins):
+        definition = BasinDefinition.parse(raw)
+        if definition.type == "internal" and definition.format != "h5dataset":
+            yield index, definition
+
+
+def _joined_names(hd: HDF5Data) -> list[str]:
+    """Return the features that such basins list, without opening them."""
+    return [name for _, one in _joined_basins(hd) for name in one.features or ()]
+
+
+def _joined_features(
+    hd: HDF5Data, found: Salvage, features: Sequence[str] | None
+) -> dict[str, Any]:
     """Return what internal basins put together of several datasets, by name."""
     arrays: dict[str, Any] = {}
-    for index, definition in enumerate(hd.basins):
-        kind, form = definition.get("type"), definition.get("format")
-        if kind != "internal" or form == "h5dataset":
+    for index, definition in _joined_basins(hd):
+        listed = definition.features or ()
+        if features is not None and not set(listed).intersection(features):
             continue
         reason = ""
         try:
-            group, names, mapping = hd.get_basin_data(index)
+            group, _, mapping = hd.get_basin_data(index)
         except (ClosedError, FileChangedError):
             raise
         except UNREADABLE as error:
@@ -292,11 +330,13 @@ def _joined_features(hd: HDF5Data, found: Salvage) -> dict[str, Any]:
             reason = text_of(error)
         else:
             if group is None or mapping is not None:
-                reason = f"its format '{form}' cannot be salvaged here"
+                reason = f"its format '{definition.format}' cannot be salvaged here"
         if reason:
-            found.lost[f"basin {definition.get('name') or index}"] = reason
+            found.lost[f"basin {definition.label}"] = reason
             continue
-        for name in names:
+        for name in listed:
+            if features is not None and name not in features:
+                continue
             try:
                 arrays.setdefault(name, group[name])
             except (ClosedError, FileChangedError):
@@ -318,7 +358,7 @@ def _find_internal(
 ) -> None:
     name = place.rpartition("/")[2]
     try:
-        rows = find_rows(hd, place, None, progress)
+        rows = find_rows(hd, place, None, progress, finds.backing)
         wanted = np.arange(found.events)
         if mapping is not None:
             wanted = np.asarray(find_map(hd, mapping, found.events))

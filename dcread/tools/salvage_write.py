@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
 
+from ..basins import BasinDefinition
+from ..basins.definition import TextBudget
+from ..basins.internal import group_of
 from ..engine import h5_lock
-from ..errors import ClosedError, FileChangedError
-from ..hdf5_data import HDF5Data, get_measurement_identifier
-from ..problems import UNREADABLE, pass_on, text_of
-from .readable import AT_ONCE, Rows, find_rows, member_names, row_bytes, stored
+from ..engine.h5py_errors import raise_cause
+from ..errors import BasinError, ClosedError, FileChangedError
+from ..file.identifier import get_measurement_identifier
+from ..measurement.data import HDF5Data
+from ..problems import UNREADABLE, as_key, pass_on, text_of
+from ..sync.worker import raise_if_given_up
+from .readable import AT_ONCE, Rows, find_rows, member_names, row_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,7 +48,7 @@ def write(h5: h5py.File, hd: HDF5Data, finds: Finds, found: Salvage) -> None:
             _write_rows(events, name, rows, kept)
     for place, event in enumerate(kept.tolist()):
         if finds.contours:
-            contour = find_rows(hd, finds.contours[event])
+            contour = find_rows(hd, f"events/contour/{event}")
             everything = np.arange(len(contour.readable))
             _write_rows(events, f"contour/{place}", contour, everything)
     for path, rows in finds.internal.items():
@@ -52,7 +59,7 @@ def write(h5: h5py.File, hd: HDF5Data, finds: Finds, found: Salvage) -> None:
     _write_basins(h5, hd, finds, found, kept)
     for name in member_names(hd, "/"):
         if name not in GROUPS:
-            found.lost[name] = "it is no part of a measurement"
+            found.lost[name] = "it is not part of a measurement"
 
 
 def write_log(h5: h5py.File, name: str, lines: list[str]) -> None:
@@ -64,21 +71,20 @@ def write_log(h5: h5py.File, name: str, lines: list[str]) -> None:
     _write_lines(logs, name, lines)
 
 
-def definitions(hd: HDF5Data) -> list[dict[str, Any]]:
-    """Return the definitions of basins as stored."""
+def definitions(hd: HDF5Data) -> list[BasinDefinition]:
+    """Return the definitions of basins as stored; `hd.problems` has what are none."""
     try:
         with hd.handle.using(), h5_lock:
-            return list(HDF5Data.extract_basin_dicts(hd.h5, check=False))
+            raws = HDF5Data.extract_basin_dicts(hd.h5, check=False)
     except (ClosedError, FileChangedError):
         raise
     except UNREADABLE:
         return []
-
-
-def paths_of(definition: Mapping[str, Any]) -> list[str]:
-    """Return the paths in a definition."""
-    paths = definition.get("paths")
-    return [str(path) for path in paths] if isinstance(paths, (list, tuple)) else []
+    found, budget = [], TextBudget()
+    for raw in raws:
+        with contextlib.suppress(BasinError):
+            found.append(BasinDefinition.parse(raw, budget=budget))
+    return found
 
 
 def _write_attributes(h5: h5py.File, hd: HDF5Data, found: Salvage) -> None:
@@ -96,6 +102,8 @@ def _copy_attributes(
     try:
         with hd.handle.using(), h5_lock:
             names = list(source.attrs)
+    except SystemError as error:
+        raise_cause(error)
     except UNREADABLE as error:
         pass_on(error)
         if found is not None:
@@ -131,13 +139,13 @@ def _create(
         options["chunks"] = (height, *shape[1:])
     else:
         options = {}
-    made = group.create_dataset(name, shape=shape, dtype=dtype, **options)
+    made = group.create_dataset(as_key(name), shape=shape, dtype=dtype, **options)
     for key in source.attrs if source is not None else ():
         if key not in STATISTICS:
             try:
                 made.attrs[key] = source.attrs[key]
-            except UNREADABLE:
-                continue
+            except UNREADABLE as error:
+                pass_on(error)
     return made
 
 
@@ -172,59 +180,61 @@ def _write_readable(h5: h5py.File, path: str, rows: Rows) -> None:
 def _pieces(length: int, size: int) -> Iterator[slice]:
     step = max(1, AT_ONCE // size)
     for start in range(0, length, step):
+        raise_if_given_up()
         yield slice(start, min(start + step, length))
 
 
 def _copy(h5: h5py.File, hd: HDF5Data, path: str, found: Salvage) -> None:
     """Copy a log or a table; what cannot be read as a whole is lost."""
     try:
-        item = stored(hd, path)
         rows = find_rows(hd, path)
         if not rows.readable.all():
             raise ValueError(rows.reason)
         if rows.reader.dtype.hasobject:  # texts of any length
-            with hd.handle.using(), h5_lock:
-                values = item[()]
-            made = h5.create_dataset(path, data=values, dtype=rows.reader.dtype)
-            made.attrs.update(item.attrs)
+            length = rows.reader.shape[0]
+            values = rows.reader.read(slice(0, length, 1))
+            made = h5.create_dataset(as_key(path), data=values, dtype=rows.reader.dtype)
+            made.attrs.update(rows.reader.attrs)
         else:
-            made = _create(h5, path, item.shape, rows.reader.dtype, rows.reader)
-            for part in _pieces(item.shape[0], row_bytes(rows.reader)):
+            made = _create(h5, path, rows.reader.shape, rows.reader.dtype, rows.reader)
+            for part in _pieces(rows.reader.shape[0], row_bytes(rows.reader)):
                 made[part] = rows.reader.read(np.arange(part.start, part.stop))
     except (ClosedError, FileChangedError):
         raise
     except UNREADABLE as error:
         pass_on(error)
         found.lost[path] = text_of(error)
-        if path in h5:
-            del h5[path]
+        if as_key(path) in h5:
+            del h5[as_key(path)]
 
 
 def _write_basins(
     h5: h5py.File, hd: HDF5Data, finds: Finds, found: Salvage, kept: NDArray[np.int64]
 ) -> None:
     for number, definition in enumerate(definitions(hd)):
-        name = str(definition.get("name") or definition.get("key") or number)
-        form = definition.get("format")
-        if definition.get("type") == "internal" and form != "h5dataset":
-            continue  # its features are written as datasets
+        if definition.type == "internal":
+            if definition.format != "h5dataset":
+                continue  # its features are written as datasets
+            names = definition.features or member_names(hd, group_of(definition))
+            if finds.wanted is not None and not finds.wanted.intersection(names):
+                continue
         try:
             text = _adapted(h5, definition, finds, found, kept)
         except ValueError as error:
-            found.lost[f"basin {name}"] = str(error)
+            found.lost[f"basin {definition.label}"] = str(error)
             continue
         lines = json.dumps(text, indent=2, sort_keys=True).split("\n")
-        key = str(definition.get("key") or f"basin-{number}")
+        key = definition.key or f"basin-{number}"
         _write_lines(h5.require_group("basins"), key, lines)
     unreadable = {problem.name for problem in hd.problems if problem.kind == "basin"}
     for name in member_names(hd, "basins"):
-        if name in unreadable and name not in h5.get("basins", ()):
+        if name in unreadable and as_key(name) not in h5.get("basins", ()):
             found.lost.setdefault(f"basins/{name}", "its definition cannot be read")
 
 
 def _adapted(
     h5: h5py.File,
-    definition: dict[str, Any],
+    definition: BasinDefinition,
     finds: Finds,
     found: Salvage,
     kept: NDArray[np.int64],
@@ -236,27 +246,24 @@ def _adapted(
     ValueError
         If the basin cannot be used any more.
     """
-    changed = {key: value for key, value in definition.items() if key != "key"}
-    if definition.get("type") == "internal":
-        group = paths_of(definition)[:1]
-        names = [
-            path.rpartition("/")[2]
-            for path in finds.internal
-            if group and path.rpartition("/")[0] == group[0]
-        ]
-        wanted = definition.get("features")
-        names = [name for name in names if wanted is None or name in wanted]
+    changed = {key: value for key, value in definition.raw.items() if key != "key"}
+    if definition.type == "internal":
+        group = group_of(definition)
+        places = [path.rpartition("/") for path in finds.internal]
+        names = [name for place, _, name in places if place == group]
+        wanted = definition.features
+        names = [name for name in names if not wanted or name in wanted]
         if not names:
             raise ValueError("none of its features could be read")
         changed["features"] = names
-    mapping = definition.get("mapping")
-    if mapping not in (None, "same"):
+    mapping = definition.mapping
+    if mapping is not None:
         if mapping not in h5["events"]:
             raise ValueError(f"its map '{mapping}' is not kept")
     elif len(kept) != found.events:
         changed["mapping"] = _map_of_kept(h5["events"], kept)
-    if definition.get("type") == "file":
-        changed["paths"] = _paths_from(found, paths_of(definition))
+    if definition.type == "file":
+        changed["paths"] = _paths_from(found, list(definition.paths))
     return changed
 
 

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..engine import Backing
 from ..errors import FeatureNotFoundError
-from ..hdf5_data import HDF5Data
+from ..measurement.data import HDF5Data
 from ..problems import near_and_first
 from ..survey import require_measurement, shown
 
@@ -56,7 +57,9 @@ class Selection:
             elif -length <= item < length:
                 found.append(range(item % length, item % length + 1))
             else:
-                raise ValueError(f"there is no event {item} among {length:,}")
+                raise ValueError(
+                    f"there is no event {item}: there are {length:,} events"
+                )
         return found
 
 
@@ -78,7 +81,7 @@ def parse_events(text: str) -> tuple[int | slice, ...]:
         found = _ITEM.fullmatch(part.strip())
         if found is None or not part.strip() or found[1] == found[2] is None:
             raise ValueError(
-                f"'{part}' is no event number and no slice such as 0:100:10"
+                f"'{part}' is neither an event number nor a slice such as 0:100:10"
             )
         if found[2] is None:
             items.append(int(found[1]))
@@ -140,9 +143,33 @@ def blocks(
                 values = {name: hd[name][:] for name in selection.where.features}
                 for name, array in values.items():
                     if getattr(array, "ndim", 0) != 1:
-                        raise ValueError(f"'{name}' is no scalar feature")
+                        raise ValueError(f"'{name}' is not a scalar feature")
                 rows = np.flatnonzero(selection.where(values))
             yield hd, rows, numbers[rows]
+
+
+def require_backing(hd: HDF5Data, names: Sequence[str], selection: Selection) -> None:
+    """Refuse more events than the files can hold that have the features.
+
+    Parameters
+    ----------
+    hd : HDF5Data
+        The measurement, mapped to a block of the events.
+    names : sequence of str
+        Of features that are about to be read for all of the events.
+    selection : Selection
+        The events.
+
+    Raises
+    ------
+    FormatError
+        If the files are too small.
+    """
+    backing, count = Backing(), sum(map(len, selection.numbers(hd.raw_length)))
+    for name in names:
+        if name not in ("trace", "contour"):
+            stored = "image" if name == "image_corr" else name
+            backing.require(hd.view(stored).reader, count)
 
 
 def _has(hd: HDF5Data, name: str) -> bool:

@@ -249,7 +249,7 @@ class _Parser:
         return len(self.text)
 
     def _error(self, place: int, wanted: str = "a condition") -> ValueError:
-        found = f"'{self.text[place : place + 20]}'" if self.text[place:] else "its end"
+        found = f"'{self.text[place : place + 20]}'" if self.text[place:] else "the end"
         return ValueError(
             f"'{self.text}': expected {wanted} at character {place + 1}, found {found}"
         )

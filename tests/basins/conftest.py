@@ -28,7 +28,9 @@ from dcread.basins import plugins as manager_module
 from dcread.basins.reports import data_of, features_of, reasons_of, status_of
 from dcread.engine import FileHandle, open_file, reader_for
 from dcread.engine.metadata_blocks import store
+from dcread.engine.name_resolver import Place
 from dcread.file.identifier import get_measurement_identifier
+from dcread.file.links import has_member, subgroup
 from dcread.problems import Problem
 
 from .dcor_server import Server
@@ -47,6 +49,12 @@ class PlainReferrer:
         self.handle: FileHandle = open_file(path)
         self.raw_length = length
         self.index_mapping = index_mapping
+
+    @property
+    def group(self) -> Place | None:
+        if not has_member(self.handle.h5.id, "events"):
+            return None
+        return subgroup(self.handle, "events")
 
     def mapping_indices(self) -> Any:
         if self.index_mapping is None:

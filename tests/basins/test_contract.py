@@ -104,7 +104,7 @@ class Held:
 
 @pytest.mark.parametrize("listed", [["deform"], None])
 def test_hanging_open_holds_up_only_who_needs_it(
-    listed: Any, opened: Callable[..., dcread.HDF5Data]
+    listed: Any, opened: Callable[..., dcread.HDF5Data], running: Callable[..., Any]
 ) -> None:
     held = Held()
     closed: list[Any] = []
@@ -113,59 +113,40 @@ def test_hanging_open_holds_up_only_who_needs_it(
         open=held.as_method(),
         close=lambda self: closed.append(self.location),
     )
-    answers: list[Any] = []
-
-    def ask() -> None:
-        try:
-            answers.append(hd["deform"])
-        except Exception as exc:
-            answers.append(exc)
-
-    waiting = threading.Thread(target=ask)
-    waiting.start()
-    assert held.entered.wait(20)
-    start = time.monotonic()
-    assert hd["frame"].tolist() == [0, 1, 2, 3, 4]
-    assert hd.keys() == (["deform", "frame"] if listed else ["frame"])
-    (record,) = hd.basin_status()
-    assert record.available is None
-    assert "being opened" in record.reason
-    assert not closed
-    assert time.monotonic() - start < 10
-    held.let_go.set()
-    waiting.join(20)
-    assert answers[0].tolist() == RAMP.tolist()
+    with running(lambda: hd["deform"]) as (asked,):
+        assert held.entered.wait(20)
+        start = time.monotonic()
+        assert hd["frame"].tolist() == [0, 1, 2, 3, 4]
+        assert hd.keys() == (["deform", "frame"] if listed else ["frame"])
+        (record,) = hd.basin_status()
+        assert record.available is None
+        assert "being opened" in record.reason
+        assert not closed
+        assert time.monotonic() - start < 10
+        held.let_go.set()
+    assert asked.result().tolist() == RAMP.tolist()
     assert hd.keys() == ["deform", "frame"]
     assert hd.basin_status()[0].available is True
 
 
 def test_open_that_ends_after_closing_is_closed(
-    opened: Callable[..., dcread.HDF5Data],
+    opened: Callable[..., dcread.HDF5Data], running: Callable[..., Any]
 ) -> None:
     held, closed = Held(), threading.Event()
     hd = opened(open=held.as_method(), close=lambda _: closed.set())
-    answers: list[Any] = []
-
-    def ask() -> None:
-        try:
-            hd["deform"]
-        except Exception as exc:
-            answers.append(exc)
-
-    waiting = threading.Thread(target=ask)
-    waiting.start()
-    assert held.entered.wait(20)
-    hd.close()
-    assert held.contexts[0].cancelled
-    assert not closed.is_set()
-    held.let_go.set()
-    waiting.join(20)
-    assert isinstance(answers[0], ClosedError)
+    with running(lambda: hd["deform"], until=ClosedError):
+        assert held.entered.wait(20)
+        hd.close()
+        assert held.contexts[0].cancelled
+        assert not closed.is_set()
+        held.let_go.set()
     assert closed.wait(20)
 
 
 def test_late_answers_are_closed_and_eight_are_left_behind(
-    opened: Callable[..., dcread.HDF5Data], monkeypatch: pytest.MonkeyPatch
+    opened: Callable[..., dcread.HDF5Data],
+    monkeypatch: pytest.MonkeyPatch,
+    wait_for: Callable[..., Any],
 ) -> None:
     monkeypatch.setattr(entry, "OPEN_SECONDS", 0.2)
     monkeypatch.setattr(in_time, "_left_behind", set())
@@ -184,10 +165,7 @@ def test_late_answers_are_closed_and_eight_are_left_behind(
     assert all(context.deadline is not None for context in held.contexts)
     assert closed == []
     held.let_go.set()
-    deadline = time.monotonic() + 20
-    while len(closed) < 8 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert len(closed) == 8
+    wait_for(lambda: len(closed) == 8)
 
 
 def test_temporary_failure_is_tried_again(

@@ -261,7 +261,7 @@ def test_bad_event_costs_only_itself(
         ({"pieces": {"0": PIECE[0]}}, "should be stored as images of one type"),
         ({"feature": "deform"}, "'deform' cannot be stored cropped"),
         ({"mapping": "frame"}, "belong to events one by one"),
-        ({"inverse_background_feature": "image"}, "is itself"),
+        ({"inverse_background_feature": "image"}, "names itself"),
         ({"inverse_background_feature": "image_bg"}, "no 'image_bg'"),
     ],
 )

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import pathlib
 import pickle
-import subprocess
-import sys
 import threading
 import time
 import warnings
@@ -196,7 +194,7 @@ def test_address_that_expired_is_asked_for_once(server: Server, resource: Open) 
         ((500, {"error": {"message": "oops"}}), (dcread.RemoteError, "500")),
         ((400, "Bad request"), (dcread.RemoteError, "Bad request")),
         ((200, {"success": True, "result": [1]}), (dcread.RemoteError, "metadata")),
-        ((200, [1]), (dcread.RemoteError, "no success")),
+        ((200, [1]), (dcread.RemoteError, "failed")),
     ],
 )
 def test_answers_that_are_none(
@@ -244,7 +242,7 @@ def test_odd_parts_of_answers_are_problems(server: Server, resource: Open) -> No
     assert {("log", "bad"), ("table", "bad"), ("table", "worse")} <= found
     assert {("basin", "basin 1"), ("basin", "odd")} <= found
     local = next(one for one in hd.basin_status() if one.name == "local")
-    assert "never leads to local ones" in local.reason
+    assert "never leads to local files" in local.reason
 
 
 def test_policy_applies_to_what_the_server_names(server: Server) -> None:
@@ -288,6 +286,7 @@ def test_close_ends_a_query_that_hangs(
     server: Server,
     resource: Open,
     measurement: Callable[..., dcread.HDF5Data],
+    running: Callable[..., Any],
     *,
     as_basin: bool,
 ) -> None:
@@ -299,25 +298,15 @@ def test_close_ends_a_query_that_hangs(
         going_on.wait(30)
 
     server.before = before
-    found: list[BaseException] = []
-
-    def ask() -> None:
+    with running(lambda: hd["deform"], until=dcread.ClosedError) as (query,):
         try:
-            hd["deform"]
-        except dcread.DCReadError as exc:
-            found.append(exc)
-
-    thread = threading.Thread(target=ask, daemon=True)
-    try:
-        thread.start()
-        assert asked.wait(10)
-        start = time.monotonic()
-        hd.close()
-        thread.join(15)
-        assert time.monotonic() - start < 8  # (the server is waited for 10 s or more)
-        assert isinstance(found[0], dcread.ClosedError)
-    finally:
-        going_on.set()
+            assert asked.wait(10)
+            start = time.monotonic()
+            hd.close()
+            query.exception(15)
+            assert time.monotonic() - start < 8  # (of 10 s or more for the server)
+        finally:
+            going_on.set()
 
 
 def test_same_as_dclab_as_the_client(server: Server, resource: Open) -> None:
@@ -390,10 +379,10 @@ def test_commands(
     assert "id=" not in said
 
 
-def test_other_processes_open_it(server: Server) -> None:
+def test_other_processes_open_it(
+    server: Server, run_python: Callable[..., Any]
+) -> None:
     code = f"import dcread; print(len(dcread.HDF5Data({server.resource!r})))"
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = run_python(code)
     assert done.stdout.strip() == "5"
     assert RESOURCE in server.asked[-1]

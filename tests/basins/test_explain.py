@@ -369,6 +369,32 @@ def test_plugin(
         assert hd["temp"].tolist() == RAMP.tolist()
 
 
+@pytest.mark.parametrize("priced", [False, True])
+def test_plugin_that_claims_very_many_rows(
+    manager: BasinManager,
+    plugin: Callable[..., types.ModuleType],
+    memory_basin: Callable[..., type[Basin]],
+    write_file: Write,
+    *,
+    priced: bool,
+) -> None:
+    class Endless:
+        shape, dtype = (2**62,), np.dtype(float)
+
+        def __getitem__(self, rows: slice) -> Any:
+            return np.zeros(rows.stop - rows.start)
+
+    if priced:
+        Endless.read_cost = lambda *_: (1, 1)  # type: ignore[attr-defined]
+    manager.register(plugin(memory_basin(features={"deform": Endless()})))
+    memory = {"name": "m", "type": "memory", "format": "memory"}
+    with dcread.HDF5Data(write_file("ref.rtdc", {}, [memory], count=2**62)) as hd:
+        found = hd.explain("deform")
+        assert found.one == dcread.engine.ReadCost(1, 1 if priced else None)
+        assert found.all == dcread.engine.ReadCost(None if priced else 2**41, None)
+        assert hd.view("deform")[-3:].tolist() == [0, 0, 0]
+
+
 def test_html_is_escaped(write_file: Write, file_basin: Make) -> None:
     source = write_file("src.rtdc", {"deform": RAMP})
     evil = "<script>alert(1)</script>"

@@ -123,7 +123,7 @@ def _dangling_feature(path: pathlib.Path) -> None:
 
 DAMAGE: dict[str, tuple[Callable[[pathlib.Path], None], str]] = {
     "text": (_text, "HDF5"),
-    "truncated": (_truncated, "HDF5"),
+    "truncated": (_truncated, "truncated file"),
     "no events": (_no_events, "/events"),
     "directory": (_directory, "a directory"),
     "fifo": (_fifo, "a FIFO"),

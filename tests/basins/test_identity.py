@@ -51,8 +51,8 @@ def pair(write_file: Write, file_basin: Make) -> Callable[..., pathlib.Path]:
         (None, "A", "A_dcn-1", True, ""),
         ("A", "A", "A_dcn-1", True, ""),
         # Accepted, but worth knowing.
-        (None, "A", "Ab", True, "bare prefix"),
-        ("A", "A", "A_dcn-1", False, "extended"),
+        (None, "A", "Ab", True, "begins that of the file"),
+        ("A", "A", "A_dcn-1", False, "the basin has no map"),
         (None, None, "A", False, "the basin has no measurement identifier"),
         (None, "A", None, False, "the file has no measurement identifier"),
         (None, None, None, True, "the basin has no measurement identifier"),

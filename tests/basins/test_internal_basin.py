@@ -62,7 +62,7 @@ def test_missing_members_are_recorded_and_the_rest_is_served(
     record = opened.status("inside")
     assert record.available is True
     assert record.features == ("temp",)
-    assert "'image_bg' is promised, but not there" in record.reason
+    assert "it lists 'image_bg', but does not have it" in record.reason
     assert any("image_bg" in problem.reason for problem in opened.problems)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -165,6 +166,34 @@ def test_array_that_gives_something_else_is_an_error(
     opened = open_memory(features={"userdef1": Array(answer)})
     with pytest.raises(BasinError, match="memory: 'userdef1' gave shape"):
         opened.values("userdef1")
+
+
+def test_shape_that_is_not_whole_is_no_shape(open_memory: Open) -> None:
+    broken = Array()
+    broken.shape = (5.7, 4)  # type: ignore[assignment]
+    opened = open_memory(features={"userdef1": broken})
+    assert opened.values("userdef1") is None
+    assert "float" in opened.reasons("userdef1")[0]
+
+
+class Endless(dict[str, Any]):
+    """Arrays whose names have no end."""
+
+    def keys(self) -> Any:
+        return map(str, itertools.count())
+
+    def __missing__(self, name: str) -> Any:
+        return np.zeros((5, 4))
+
+
+def test_names_without_end_are_refused(
+    open_memory: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dcread.basins.plugin_arrays.MAX_MEMBERS", 1000)
+    opened = open_memory(features={"trace": Endless(), "contour": Endless()})
+    for name in ("trace", "contour"):
+        assert opened.values(name) is None
+        assert "names more than 1000 arrays" in opened.reasons(name)[0]
 
 
 @pytest.mark.parametrize("features", [None, [1], "text", 3])

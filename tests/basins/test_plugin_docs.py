@@ -61,9 +61,7 @@ def test_members_of_the_context_are_shown() -> None:
         if (callable(value) or isinstance(value, property)) and not name.startswith("_")
     ]
     # (what the framework makes an instance by is none of a plugin's)
-    assert sorted(shown.split(", ")) == sorted(
-        set(members) - {"check_location", "for_opening"}
-    )
+    assert sorted(shown.split(", ")) == sorted(set(members) - {"for_opening"})
 
 
 def test_a_definition_is_stored_as_shown(

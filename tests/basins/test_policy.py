@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import dcread
 from dcread.basins import Policy
 from dcread.errors import PolicyError
 
@@ -43,6 +44,7 @@ def test_policy_is_frozen_hashable_and_pickles() -> None:
         ({"hosts": "example.org"}, TypeError),
         ({"path_map": {"": "/x"}}, ValueError),
         ({"max_basins": -1}, ValueError),
+        ({"max_basins": float("nan")}, TypeError),
     ],
 )
 def test_wrong_arguments_are_refused(
@@ -50,6 +52,13 @@ def test_wrong_arguments_are_refused(
 ) -> None:
     with pytest.raises(error):
         Policy(**arguments)
+
+
+@pytest.mark.parametrize("name", ["connect", "read", "total", "grace"])
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 2e6])
+def test_times_that_nobody_can_wait(name: str, seconds: float) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be positive"):
+        dcread.NetworkLimits(**{name: seconds})
 
 
 def test_process_default_can_be_set_and_reset() -> None:

@@ -104,7 +104,7 @@ def test_remote_file_leads_to_no_local_one(
     server.files["/middle.rtdc"] = middle.read_bytes()
     hd = measurement(f"{server.url}/middle.rtdc")
     assert hd["deform"].tolist() == RAMP.tolist()
-    with pytest.raises(KeyError, match="a remote file never leads to local ones"):
+    with pytest.raises(KeyError, match="a remote file never leads to local files"):
         hd["tilt"]
     direct = dcread.HDF5Data(f"{server.url}/middle.rtdc")
     with direct, pytest.raises(KeyError, match="a remote file never leads to local"):

@@ -87,7 +87,10 @@ def test_close_while_threads_ask_gives_closed_errors_only(
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
 def test_fork_while_a_thread_opens_basins_does_not_hang(
-    many: pathlib.Path, open_basins: Open
+    many: pathlib.Path,
+    open_basins: Open,
+    running: Callable[..., Any],
+    in_forked_child: Callable[..., None],
 ) -> None:
     opened = open_basins(many)
     done = threading.Event()
@@ -98,32 +101,12 @@ def test_fork_while_a_thread_opens_basins_does_not_hang(
             fresh.find("image")
             opened.features()
 
-    thread = threading.Thread(target=ask)
-    thread.start()
-    try:
-        for _ in range(5):
-            child = os.fork()
-            if child == 0:
-                code = 1
-                try:
-                    found = opened.features()
-                    code = 0 if len(found) == COUNT else 2
-                finally:
-                    os._exit(code)
-            deadline = time.monotonic() + 30
-            while True:
-                pid, status = os.waitpid(child, os.WNOHANG)
-                if pid:
-                    break
-                if time.monotonic() > deadline:
-                    os.kill(child, 9)
-                    os.waitpid(child, 0)
-                    pytest.fail("the forked child hangs")
-                time.sleep(0.01)
-            assert os.waitstatus_to_exitcode(status) == 0
-    finally:
-        done.set()
-        thread.join()
+    with running(ask):
+        try:
+            for _ in range(5):
+                in_forked_child(lambda: len(opened.features()) == COUNT)
+        finally:
+            done.set()
 
 
 def open_here(folder: pathlib.Path) -> int:

@@ -88,7 +88,7 @@ def test_status_after_trouble_names_the_features_that_lack(
     record = opened.status("raw data")
     assert record.available is True
     assert record.features == ("deform",)
-    assert "'image' is promised, but not there" in record.reason
+    assert "it lists 'image', but does not have it" in record.reason
     assert "5 events of the file, found 3" in record.reason
 
 

@@ -102,7 +102,7 @@ BAD: dict[str, tuple[Fill, str]] = {
     "dangling link": (lambda g: g.__setitem__("bad", h5py.SoftLink("/no")), "no"),
     "circular link": (
         lambda g: g.__setitem__("bad", h5py.SoftLink("/basins/bad")),
-        "round",
+        "in a circle",
     ),
     "unknown type": (
         lambda g: g.create_dataset("bad", data=[b'{"type": "tape", "format": "x"}']),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import pathlib
-import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
@@ -161,7 +160,10 @@ def test_without_the_package_the_format_is_named(
 
 
 def test_plugins_are_imported_only_when_needed(
-    installed: pathlib.Path, write_file: Write, folder: pathlib.Path
+    installed: pathlib.Path,
+    write_file: Write,
+    folder: pathlib.Path,
+    run_python: Callable[..., Any],
 ) -> None:
     source = write_file("src.rtdc", {"deform": RAMP})
     plain = {"name": "n", "type": "file", "format": "hdf5", "paths": [str(source)]}
@@ -180,4 +182,4 @@ with dcread.HDF5Data({str(needed)!r}) as hd:
     assert hd["deform"].tolist() == {RAMP.tolist()!r}
 assert "dcread_npyfolder" in sys.modules
 """
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=installed)
+    run_python(code, cwd=installed)

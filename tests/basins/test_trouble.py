@@ -126,7 +126,7 @@ def test_next_address_takes_over_at_opening(
 
 
 def test_server_that_hangs_costs_its_own_features_only(
-    server: Server, web: Callable[..., dcread.HDF5Data]
+    server: Server, web: Callable[..., dcread.HDF5Data], running: Callable[..., Any]
 ) -> None:
     hd = web(limits=PATIENT)
     going_on, asked = threading.Event(), threading.Event()
@@ -136,29 +136,16 @@ def test_server_that_hangs_costs_its_own_features_only(
         going_on.wait(20)
 
     server.before = before
-    failures: list[BaseException] = []
-
-    def ask() -> None:
+    with running(lambda: hd["image"], until=dcread.FeatureNotFoundError) as (image,):
         try:
-            hd["image"]
-        except DCReadError as exc:
-            failures.append(exc)
-
-    thread = threading.Thread(target=ask, daemon=True)
-    try:
-        thread.start()
-        assert asked.wait(10)
-        check_own_features(hd)
-        assert hd.basin_status()[0].available is None
-        assert hd.problems == []
-        assert thread.is_alive()  # (nobody waited for it)
-        thread.join(20)
-        assert not thread.is_alive()
-        (failure,) = failures
-        assert isinstance(failure, KeyError)
-        assert "frames.rtdc" in str(failure)
-    finally:
-        going_on.set()
+            assert asked.wait(10)
+            check_own_features(hd)
+            assert hd.basin_status()[0].available is None
+            assert hd.problems == []
+            assert not image.done()  # (nobody waited for it)
+            assert "frames.rtdc" in str(image.exception(20))
+        finally:
+            going_on.set()
     server.before = lambda path: None
     check_own_features(hd)
 
@@ -182,7 +169,7 @@ def test_server_that_hangs_while_reading_times_out(
 
 
 def test_close_ends_a_read_that_hangs(
-    server: Server, web: Callable[..., dcread.HDF5Data]
+    server: Server, web: Callable[..., dcread.HDF5Data], running: Callable[..., Any]
 ) -> None:
     hd = web()
     image = hd["image"]
@@ -193,25 +180,20 @@ def test_close_ends_a_read_that_hangs(
         going_on.wait(20)
 
     server.before = before
-    found: list[BaseException] = []
 
     def read() -> None:
-        try:
+        with pytest.raises((dcread.ClosedError, dcread.RemoteError)):
             image[1:]
-        except DCReadError as exc:
-            found.append(exc)
 
-    thread = threading.Thread(target=read, daemon=True)
-    try:
-        thread.start()
-        assert asked.wait(10)
-        start = time.monotonic()
-        hd.close()
-        thread.join(10)
-        assert time.monotonic() - start < 5
-        assert isinstance(found[0], (dcread.ClosedError, dcread.RemoteError))
-    finally:
-        going_on.set()
+    with running(read) as (reading,):
+        try:
+            assert asked.wait(10)
+            start = time.monotonic()
+            hd.close()
+            reading.result(10)
+            assert time.monotonic() - start < 5
+        finally:
+            going_on.set()
 
 
 def test_file_that_is_replaced_on_the_server(
@@ -343,3 +325,27 @@ def test_plugin_that_goes_away_while_reading(
         check_own_features(hd)
         array.is_away = False
         assert np.array_equal(image[:], FRAMES)
+
+
+def test_plugin_whose_error_has_no_text(
+    manager: BasinManager,
+    plugin: Callable[..., types.ModuleType],
+    memory_basin: Callable[..., type[Basin]],
+    write_file: Write,
+) -> None:
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise ZeroDivisionError
+
+    def fail(_: Basin) -> None:
+        raise MuteError
+
+    basin_class = memory_basin(features={"image": FRAMES})
+    basin_class.open = fail  # type: ignore[method-assign, assignment]
+    manager.register(plugin(basin_class))
+    memory = {"name": "m", "type": "memory", "format": "memory", "features": ["image"]}
+    with dcread.HDF5Data(write_file("ref.rtdc", {"area_um": RAMP}, [memory])) as hd:
+        with pytest.raises(dcread.FeatureNotFoundError, match="MuteError; plugin"):
+            hd["image"]
+        assert "MuteError" in hd.basin_status()[0].reason
+        check_own_features(hd)

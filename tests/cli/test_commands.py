@@ -194,13 +194,15 @@ def test_concat_of_what_is_not_there(
     target = str(tmp_path / "joined.rtdc")
     missing = str(tmp_path / "missing.rtdc")
     raw = str(made.recording)
-    for command in (
-        ["concat", target, raw, missing],
-        ["concat", target, raw, raw, "--features", "nonsense"],
-        ["concat", raw, raw, raw, "--overwrite"],
+    for command, told in (
+        (["concat", target, raw, missing], "no file at"),
+        (["concat", target, raw, raw, "--features", "nonsense"], "as --features"),
+        (["concat", raw, raw, raw, "--overwrite"], "choose another OUTPUT"),
     ):
         assert cli.main(command) == 1
-        assert capsys.readouterr().err.startswith("dcread: ")
+        error = capsys.readouterr().err
+        assert error.startswith("dcread: ")
+        assert told in error
     assert not list(tmp_path.iterdir())
 
 
@@ -271,7 +273,7 @@ def test_what_h5py_raises_is_told(
     monkeypatch.setattr("dcread.survey.facts.info", by_us)
     assert cli.main(["info", str(made.events)]) == 1
     assert "RuntimeError: a mistake of ours" in capsys.readouterr().err
-    monkeypatch.setattr("dcread.hdf5_concat.concatenated_hdf5_data", by_us)
+    monkeypatch.setattr("dcread.concat.concatenate.concatenated_hdf5_data", by_us)
     with pytest.raises(RuntimeError, match="of ours"):
         cli.main(["concat", "joined.rtdc", str(made.events)])
 
@@ -285,6 +287,9 @@ def test_what_h5py_raises_is_told(
         (["info", "x.rtdc", "--output", "x.txt"], "does not end in .csv or .parquet"),
         (["info", "x.rtdc", "--jobs", "0"], "--jobs"),
         (["verify", "x.rtdc", "--timeout", "0"], "--timeout"),
+        (["verify", "x.rtdc", "--timeout", "nan"], "--timeout"),
+        (["verify", "x.rtdc", "--timeout", "inf"], "--timeout"),
+        (["flicker", "x.rtdc", "--threshold", "nan"], "--threshold"),
         (["flicker", "x.rtdc", "--max-frames", "-1"], "--max-frames"),
         (["flicker", "x.rtdc", "--threshold", "-2"], "--threshold"),
         (["demo", "--frames", "3"], "--frames"),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 
 import h5py
@@ -157,3 +160,18 @@ def test_what_cannot_be_read_is_trouble(
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_real_measurements_equal_themselves(real_file: pathlib.Path) -> None:
     assert cli.main(["diff", str(real_file), str(real_file)]) == 0
+
+
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="no full device")
+def test_equal_files_that_cannot_be_told_do_not_differ(
+    pair: tuple[pathlib.Path, pathlib.Path],
+) -> None:
+    words = [sys.executable, "-m", "dcread", "diff", *map(str, pair)]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, check=False)
+    assert (done.returncode, b"No space left" in done.stderr) == (2, True)
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (2, b"")

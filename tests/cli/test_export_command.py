@@ -31,6 +31,24 @@ def read_csv(path: pathlib.Path) -> dict[str, np.ndarray]:
     }
 
 
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_names_that_are_not_text_are_escaped(
+    suffix: str, tmp_path: pathlib.Path, capsys: Capture
+) -> None:
+    path, target = tmp_path / "m.rtdc", tmp_path / f"table.{suffix}"
+    with h5py.File(path, "w") as h5:
+        h5["events/deform"] = np.arange(4.0)
+        h5[b"events/tilt\xff"] = -np.arange(4.0)
+    assert cli.main(["export", str(path), str(target)]) == 0, capsys.readouterr()
+    if suffix == "parquet":
+        table = pytest.importorskip("pyarrow.parquet").read_table(target)
+        found = {name: table[name].to_numpy() for name in table.column_names}
+    else:
+        found = read_csv(target)
+    assert found[r"tilt\udcff"].tolist() == [0, -1, -2, -3]
+    assert found["deform"].tolist() == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("suffix", ["csv", "tsv", "parquet"])
 @pytest.mark.parametrize("block", [7, 20_000])
 def test_a_table_has_every_scalar_feature_bit_by_bit(
@@ -61,6 +79,18 @@ def test_a_table_has_every_scalar_feature_bit_by_bit(
         for name in scalars:
             values = np.asarray(hd[name])
             assert np.array_equal(found[name].astype(values.dtype), values), name
+
+
+def test_without_scalar_features_there_is_no_table(
+    tmp_path: pathlib.Path, capsys: Capture
+) -> None:
+    path, target = tmp_path / "m.rtdc", tmp_path / "table.csv"
+    with h5py.File(path, "w") as h5:
+        h5.create_group("events")
+        h5.attrs["experiment:event count"] = 2**40  # (a row for each: for ever)
+    assert cli.main(["export", str(path), str(target)]) == 1
+    assert "there are no scalar features to write" in capsys.readouterr().err
+    assert not target.exists()
 
 
 def test_some_events_and_features(
@@ -194,8 +224,8 @@ def test_wrong_usage(made: generate.DemoFiles, capsys: Capture) -> None:
         (["x.docx"], "expected a name that ends in one of .csv"),
         (["x.tif", "--features", "image,mask"], "one feature is written as images"),
         (["x.csv", "--events", "1:2:0"], "a step of 0"),
-        (["x.csv", "--events", "abc"], "is no event"),
-        (["x.csv", "--events", ""], "is no event"),
+        (["x.csv", "--events", "abc"], "is neither an event"),
+        (["x.csv", "--events", ""], "is neither an event"),
         (["x.csv", "--where", "import os"], "expected a condition at character 8"),
     ):
         assert cli.main(["export", str(made.events), *words]) == 2, words

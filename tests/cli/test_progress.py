@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-import subprocess
 import sys
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -45,10 +45,8 @@ def test_a_log_has_quarters_that_take_long(monkeypatch: pytest.MonkeyPatch) -> N
     assert shares == ["25%", "50%", "75%", "100%"]
 
 
-def test_nothing_is_shown_in_a_pipe() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", CODE], capture_output=True, text=True, check=True
-    )
+def test_nothing_is_shown_in_a_pipe(run_python: Callable[..., Any]) -> None:
+    done = run_python(CODE)
     assert done.stderr == ""
     assert done.stdout.splitlines() == [f"answer {i * 500_000}" for i in range(9)]
 

@@ -19,6 +19,7 @@ import pytest
 import dcread
 from dcread.cli import main as cli
 from dcread.demo import generate
+from dcread.errors import FormatError
 from dcread.tools.salvage import salvage
 
 Capture = pytest.CaptureFixture[str]
@@ -66,6 +67,38 @@ def test_events_of_damaged_chunks_are_left_out(
     assert facts["costs"]["image"]["events"] == 40
     assert "checksum" in facts["costs"]["image"]["reason"]
     assert cli.main(["verify", str(target)]) == 0
+
+
+def test_names_that_are_not_text_stay_as_they_are(tmp_path: pathlib.Path) -> None:
+    path, target = tmp_path / "m.rtdc", tmp_path / "saved.rtdc"
+    places = [b"events/tilt\xff", b"events/trace/\xfe", b"tables/\xff", b"logs/\xff"]
+    with h5py.File(path, "w") as h5:
+        h5["events/deform"] = np.arange(4.0)
+        for place in places:
+            h5[place] = np.full(4, b"one") if b"logs" in place else np.arange(4) * 3
+    assert salvage(path, target).lost == {}
+    with h5py.File(path) as h5, h5py.File(target) as saved:
+        for place in places:
+            assert saved[place][:].tolist() == h5[place][:].tolist(), place
+
+
+def test_claimed_events_without_contours_are_not_looked_for(
+    tmp_path: pathlib.Path,
+) -> None:
+    path, target = tmp_path / "m.rtdc", tmp_path / "saved.rtdc"
+    with h5py.File(path, "w") as h5:
+        h5.attrs["experiment:event count"] = 10**7
+        for name in ("2", "7", "07", "x", "10000000"):
+            h5[f"events/contour/{name}"] = np.full((3, 2), len(name))
+    found = salvage(path, target)
+    assert (found.kept, found.lost_events[0]) == (2, (0, 1))
+    assert found.costs["contour"]["reason"] == "'events/contour/0': there is none"
+    with dcread.HDF5Data(target) as saved:
+        assert saved["contour"][1].tolist() == [[1, 1]] * 3
+    with h5py.File(path, "a") as h5:
+        h5.attrs["experiment:event count"] = 2**40
+    with pytest.raises(FormatError, match=r"m\.rtdc: claims .* events"):
+        salvage(path, target, overwrite=True)
 
 
 def test_what_is_whole_stays_equal(
@@ -414,3 +447,65 @@ def test_cropped_images_that_cannot_be_found_are_told(
     assert salvage(cropped, narrow, ["deform"]).kept == 40
     with dcread.HDF5Data(narrow) as hd:
         assert list(hd) == ["deform"]
+
+
+def test_basins_of_other_features_are_left_alone(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only what was asked for is opened, and told of."""
+    inside = {"type": "internal", "mapping": "same", "paths": ["basin_events"]}
+    basins = {
+        "rows": inside | {"format": "h5dataset", "features": ["image_bg"]},
+        "all rows": inside | {"format": "h5dataset"},
+        "cropped": inside | {"format": "h5datasetchop", "features": ["mask"]},
+        "listless": inside | {"format": "h5datasetchop"},
+    }
+    path, target = tmp_path / "basins.rtdc", tmp_path / "saved.rtdc"
+    with h5py.File(path, "w") as h5:
+        h5["events/deform"] = h5["events/area_um"] = np.arange(5.0)
+        h5["basin_events/image_bg"] = np.zeros((5, 2, 2), "u1")
+        for name, text in basins.items():
+            h5[f"basins/{name}"] = np.array([json.dumps(text | {"name": name})], "S")
+    assert set(salvage(path, tmp_path / "everything.rtdc").lost) == {
+        "events/mask",
+        "basin listless",
+    }
+
+    def fail(*_: object) -> None:
+        raise AssertionError("a basin was opened")
+
+    monkeypatch.setattr(dcread.HDF5Data, "get_basin_data", fail)
+    assert salvage(path, target, ["deform"]).lost == {}
+    assert salvage(path, target, ["image_bg"], overwrite=True).lost == {}
+    with h5py.File(target) as h5:
+        assert len(h5["basins"]) == 2
+        assert list(h5["basin_events"]) == ["image_bg"]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"features": 5}, {"features": "deform"}, {"mapping": ["x"]}, {"type": 5}]
+)
+def test_a_definition_that_is_none_is_told_once(
+    wrong: dict[str, object], tmp_path: pathlib.Path
+) -> None:
+    path = tmp_path / "basins.rtdc"
+    text = {"type": "internal", "format": "h5dataset", "paths": ["basin_events"]}
+    with h5py.File(path, "w") as h5:
+        h5["events/deform"] = np.arange(5.0)
+        h5["basin_events/image_bg"] = np.zeros((5, 2, 2), "u1")
+        h5["basins/key"] = np.array([json.dumps(text | wrong)], "S")
+    found = salvage(path, tmp_path / "saved.rtdc")
+    assert found.lost == {"basins/key": "its definition cannot be read"}
+    assert found.kept == 5
+
+
+def test_definitions_that_rely_on_what_is_usual(tmp_path: pathlib.Path) -> None:
+    path, target = tmp_path / "basins.rtdc", tmp_path / "saved.rtdc"
+    with h5py.File(path, "w") as h5:
+        h5["events/deform"] = np.arange(5.0)
+        h5["basin_events/image_bg"] = np.ones((5, 2, 2), "u1")
+        text = {"format": "h5dataset", "features": ["image_bg"]}  # type, paths: usual
+        h5["basins/key"] = np.array([json.dumps(text)], "S")
+    assert salvage(path, target).lost == {}
+    with dcread.HDF5Data(path) as hd, dcread.HDF5Data(target) as saved:
+        assert np.array_equal(saved["image_bg"][:], hd["image_bg"][:])

@@ -71,7 +71,7 @@ def test_each_damaged_chunk_is_told(
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 3
     for line, chunk in zip(lines, (0, 2), strict=False):
-        assert line.startswith(f"dataset '/events/image': {recording}: ")
+        assert line.startswith(f"{recording}: dataset '/events/image', chunk at ")
         assert "checksum" in line
         assert f"chunk at ({40 * chunk}, 0, 0)" in line
     assert lines[2].startswith(f"{recording}: 2 problems in ")

@@ -6,8 +6,6 @@ import json
 import os
 import pathlib
 import signal
-import subprocess
-import sys
 import textwrap
 
 import h5py
@@ -32,16 +30,15 @@ def out(tmp_path):
     return tmp_path / "out" / "o.rtdc"
 
 
-def run(code, *args, check=False):
-    """Run code in another process; it gets `args` as ``args``."""
+@pytest.fixture
+def run(run_python):
+    """A function that runs code in another process; it gets `args` as ``args``."""
     head = "import sys, pathlib\nargs = sys.argv[1:]\n"
-    return subprocess.run(
-        [sys.executable, "-c", head + textwrap.dedent(code), *map(str, args)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=check,
-    )
+
+    def run_code(code, *args):
+        return run_python(head + textwrap.dedent(code), *args, check=False)
+
+    return run_code
 
 
 @pytest.mark.parametrize("alias", ["same", "hard link", "symlink", "dotted"])
@@ -188,7 +185,7 @@ except OSError as exc:
 
 @posix
 @pytest.mark.parametrize("limit", [0, 1, 600, 3000, 6000])
-def test_disk_full(inputs, out, digest, limit):
+def test_disk_full(inputs, out, digest, limit, run):
     before = digest(inputs)
     done = run(LIMITED, *inputs, out, limit)
     assert done.returncode == 3, done.stderr
@@ -211,7 +208,7 @@ except OSError as exc:
 
 @posix
 @pytest.mark.parametrize("limit", [1000, 50_000, 300_000])
-def test_disk_full_while_rows_are_copied(measurement, out, limit):
+def test_disk_full_while_rows_are_copied(measurement, out, limit, run):
     image = np.random.default_rng(1).integers(0, 255, (400, 24, 40)).astype("u1")
     measurement("raw.rtdc", n=400, image=image)
     source = measurement("s.rtdc", n=400, image=None, basinmap0=np.arange(400)[::-1])
@@ -228,7 +225,7 @@ def test_disk_full_while_rows_are_copied(measurement, out, limit):
 
 
 @posix
-def test_disk_not_full(inputs, out):
+def test_disk_not_full(inputs, out, run):
     assert run(LIMITED, *inputs, out, 1_000_000).returncode == 0
     assert len(HDF5Data(out)) == 20
 
@@ -259,7 +256,7 @@ dcread.concatenated_hdf5_data(paths, path_out=out, progress=progress, overwrite=
 @posix
 @pytest.mark.parametrize("old", [False, True])
 @pytest.mark.parametrize("moment", ["0.2", "0.6", "0.9", "sync", "rename", "after"])
-def test_killed(inputs, out, digest, moment, old):
+def test_killed(inputs, out, digest, *, moment, old, run):
     before = digest(inputs)
     if old:
         out.write_text("precious")
@@ -276,7 +273,7 @@ def test_killed(inputs, out, digest, moment, old):
 
 
 @posix
-def test_temporary_file_ends_with_the_process_not_with_its_forks(inputs):
+def test_temporary_file_ends_with_the_process_not_with_its_forks(inputs, run):
     code = """
     import dcread, os
     data = dcread.concatenated_hdf5_data(args)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import h5py
@@ -41,6 +42,51 @@ def test_feature_that_nobody_has(measurement, refused):
     assert "contains more features than" in message
     assert "no_such" in message
     assert str(a) in message
+
+
+@pytest.mark.parametrize("in_basin", [False, True])
+def test_names_that_are_not_text_are_left_out(measurement, join, refused, in_basin):
+    path = measurement("a.rtdc")
+    with h5py.File(path, "a") as h5:
+        h5[b"events/trace/fl\xff"] = np.ones((10, 3))
+        h5["events/trace/fl1_raw"] = np.ones((10, 3))
+        h5[b"logs/\xff"] = [b"line"]
+        if in_basin:
+            basin = {"name": "b", "type": "internal", "format": "h5dataset"}
+            listed = {"paths": ["inside"], "features": ["tilt\udcff"]}
+            h5["basins/b"] = json.dumps({**basin, **listed}).encode()
+        h5[b"inside/tilt\xff" if in_basin else b"events/tilt\xff"] = np.arange(10)
+    with pytest.warns(UserWarning, match="expected a name in UTF-8"):
+        joined = join([path, path])
+    assert "tilt\udcff" not in joined
+    assert list(joined["trace"]) == ["fl1_raw"]
+    assert len(joined["deform"]) == 20
+    assert joined.logs["src-#2_\udcff"] == ["line"]
+    message = refused([path] * 2, errors.FormatError, features=["tilt\udcff"])
+    assert "expected a name in UTF-8" in message
+
+
+def test_basins_whose_place_is_not_text_are_copied(measurement, join, tmp_path):
+    folder = os.fsdecode(os.fsencode(tmp_path) + b"/\xff")
+    os.mkdir(folder)
+    with h5py.File(os.path.join(folder, "b.rtdc"), "w") as h5:
+        h5["events/tilt"] = np.arange(10) * 2
+    path = measurement("a.rtdc")
+    with h5py.File(path, "a") as h5:
+        basin = {"name": "b", "type": "file", "format": "hdf5", "features": ["tilt"]}
+        paths = {"paths": [os.path.join(folder, "b.rtdc")]}
+        h5["basins/b"] = json.dumps({**basin, **paths}).encode()
+    with pytest.warns(UserWarning, match="would have to be copied"):
+        assert "tilt" not in join([path, path])
+    joined = join([path, path], features=["deform", "tilt"])
+    assert joined["tilt"].tolist() == [*range(0, 20, 2)] * 2
+
+
+def test_times_that_are_no_numbers(measurement, refused):
+    texts = measurement("t.rtdc", time=np.full(10, b"noon"))
+    message = refused([texts, texts], errors.FormatError)
+    assert str(texts) in message
+    assert "'time': expected seconds" in message
 
 
 def test_later_files_may_have_more(measurement, join):

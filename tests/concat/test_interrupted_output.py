@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pathlib
-import subprocess
-import sys
+from collections.abc import Callable
+from typing import Any
 
 LEFT_OPEN = """
 import pathlib, sys
@@ -23,14 +23,10 @@ except KeyboardInterrupt:
 """
 
 
-def test_a_new_file_that_is_left_open(tmp_path: pathlib.Path) -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", LEFT_OPEN, str(tmp_path / "new.rtdc")],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+def test_a_new_file_that_is_left_open(
+    tmp_path: pathlib.Path, run_python: Callable[..., Any]
+) -> None:
+    result = run_python(LEFT_OPEN, tmp_path / "new.rtdc", timeout=100)
     assert (result.stdout, result.stderr) == ("interrupted\n", "")
     assert result.returncode == 0
     assert not list(tmp_path.iterdir())

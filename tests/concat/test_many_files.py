@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import h5py
@@ -41,18 +40,12 @@ print("read")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such limits")
-def test_520_files_within_1024_descriptors(tmp_path):
+def test_520_files_within_1024_descriptors(tmp_path, run_python):
     for number in range(520):
         with h5py.File(tmp_path / f"{number}.rtdc", "w", libver="latest") as h5:
             h5.attrs["experiment:event count"] = 4
             h5["events/deform"] = np.full(4, float(number))
             h5["events/userdef1"] = np.full(4, float(number))
             h5["events/image"] = np.full((4, 3, 5), number % 251, "u1")
-    run = subprocess.run(
-        [sys.executable, "-c", JOIN, str(tmp_path), "520"],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    run = run_python(JOIN, tmp_path, "520", timeout=300)
     assert (run.stdout, run.stderr) == ("read\n", "")

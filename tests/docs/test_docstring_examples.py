@@ -6,6 +6,7 @@ import doctest
 import importlib
 import inspect
 import pathlib
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -35,22 +36,22 @@ def modules() -> Iterator[str]:
             yield ".".join(part for part in parts if part != "__init__")
 
 
-def public_names() -> Iterator[tuple[str, str]]:
-    """Give each public class, function and method with its docstring."""
+def public_names() -> Iterator[tuple[str, Any]]:
+    """Give each public class, function and method."""
     for home in (dcread, dcread.interop, dcread.testing):
         for name in sorted(set(home.__all__) - FOREIGN - FAMILY):
             thing = getattr(home, name)
             if inspect.isclass(thing) or inspect.isroutine(thing):
-                yield f"{home.__name__}.{name}", inspect.getdoc(thing) or ""
+                yield f"{home.__name__}.{name}", thing
             if inspect.isclass(thing) and f"{home.__name__}.{name}" not in CONTRACTS:
                 yield from members(f"{home.__name__}.{name}", thing)
 
 
-def members(of: str, kind: type) -> Iterator[tuple[str, str]]:
+def members(of: str, kind: type) -> Iterator[tuple[str, Any]]:
     for name, found in vars(kind).items():
         member: Any = getattr(found, "fget", getattr(found, "__func__", found))
         if not name.startswith("_") and inspect.isroutine(member):
-            yield f"{of}.{name}", inspect.getdoc(member) or ""
+            yield f"{of}.{name}", found
 
 
 @pytest.fixture(scope="module")
@@ -86,4 +87,34 @@ def test_examples_run(
 def test_every_public_name_has_an_example() -> None:
     found = dict(public_names())
     assert len(found) > 90
-    assert [name for name, text in found.items() if ">>> " not in text] == []
+    told = {name: inspect.getdoc(thing) or "" for name, thing in found.items()}
+    assert [name for name, text in told.items() if ">>> " not in text] == []
+
+
+def sections(text: str) -> dict[str, str]:
+    """Return the sections of a docstring by their titles."""
+    parts = re.split(r"(?:^|\n)(\w[\w ]*)\n-{3,}\n", text)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def undocumented(thing: Any) -> Iterator[str]:
+    """Name the arguments that the docstring of a function lacks, and its result."""
+    documented = sections(inspect.getdoc(thing) or "")
+    signature = inspect.signature(getattr(thing, "__func__", thing))
+    heads = re.findall(r"^(\S.*?)(?: :|$)", documented.get("Parameters", ""), re.M)
+    named = {name.strip(" *") for head in heads for name in head.split(",")}
+    yield from set(signature.parameters) - {"self", "cls"} - named
+    returned = signature.return_annotation not in {None, "None"}
+    if returned and not {"Returns", "Yields"} & set(documented):
+        yield "what it returns"
+
+
+def test_functions_tell_their_arguments_and_what_they_return() -> None:
+    functions = {
+        name: thing
+        for name, thing in (*public_names(), *members("Basin", dcread.Basin))
+        if inspect.isroutine(thing) or hasattr(thing, "__func__")
+    }
+    assert len(functions) > 50
+    missing = {name: sorted(undocumented(thing)) for name, thing in functions.items()}
+    assert {name: lacks for name, lacks in missing.items() if lacks} == {}

@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 
 from dcread import engine
-from dcread.engine.kernels import fletcher32
 
 DEFLATE, SHUFFLE, FLETCHER32, LZF, ZSTD = 1, 2, 3, 32000, 32015
 
@@ -107,6 +106,23 @@ def shuffled(data: bytes, width: int) -> bytes:
     return whole.T.tobytes() + data[count * width :]
 
 
+def fletcher32(data: bytes) -> int:
+    """Return HDF5's checksum: sums of big-endian words, and of those sums."""
+    words = np.frombuffer(data + bytes(len(data) % 2), ">u2").astype(np.uint64)
+    weights = np.arange(len(words), 0, -1, dtype=np.uint64)
+    first, second = (
+        int(total) % 65535 or (65535 if total else 0)
+        for total in (words.sum(), (words * weights).sum())
+    )
+    return second << 16 | first
+
+
+def checksummed(data: bytes, *, swap: bool = False) -> bytes:
+    """Apply HDF5's fletcher32 filter; with `swap` as HDF5 did before 1.6.3."""
+    total = fletcher32(data).to_bytes(4, "little")
+    return data + (total[1::-1] + total[:1:-1] if swap else total)
+
+
 def encode(
     data: bytes, filters: tuple[int, ...], width: int, mask: int = 0, swap: bool = False
 ) -> bytes:
@@ -122,10 +138,7 @@ def encode(
             data = zstd_frame(data)
         else:
             assert number == FLETCHER32
-            total = fletcher32(data).to_bytes(4, "little")
-            if swap:
-                total = total[1::-1] + total[:1:-1]
-            data += total
+            data = checksummed(data, swap=swap)
     return data
 
 
@@ -147,6 +160,8 @@ def tools() -> SimpleNamespace:
         zstd_frame=zstd_frame,
         zstd_raw_frame=zstd_raw_frame,
         shuffled=shuffled,
+        fletcher32=fletcher32,
+        checksummed=checksummed,
         PIPELINES=PIPELINES,
     )
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import pathlib
 import struct
-import subprocess
-import sys
 
 import h5py
 import numpy as np
@@ -213,7 +211,7 @@ with dcread.HDF5Data(sys.argv[1]) as hd:
 
 
 @pytest.mark.parametrize("size", [0xFF000000, 0x7F000000, 0xFFFFFFFE, 7])
-def test_damaged_fill_values(tmp_path, size):
+def test_damaged_fill_values(tmp_path, size, run_python):
     """HDF5 does not survive being asked for some of them."""
     path = tmp_path / "x.rtdc"
     with h5py.File(path, "w", libver="earliest") as h5:
@@ -224,9 +222,7 @@ def test_damaged_fill_values(tmp_path, size):
     message = b"\x02\x03\x02\x01\x00\x00\x00\x00"  # version 2, no bytes follow
     assert raw.count(message) == 1
     path.write_bytes(raw.replace(message, message[:4] + struct.pack("<I", size)))
-    words = [sys.executable, "-c", READ, str(path)]
-    done = subprocess.run(words, check=False, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert set(done.stdout.split()) <= {"FormatError"}
+    told = run_python(READ, path).stdout.split()
+    assert set(told) <= {"FormatError"}
     if size > 2**31:
-        assert done.stdout.count("FormatError") >= 3
+        assert len(told) >= 3

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
-import sys
 
 import h5py
 import numpy as np
 import pytest
 
 import dcread
-from dcread.errors import ClosedError, FileObjectError, FormatError
+from dcread.engine import FileHandle, h5_lock, open_dataset
+from dcread.engine.source import ByteSource, SourceStream
+from dcread.errors import ClosedError, FileObjectError, FormatError, PolicyError
+from dcread.file.variable_length import VariableLengths
 
 IMAGES = np.arange(40 * 80, dtype="u2").reshape(40, 8, 10)
 
@@ -65,7 +66,7 @@ def test_what_is_wrong_is_told(stream, how, read):
     with dcread.HDF5Data(stream) as hd:
         assert len(hd) == 40
         stream.how = how
-        with pytest.raises(FileObjectError, match="fault of the file object") as info:
+        with pytest.raises(FileObjectError, match="error in the file object") as info:
             READS[read](hd)
         message = str(info.value)
         assert "damaged" not in message
@@ -79,7 +80,7 @@ def test_what_is_wrong_is_told(stream, how, read):
 @pytest.mark.parametrize("how", ["raise", "none", "text", "no seek"])
 def test_from_the_beginning(stream, how):
     stream.how = how
-    with pytest.raises(FileObjectError, match="fault of the file object"):
+    with pytest.raises(FileObjectError, match="error in the file object"):
         dcread.HDF5Data(stream)
 
 
@@ -136,7 +137,7 @@ def test_objects_of_hd_h5_outlive_it_and_the_file_is_written_again(tmp_path):
         assert np.array_equal(hd["image"][:], after)
 
 
-def test_an_object_that_is_left_open_does_no_harm_at_the_end(tmp_path):
+def test_an_object_that_is_left_open_does_no_harm_at_the_end(tmp_path, run_python):
     """As an interrupt within h5py leaves it: HDF5 closes it when Python is gone."""
     path = tmp_path / "x.h5"
     with h5py.File(path, "w") as h5:
@@ -150,13 +151,7 @@ def test_an_object_that_is_left_open_does_no_harm_at_the_end(tmp_path):
         "del hd\n"
         "print('end')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    done = run_python(code, path, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
 
 
@@ -201,14 +196,17 @@ print(*codes)
 @pytest.mark.parametrize(
     ("kind", "code"), [("buffered", 0), ("raw", 0), ("memory", 0), ("object", 3)]
 )
-def test_a_forked_process_does_not_disturb_its_parent(tmp_path, kind, code):
+def test_a_forked_process_does_not_disturb_its_parent(tmp_path, kind, code, run_python):
     path = tmp_path / "x.rtdc"
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORKED, str(path), kind],
-        capture_output=True,
-        text=True,
+    result = run_python(
+        FORKED,
+        path,
+        kind,
+        options=(
+            "-W",
+            "ignore",
+        ),
         timeout=100,
-        check=False,
     )
     assert (result.stdout, result.stderr) == (f"{code}\n", "")
 
@@ -218,3 +216,35 @@ def test_a_file_that_its_owner_reads_meanwhile(stream, tmp_path):
         file.seek(17)
         assert np.array_equal(hd.image[:], IMAGES)
         assert file.tell() == 17
+
+
+class Memory(ByteSource):
+    """A source of a kind that dcread does not have."""
+
+    def __init__(self, data):
+        self.label, self.size, self._data = "a source", len(data), data
+
+    def read_ranges(self, ranges, sink):
+        for number, (start, stop) in enumerate(ranges):
+            sink(number, memoryview(self._data)[start:stop])
+
+    def close(self):
+        pass
+
+
+def test_a_source_of_another_kind_may_not_name_files_of_this_machine(tmp_path):
+    path = tmp_path / "x.rtdc"
+    with h5py.File(path, "w") as h5:
+        h5["x"] = np.arange(5)
+        h5.attrs["text"] = "long " * 50
+    source = Memory(path.read_bytes())
+    h5 = h5py.File(SourceStream(source), "r")
+    handle = FileHandle(h5, None, "a source", owned=True, identity=None, source=source)
+    assert open_dataset(handle, "x").read(slice(1, 3)).tolist() == [1, 2]
+    assert handle.is_file_object
+    with pytest.raises(PolicyError, match="opened from its path may refer"):
+        handle.names.open_named(handle, str(path), "a link", "HDF5_EXT_PREFIX")
+    with VariableLengths(handle) as values, h5_lock:  # not by HDF5, which trusts them
+        found = values.of_attribute(h5.id, b"text", 1, 1, 1000)
+    assert found == [b"long " * 50]
+    handle.close()

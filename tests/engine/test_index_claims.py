@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import pathlib
 import struct
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import h5py
 import numpy as np
@@ -22,19 +22,6 @@ from dcread.errors import FormatError
 VALUES = np.arange(40_000.0)
 KEY = 24
 """Bytes of a key in the tree of a dataset with one axis."""
-
-
-def printed_by_a_child(code: str, path: pathlib.Path) -> str:
-    """Return what a process of its own prints, which has to end well."""
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 @pytest.fixture
@@ -108,7 +95,9 @@ def has_the_same_node_again_and_again(raw: bytearray, root: int, first: int) -> 
     "forge", [leads_to_itself, leads_back, has_the_same_node_again_and_again]
 )
 def test_a_tree_that_is_none(
-    tmp_path, forge: Callable[[bytearray, int, int], None]
+    tmp_path,
+    forge: Callable[[bytearray, int, int], None],
+    run_python: Callable[..., Any],
 ) -> None:
     """In a process of its own, since HDF5 dies of such a tree."""
     path = write(tmp_path / "a.h5", "earliest")
@@ -129,9 +118,38 @@ def test_a_tree_that_is_none(
         "    except errors.FormatError as exc:\n"
         "        print(exc)\n"
     )
-    first_line, second_line = printed_by_a_child(read, path).splitlines()
+    first_line, second_line = run_python(read, path).stdout.splitlines()
     assert "a tree with a node that does not belong there" in first_line
     assert "the file is damaged" in second_line
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("change", [1, 4, -4, 400])
+def test_keys_that_do_not_lead_to_all_chunks(tmp_path, opened, axis, change) -> None:
+    """HDF5 lists such chunks and does not find them: what it reads is what counts."""
+    path = write(tmp_path / "a.h5", "earliest", 800)
+    raw = path.read_bytes()
+    tried = 0
+    for node, level, count in nodes(raw):
+        for entry in sorted({0, 1, count // 2, count - 1, count}):
+            place = node + 24 + entry * (KEY + 8) + 8 + 8 * axis
+            forged = bytearray(raw)
+            (before,) = struct.unpack_from("<Q", raw, place)
+            struct.pack_into("<Q", forged, place, (before + change) % 2**64)
+            path = tmp_path / f"{node}-{level}-{entry}.h5"
+            path.write_bytes(forged)
+            truth = VALUES[:800]
+            with h5py.File(path) as h5, contextlib.suppress(OSError):
+                truth = h5["x"][:]
+            tried += 1
+            reader = open_dataset(opened(path), "x")
+            try:
+                found = reader.read(slice(0, len(truth)))
+            except FormatError:
+                continue
+            assert np.array_equal(found, truth), (level, entry, count)
+            assert np.array_equal(reader.read(np.array([799, 3])), truth[[799, 3]])
+    assert tried > 9
 
 
 @pytest.mark.parametrize(
@@ -211,7 +229,7 @@ def test_names_of_other_members(tmp_path, shift, count) -> None:
 
 
 @pytest.mark.parametrize("following", [8, 16, 0, 2**40])
-def test_a_list_of_free_bytes_that_goes_round(tmp_path, following) -> None:
+def test_a_list_of_free_bytes_that_goes_round(tmp_path, following, run_python) -> None:
     """In a process of its own, since HDF5 goes round for ever."""
     path = tmp_path / "a.rtdc"
     with h5py.File(path, "w", libver="earliest") as h5:
@@ -224,7 +242,7 @@ def test_a_list_of_free_bytes_that_goes_round(tmp_path, following) -> None:
     raw[start + 24 : start + 32] = b"deform\0\0"
     struct.pack_into("<Q", raw, place + 16, 8)
     path.write_bytes(raw)
-    told = printed_by_a_child(READ, path)
+    told = run_python(READ, path).stdout
     assert "a name in it that does not belong there" in told
 
 
@@ -236,7 +254,7 @@ with dcread.HDF5Data(sys.argv[1]) as hd:
 
 
 @pytest.mark.parametrize("group", ["events", "logs"])
-def test_a_name_outside_of_its_heap(tmp_path, group) -> None:
+def test_a_name_outside_of_its_heap(tmp_path, group, run_python) -> None:
     """In a process of its own, since HDF5 dies of such a name."""
     path = tmp_path / "a.rtdc"
     with h5py.File(path, "w", libver="earliest") as h5:
@@ -249,7 +267,7 @@ def test_a_name_outside_of_its_heap(tmp_path, group) -> None:
     assert place > 0
     struct.pack_into("<Q", raw, place, 2**36)
     path.write_bytes(raw)
-    told = printed_by_a_child(READ, path)
+    told = run_python(READ, path).stdout
     assert "a name in it that does not belong there" in told
 
 
@@ -271,3 +289,48 @@ def test_sound_indices_are_listed(tmp_path, opened, libver, userblock) -> None:
         assert np.array_equal(reader.read(slice(0, len(expected))), expected)
         assert reader.layout.index.listed
         assert reader.storage().reader == "dcread"
+
+
+@pytest.mark.parametrize("userblock", [0, 512])
+def test_an_older_tree_tells_what_hdf5_lists(tmp_path, opened, userblock) -> None:
+    path = tmp_path / "a.h5"
+    values = np.arange(700 * 9 * 8, dtype="u2").reshape(700, 9, 8)
+    shape = {"shape": values.shape, "dtype": "u2", "chunks": (2, 4, 5)}
+    with h5py.File(path, "w", libver="earliest", userblock_size=userblock) as h5:
+        h5ds = h5.create_dataset("x", **shape, compression="gzip", shuffle=True)
+        h5ds[:40], h5ds[333, 5, 6], h5ds[690:] = values[:40], 7, values[690:]
+        plain = values[60:62, :4, :5].tobytes()
+        h5ds.id.write_direct_chunk((60, 0, 0), plain, filter_mask=3)
+    with h5py.File(path) as h5:
+        asked = h5["x"].id
+        infos = [asked.get_chunk_info(i) for i in range(asked.get_num_chunks())]
+        expected = h5["x"][:]
+    assert 100 < len(infos) < 1000
+    reader = open_dataset(opened(path), "x")
+    index = reader.layout.index
+    cells, table = index.stored()
+    assert [index.offset_of(cell) for cell in cells] == [i.chunk_offset for i in infos]
+    told = [[i.byte_offset, i.size, i.filter_mask] for i in infos]
+    assert table.tolist() == told
+    assert np.array_equal(reader.read(slice(0, 700)), expected)
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        (2**64 - 1, "found one without an address"),
+        (2**40, "the file is truncated"),
+        (2**63 + 8, "the file is damaged"),
+    ],
+)
+def test_a_chunk_of_an_older_tree_that_lies_elsewhere(
+    tmp_path, opened, address, found
+) -> None:
+    path = write(tmp_path / "a.h5", "earliest", 800)
+    raw = bytearray(path.read_bytes())
+    (node, _, _) = next(one for one in nodes(raw) if one[1] == 0)
+    struct.pack_into("<Q", raw, node + 24 + KEY, address)
+    path.write_bytes(raw)
+    reader = open_dataset(opened(path), "x")
+    with pytest.raises(FormatError, match=found):
+        reader.read(slice(0, 800))

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import gc
+import os
 import pathlib
+from typing import Any
 
 import h5py
+import numpy as np
 import pytest
 from h5py import h5f
 
+from dcread import HDF5Data
 from dcread.engine import open_file
 from dcread.engine.file_handle import count_opened_here
+from dcread.errors import FileChangedError, FormatError
 
 
 def test_a_file_that_closes_while_it_is_looked_at(
@@ -49,3 +54,49 @@ def test_a_writer_beside_files_that_are_read(tmp_path: pathlib.Path) -> None:
     for handle in handles:
         handle.close()
     assert count_opened_here() == before
+
+
+@pytest.mark.parametrize("times", [1, 2, 9])
+def test_a_file_that_changes_while_it_is_opened(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    path = tmp_path / "m.h5"
+    with h5py.File(path, "w") as h5:
+        h5["events/deform"] = [1.0, 2.0]
+    opened, left = h5f.open, times
+
+    def change_and_open(*args: Any, **options: Any) -> Any:
+        nonlocal left
+        if left:
+            left -= 1
+            os.utime(path, ns=(left, left))
+        return opened(*args, **options)
+
+    monkeypatch.setattr(h5f, "open", change_and_open)
+    before = count_opened_here()
+    if times == 9:
+        with pytest.raises(
+            FileChangedError, match=r"m\.h5 changed while it was opened"
+        ):
+            HDF5Data(path)
+    else:
+        with HDF5Data(path) as hd:
+            assert hd["deform"].tolist() == [1, 2]
+            assert hd.explain("deform").storage.reader == "dcread"
+    assert count_opened_here() == before
+
+
+@pytest.mark.parametrize("dtype", ["f8", ("f8", (2,))], ids=["dcread", "h5py"])
+def test_zeros_behind_the_end_of_a_file_that_shrank(
+    tmp_path: pathlib.Path, dtype: Any
+) -> None:
+    path = tmp_path / "m.rtdc"
+    with h5py.File(path, "w") as h5:
+        h5["events/area_um"] = np.arange(5000.0)
+        h5.create_dataset("events/userdef1", (5000,), dtype=dtype)
+        h5["events/userdef1"][...] = np.ones((5000, 2)) if dtype != "f8" else 1
+    with HDF5Data(path) as hd:
+        assert (hd.view("userdef1")[:10] == 1).all()
+        os.truncate(path, path.stat().st_size - 4000)
+        with pytest.raises((FileChangedError, FormatError), match=r"m\.rtdc"):
+            hd.view("userdef1")[4000:]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import threading
 
 import numpy as np
 import pytest
@@ -53,19 +52,16 @@ def reader(request, path):
         handle.close()
 
 
-def test_a_turn_hands_out_each_number_once():
+def test_a_turn_hands_out_each_number_once(in_threads):
     turn = np.zeros(1, np.int64)
-    seen = [[] for _ in range(8)]
 
-    def take(numbers):
+    def take(_thread):
+        seen = []
         while (number := take_turn(turn)) < 4000:
-            numbers.append(number)
+            seen.append(number)
+        return seen
 
-    workers = [threading.Thread(target=take, args=(numbers,)) for numbers in seen]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    seen = in_threads(take, range(8))
     assert sorted(n for numbers in seen for n in numbers) == list(range(4000))
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import pathlib
-import subprocess
-import sys
 import threading
 import time
 
@@ -100,44 +97,23 @@ def test_map_blocks(path, opened, threads, monkeypatch):
         assert all(start % 16 == 0 for start in starts if start != rows.start)
 
 
-def test_eight_threads_on_one_object(path, opened, threads):
+def test_eight_threads_on_one_object(path, opened, threads, in_threads):
     reader = open_dataset(opened(path), "x")
-    errors, counts = [], []
 
     def read(seed):
         rng = np.random.default_rng(seed)
         end = time.monotonic() + 1.5
         count = 0
-        try:
-            while time.monotonic() < end:
-                rows = rng.integers(0, 640, 30)
-                assert np.array_equal(reader.read(rows), DATA[rows])
-                start = int(rng.integers(0, 600))
-                part = slice(start, start + int(rng.integers(1, 40)))
-                assert np.array_equal(reader.read(part), DATA[part])
-                count += 1
-        except BaseException as exc:
-            errors.append(exc)
-        counts.append(count)
+        while time.monotonic() < end:
+            rows = rng.integers(0, 640, 30)
+            assert np.array_equal(reader.read(rows), DATA[rows])
+            start = int(rng.integers(0, 600))
+            part = slice(start, start + int(rng.integers(1, 40)))
+            assert np.array_equal(reader.read(part), DATA[part])
+            count += 1
+        return count
 
-    workers = [threading.Thread(target=read, args=(seed,)) for seed in range(8)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    assert errors == []
-    assert min(counts) > 0
-
-
-def run(code, **kwargs):
-    return subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        **kwargs,
-    )
+    assert min(in_threads(read, range(8))) > 0
 
 
 PRELUDE = """
@@ -146,7 +122,7 @@ import numpy as np
 from dcread import engine
 from dcread.engine import open_dataset
 engine.set_num_threads(4)
-handle = engine.open_file(sys.argv[1] if len(sys.argv) > 1 else PATH)
+handle = engine.open_file(sys.argv[1])
 reader = engine.open_dataset(handle, "x")
 full = reader.read(slice(0, 640))
 def child(action):
@@ -175,17 +151,24 @@ def check():
 """
 
 
-def prelude(path: pathlib.Path) -> str:
-    return PRELUDE.replace("PATH", repr(str(path)))
+@pytest.fixture
+def run(path, run_python):
+    """A function that runs code in a process of its own, which has `path` open."""
+    options = ("-W", "ignore::DeprecationWarning")
+
+    def run_code(code):
+        return run_python(PRELUDE + code, path, options=options, timeout=60)
+
+    return run_code
 
 
-def test_fork_after_use(path):
+def test_fork_after_use(run):
     code = "print(child(check), child(lambda: child(check)))\nhandle.close()\n"
-    result = run(prelude(path) + code)
+    result = run(code)
     assert result.stdout == "0 0\n", result
 
 
-def test_fork_during_use(path):
+def test_fork_during_use(run):
     code = """
 stop = False
 def busy():
@@ -206,12 +189,12 @@ for worker in workers:
     worker.join()
 check()
 """
-    result = run(prelude(path) + code)
+    result = run(code)
     assert result.stdout == " ".join(["0"] * 15) + "\n", result
 
 
 @pytest.mark.parametrize("turn", range(8))  # (what must not happen is a matter of luck)
-def test_exit_under_load(path, turn):
+def test_exit_under_load(run, turn):
     code = """
 def busy():
     while True:
@@ -221,12 +204,11 @@ for _ in range(3):
 time.sleep(0.2)
 print("ends")
 """
-    result = run(prelude(path) + code)
-    assert result.returncode == 0, result
+    result = run(code)
     assert (result.stdout, result.stderr) == ("ends\n", "")
 
 
-def test_reading_while_the_interpreter_ends(path):
+def test_reading_while_the_interpreter_ends(run):
     code = """
 import atexit
 def last():
@@ -234,11 +216,11 @@ def last():
     print("read at exit")
 atexit.register(last)
 """
-    result = run(prelude(path) + code)
+    result = run(code)
     assert (result.stdout, result.stderr) == ("read at exit\n", ""), result
 
 
-def test_interrupt(path):
+def test_interrupt(run):
     code = """
 import signal
 hits = 0
@@ -256,5 +238,5 @@ check()
 handle.close()
 print(hits, handle.closed)
 """
-    result = run(prelude(path) + code)
+    result = run(code)
     assert result.stdout == "39 True\n", result

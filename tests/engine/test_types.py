@@ -108,5 +108,5 @@ def test_types_without_a_conversion_say_so(tmp_path):
         h5.create_virtual_dataset("x", layout)
     with h5py.File(tmp_path / "v.h5") as h5:
         view = dcread.get_mapped_object(h5["x"], slice(0, 8))
-        with pytest.raises(DCReadError, match="cannot become"):
+        with pytest.raises(DCReadError, match="cannot be converted"):
             view[:]

@@ -9,7 +9,10 @@ import contextlib
 import importlib
 import io
 import pathlib
-import struct
+import zlib
+from collections.abc import Callable
+from itertools import permutations
+from typing import Any
 
 import h5py
 import numpy as np
@@ -17,7 +20,6 @@ import pytest
 
 from dcread import HDF5Data
 from dcread.engine import open_dataset
-from dcread.engine.kernels import fletcher32
 from dcread.engine.layout import LeftToH5py
 from dcread.errors import FormatError
 
@@ -80,7 +82,7 @@ def test_zstd_below_a_compression_that_only_hdf5_undoes(tools, tmp_path, opened)
     data = np.zeros((4000, 900), "u4")
     tools.make_dataset(path, data, (4000, 900), (ZSTD, LZF))
     reader = open_dataset(opened(path), "x")
-    with pytest.raises(FormatError, match="filter 32000 behind it"):
+    with pytest.raises(FormatError, match="filter 32000 after it"):
         reader.read(slice(0, 5))
 
 
@@ -99,7 +101,7 @@ def test_frames_of_another_length(tools, tmp_path, opened, filters, broken):
         path, VALUES, (5, 4), filters, maxshape=ANOTHER_AXIS, write=False
     )
     if FLETCHER32 in filters:  # forged, not damaged
-        broken += struct.pack("<I", fletcher32(broken))
+        broken = tools.checksummed(broken)
     tools.write_chunk(path, (0, 0), broken)
     reader = open_dataset(opened(path), "x")
     with pytest.raises(FormatError, match=r"a\.h5.*chunk at \(0, 0\).*zstd|decoded"):
@@ -180,3 +182,113 @@ def test_chunks_of_absurd_size_that_h5py_would_read(tmp_path, opened):
     reader = open_dataset(opened(path), "x")
     with pytest.raises(FormatError, match="at most 268435456 bytes"):
         reader.read(slice(0, 3))
+
+
+@pytest.mark.parametrize(("number", "wanted"), [(4, 4), (5, 8), (6, 20)])
+def test_filters_without_their_parameters(
+    tmp_path: pathlib.Path, run_python: Callable[..., Any], number: int, wanted: int
+) -> None:
+    """HDF5 reads parameters of its own filters that are not there."""
+    path = tmp_path / "a.rtdc"
+    with h5py.File(path, "w", libver="earliest") as h5:
+        h5.create_dataset("events/deform", data=np.arange(9.0), fletcher32=True)
+    raw = bytearray(path.read_bytes())
+    place = raw.index(b"fletcher32\0") - 8
+    assert raw[place : place + 2] == b"\x03\0"
+    raw[place] = number
+    path.write_bytes(raw)
+    code = "import sys, dcread\ndcread.HDF5Data(sys.argv[1])['deform']"
+    done = run_python(code, path, check=False)
+    assert done.returncode == 1, done.returncode
+    expected = f"expected {wanted} parameters of HDF5's filter {number}, found 0"
+    assert expected in done.stderr
+
+
+def test_filters_that_only_hdf5_knows(tmp_path: pathlib.Path) -> None:
+    records = np.zeros(30, [("a", "i2"), ("b", "f4")])
+    records["a"] = np.arange(30)
+    with h5py.File(tmp_path / "a.rtdc", "w") as h5:
+        events = h5.create_group("events")
+        events.create_dataset("deform", data=np.arange(30), scaleoffset=0)
+        for name, data in (("area_um", np.arange(30, dtype="i2")), ("time", records)):
+            plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+            plist.set_chunk((7,))
+            plist.set_filter(5, 0, ())  # nbit: HDF5 adds the parameters
+            space = h5py.h5s.create_simple(data.shape)
+            kind = h5py.h5t.py_create(data.dtype)
+            key = name.encode()
+            made = h5py.h5d.create(events.id, key, kind, space, plist)
+            h5py.Dataset(made)[:] = data
+        tables = h5.create_group("tables")
+        events.move("time", "/tables/a")
+        assert len(tables) == 1
+    with HDF5Data(tmp_path / "a.rtdc") as hd:
+        assert hd["deform"].tolist() == list(range(30))
+        assert hd["area_um"].tolist() == list(range(30))
+        assert hd.tables["a"]["a"].tolist() == list(range(30))
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [(SHUFFLE,), (FLETCHER32,), (SHUFFLE, FLETCHER32), (DEFLATE,), (SHUFFLE, DEFLATE)],
+)
+def test_chunks_that_are_too_short(tools, tmp_path, opened, filters):
+    """HDF5 gives what lies in memory behind them."""
+    path = tmp_path / "a.h5"
+    tools.make_dataset(path, VALUES, (5, 4), filters, maxshape=ANOTHER_AXIS)
+    reader = open_dataset(opened(path), "x")
+    assert isinstance(reader.layout, LeftToH5py)
+    assert np.array_equal(reader.read(slice(0, 23)), VALUES)
+    short = bytes(5 * 4 * 4 - 8)
+    if DEFLATE in filters:
+        short = zlib.compress(short)
+    if FLETCHER32 in filters:
+        short = tools.checksummed(short)
+    tools.write_chunk(path, (5, 0), short)
+    reader = open_dataset(opened(path), "x")
+    with pytest.raises(FormatError, match=r"chunk at \(5, 0\).*expected 8?\d bytes"):
+        reader.read(slice(0, 23))
+    assert np.array_equal(reader.read(slice(10, 23)), VALUES[10:])
+
+
+@pytest.mark.parametrize("stored", [b"a", b"abc"])
+@pytest.mark.parametrize(
+    "filters", [(FLETCHER32,), (DEFLATE, FLETCHER32), (LZF, FLETCHER32)]
+)
+def test_chunks_without_room_for_a_checksum(tools, tmp_path, opened, filters, stored):
+    """HDF5 takes the four bytes away all the same, and dies."""
+    path = tmp_path / "a.h5"
+    tools.make_dataset(path, VALUES, (5, 4), filters, maxshape=ANOTHER_AXIS)
+    tools.write_chunk(path, (5, 0), stored)
+    reader = open_dataset(opened(path), "x")
+    assert isinstance(reader.layout, LeftToH5py)
+    with pytest.raises(FormatError, match=r"chunk at \(5, 0\).*found less"):
+        reader.read(slice(0, 23))
+    assert np.array_equal(reader.read(slice(10, 23)), VALUES[10:])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4])
+def test_filters_in_any_order(tools, tmp_path, opened, count):
+    """Only zstd below lzf cannot be checked (HDF5 skips lzf where it gains nothing)."""
+    for number, filters in enumerate(
+        permutations((DEFLATE, SHUFFLE, FLETCHER32, LZF, ZSTD), count)
+    ):
+        path = tmp_path / f"{number}.h5"
+        tools.make_dataset(path, VALUES, (5, 4), filters, maxshape=ANOTHER_AXIS)
+        reader = open_dataset(opened(path), "x")
+        order = [one for one in filters if one in {LZF, ZSTD}]
+        refused = contextlib.nullcontext()
+        if order == [ZSTD, LZF]:
+            refused = unless_right("expected zstd as the last compression")
+        with refused:
+            assert np.array_equal(reader.read(slice(0, 23)), VALUES), filters
+
+
+@contextlib.contextmanager
+def unless_right(message):
+    """Let a block succeed, or raise one error."""
+    try:
+        yield
+    except FormatError as exc:
+        if message not in str(exc):
+            raise

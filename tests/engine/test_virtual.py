@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from dcread.engine import open_dataset, reader_for
+from dcread.engine import Rows, open_dataset, reader_for, virtual_boxes
 from dcread.engine.name_resolver import NameResolver
 from dcread.engine.virtual_reader import VirtualReader
 from dcread.errors import (
@@ -195,7 +195,7 @@ def test_policy_is_asked(tmp_path, parts, opened):
 def test_file_objects_name_no_files(tmp_path, parts, opened):
     path = combine(tmp_path / "v.h5", parts, folder=f"{tmp_path}/")
     handle = opened(io.BytesIO(path.read_bytes()))
-    with pytest.raises(PolicyError, match="not on disk"):
+    with pytest.raises(PolicyError, match="only a file opened from its path"):
         open_dataset(handle, "x").read(slice(0, 40))
 
 
@@ -433,3 +433,68 @@ def test_a_selection_may_claim_any_size(tmp_path, opened, blocks):
     for window in (None, (slice(0, width // 2),)):
         with pytest.raises(FormatError, match=r"x\.h5.*expected at most 16777216"):
             reader.read(slice(0, 1), window=window)
+
+
+def test_the_first_columns_of_a_wider_source(tmp_path, opened):
+    wide = np.arange(20 * 6 * 5, dtype="u2").reshape(20, 6, 5)
+    layout = h5py.VirtualLayout((25, 4, 3), "u2")
+    layout[:20] = h5py.VirtualSource(".", "wide", wide.shape)[:, :4, :3]
+    layout[20:] = h5py.VirtualSource(".", "wide", wide.shape)[3:8, :4, :3]
+    with h5py.File(tmp_path / "v.h5", "w", libver="latest") as h5:
+        h5["wide"] = wide
+        h5.create_virtual_dataset("x", layout)
+    reader = open_dataset(opened(tmp_path / "v.h5"), "x")
+    expected = np.concatenate([wide[:, :4, :3], wide[3:8, :4, :3]])
+    assert isinstance(reader.mapping, list)
+    assert np.array_equal(reader.read(slice(0, 25)), expected)
+    rows = np.array([24, 3, 3, 20])
+    assert np.array_equal(reader.read(rows), expected[rows])
+    window = (slice(1, 4), slice(2, 3))
+    assert np.array_equal(reader.read(rows, window=window), expected[rows, 1:4, 2:3])
+    assert reader.read_cost(Rows.of(rows)).requests
+
+
+def test_only_boxes_near_the_rows_are_looked_into(tmp_path, opened, monkeypatch):
+    count = 300
+    data = np.arange(count * 4.0).reshape(count, 4)
+    layout = h5py.VirtualLayout((count, 2), "f8")
+    for row in range(count):
+        columns = row % 2 + np.arange(2)
+        source = h5py.VirtualSource(".", "data", data.shape)
+        layout[row] = source[row, columns[0] : columns[-1] + 1]
+    with h5py.File(tmp_path / "v.h5", "w", libver="latest") as h5:
+        h5["data"] = data
+        h5.create_virtual_dataset("x", layout)
+    with h5py.File(tmp_path / "v.h5") as h5:
+        expected = h5["x"][:]
+    reader = open_dataset(opened(tmp_path / "v.h5"), "x")
+    assert not isinstance(reader.mapping, list)
+    looked = []
+    find = virtual_boxes.Axis.find
+
+    def noted(axis, positions):
+        looked.append(len(positions))
+        return find(axis, positions)
+
+    monkeypatch.setattr(virtual_boxes.Axis, "find", noted)
+    rows = np.array([7, 290, 7, 8])
+    assert np.array_equal(reader.read(rows), expected[rows])
+    assert len(looked) < 2 * count
+    looked.clear()
+    assert np.array_equal(reader.read(slice(5, 7)), expected[5:7])
+    assert len(looked) == 4
+    looked.clear()
+    assert np.array_equal(reader.read(slice(0, count)), expected)
+    assert sum(looked) == 3 * count  # one row and two columns each
+
+
+def test_a_source_with_other_axes_than_a_box_says(tmp_path, opened):
+    layout = h5py.VirtualLayout((4, 2), "f8")
+    layout[:, :1] = h5py.VirtualSource("s.h5", "data", (9, 3))[:8:2, 2:]
+    with h5py.File(tmp_path / "v.h5", "w", libver="latest") as h5:
+        h5.create_virtual_dataset("x", layout)
+    with h5py.File(tmp_path / "s.h5", "w") as h5:
+        h5["data"] = np.zeros((9, 3, 3))
+    reader = open_dataset(opened(tmp_path / "v.h5"), "x")
+    with pytest.raises(ShapeMismatchError, match=r"expected 2 axes in .* found 3"):
+        reader.read(slice(0, 4))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import pathlib
-import subprocess
-import sys
+from collections.abc import Callable
+from typing import Any
 
 import h5py
 import numpy as np
@@ -121,7 +121,7 @@ with dcread.HDF5Data(sys.argv[1]) as hd:
     ("place", "value"), [c[1:] for c in CLAIMS], ids=[c[0] for c in CLAIMS]
 )
 def test_elements_that_claim_what_is_not_there(
-    place: slice, value: bytes, tmp_path: pathlib.Path
+    place: slice, value: bytes, tmp_path: pathlib.Path, run_python: Callable[..., Any]
 ) -> None:
     path = tmp_path / "m.rtdc"
     with write(path) as h5:
@@ -131,14 +131,7 @@ def test_elements_that_claim_what_is_not_there(
     start = place_of(data, "experiment:run identifier")
     data[start + place.start : start + place.stop] = value
     path.write_bytes(data)
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, path],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_python(CHILD, path, timeout=60)
     first, identifier = done.stdout.splitlines()
     assert first.startswith("['user:fine']|it cannot be read")
     assert identifier == "None"

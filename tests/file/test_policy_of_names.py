@@ -7,8 +7,8 @@ import os
 import pathlib
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
+from typing import Any
 
 import h5py
 import numpy as np
@@ -16,6 +16,8 @@ import pytest
 
 import dcread
 from dcread import DCReadError, HDF5Data, Policy, PolicyError
+from dcread.survey.verify import verify
+from dcread.tools.salvage import salvage
 
 FOREIGN = np.full(50, 77.0)
 POLICIES = [Policy(), Policy(local=False), Policy(local="beside")]
@@ -169,6 +171,54 @@ def test_no_name_leads_to_a_foreign_file(
         assert "foreign.h5" in " ".join(read_all(hd)) + " ".join(map(str, hd.problems))
 
 
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_commands_open_no_foreign_file(
+    way: Callable[[h5py.File, pathlib.Path], None],
+    own: pathlib.Path,
+    foreign: pathlib.Path,
+    tmp_path: pathlib.Path,
+) -> None:
+    with h5py.File(own, "a") as h5:
+        way(h5, foreign)
+    with HDF5Data(own) as hd:
+        assert "foreign.h5" in str(verify(hd)["problems"])
+    salvage(own, tmp_path / "saved.rtdc")
+    with h5py.File(tmp_path / "saved.rtdc") as h5:
+        for name, item in h5["events"].items():
+            assert not isinstance(item, h5py.Dataset) or not (item[:] == 77).any(), name
+
+
+@pytest.mark.parametrize("file", [".", "measurement.rtdc", "{foreign}"])
+def test_a_virtual_value_leads_nowhere(
+    file: str, own: pathlib.Path, foreign: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """HDF5 would open its source, which is not looked at by rows."""
+    with h5py.File(foreign, "a") as h5:
+        h5["value"] = np.bytes_(b"secret")
+    with h5py.File(own, "a") as h5:
+        h5["over"] = h5py.ExternalLink(str(foreign), "/")
+        source = "value" if "foreign" in file else "over/value"
+        value = h5py.h5s.create(h5py.h5s.SCALAR)
+        plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        plist.set_layout(h5py.h5d.VIRTUAL)
+        name = file.format(foreign=foreign)
+        plist.set_virtual(value, name.encode(), source.encode(), value)
+        kind = h5py.h5t.py_create(np.dtype("S6"))
+        for group in ("logs", "tables", "events", "calib"):
+            place = h5.require_group(group)
+            h5py.h5d.create(place.id, b"value", kind, value, dcpl=plist)
+    with HDF5Data(own) as hd:
+        assert hd.logs == {}
+        assert hd.tables == {}
+        with pytest.raises((DCReadError, KeyError)):
+            hd["value"]
+        problems = verify(hd)["problems"]
+        assert "secret" not in str(problems)
+        assert str(problems).count("copy the value into this file") == 4
+    salvage(own, tmp_path / "saved.rtdc")
+    assert b"secret" not in (tmp_path / "saved.rtdc").read_bytes()
+
+
 def test_rows_of_a_foreign_file_within_gaps(
     own: pathlib.Path, foreign: pathlib.Path
 ) -> None:
@@ -209,7 +259,7 @@ def test_maps_logs_and_tables_come_from_the_file_itself(
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs")
 @pytest.mark.parametrize("links", [False, True])
 def test_a_fifo_is_not_waited_for(
-    links: bool, own: pathlib.Path, tmp_path: pathlib.Path
+    links: bool, own: pathlib.Path, tmp_path: pathlib.Path, running: Callable[..., Any]
 ) -> None:
     fifo = tmp_path / "fifo.h5"
     os.mkfifo(fifo)
@@ -228,18 +278,19 @@ def test_a_fifo_is_not_waited_for(
         h5["logs"] = h5py.ExternalLink(str(fifo), "/x")
         h5["tables/x"] = h5py.ExternalLink(str(fifo), "/x")
         h5["events"].create_dataset("pos_y", (5,), "f8", external=[(str(fifo), 0, 40)])
-    done = []
 
-    def read() -> None:
+    def read() -> tuple[Any, ...]:
         with HDF5Data(own, policy=Policy(links=links)) as hd:
-            done.append((len(read_all(hd)), hd.logs, hd.tables))
+            counts = len(read_all(hd)), len(verify(hd)["problems"])
+            others = hd.logs, hd.tables
+        lost = salvage(own, tmp_path / "saved.rtdc").lost
+        return *counts, len(lost), *others
 
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
-    thread.join(60)
-    assert done
-    assert done[0][0] >= 5
-    assert done[0][1:] == ({}, {})
+    with running(read) as (reading,):
+        pass
+    *counts, logs, tables = reading.result()
+    assert min(counts) >= 5
+    assert (logs, tables) == ({}, {})
 
 
 SWAP = """

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import pathlib
 import struct
-import subprocess
-import sys
+from collections.abc import Callable
+from typing import Any
 
 import h5py
 import numpy as np
@@ -69,17 +69,12 @@ with dcread.HDF5Data(sys.argv[1]) as hd:
 """
 
 
-def test_one_long_text_for_many_lines(tmp_path: pathlib.Path) -> None:
+def test_one_long_text_for_many_lines(
+    tmp_path: pathlib.Path, run_python: Callable[..., Any]
+) -> None:
     path = tmp_path / "m.rtdc"
     amplified(path, {})
-    done = subprocess.run(
-        [sys.executable, "-c", CHILD, path],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    done = run_python(CHILD, path, timeout=60)
     assert done.stdout.startswith("['fine'] []")
     assert "log 'many'" in done.stdout
     assert "basin 'many'" in done.stdout
@@ -121,3 +116,22 @@ def test_empty_lines_are_no_damage(tmp_path: pathlib.Path) -> None:
     with HDF5Data(path) as hd:
         assert hd.logs == {"x": ["", "a", "", ""]}
         assert hd.problems == []
+
+
+@pytest.mark.parametrize("free", [0, 7, 2**40])
+def test_free_space_that_does_not_end_with_its_heap_is_damage(
+    tmp_path: pathlib.Path, free: int
+) -> None:
+    """HDF5 fails there, too, or goes round: what lies before it may be cut as well."""
+    path = tmp_path / "a.rtdc"
+    with h5py.File(path, "w") as h5:
+        h5["events/deform"] = np.arange(3.0)
+        h5["logs/a"] = ["first line", "second line"]
+    raw = bytearray(path.read_bytes())
+    place = raw.index(b"second line") - 16
+    raw[place : place + 2] = bytes(2)  # free, by its number
+    raw[place + 8 : place + 16] = free.to_bytes(8, "little")
+    path.write_bytes(raw)
+    with HDF5Data(path) as hd:
+        assert "a" not in hd.logs
+        assert "expected a heap" in str(hd.problems)

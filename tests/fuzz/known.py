@@ -8,9 +8,6 @@ KNOWN: dict[str, str] = {}
 """Faults that are not mended yet. This list only shrinks."""
 
 LIMITS: dict[str, str] = {
-    r"exit status -11: no stack \(h5py alone: exit status -11: no stack": (
-        "libhdf5 overruns its stack on a damaged mapping of a virtual dataset"
-    ),
     r"^meta/.*silently.*GCOL at": "a damaged heap, and text has no checksum",
     r"h5py alone: .*GCOL at": "libhdf5 does not survive a damaged global heap",
     r"h5py alone: .*sealed again \(lookup3\)": (

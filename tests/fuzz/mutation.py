@@ -12,7 +12,7 @@ import tempfile
 from dataclasses import dataclass, field
 
 from . import structures
-from .reading import FOREIGN, LOUD, SHOWS_DAMAGE, Answers
+from .reading import FOREIGN, LOUD, ROWS, SHOWS_DAMAGE, Answers
 from .structures import Region
 
 SECONDS = 60
@@ -211,13 +211,38 @@ def judge(
         if judged.get(name.replace("events/", "index/")) == SHOWS_DAMAGE:
             wrong.append(f"{name}: silently {now}, though it {SHOWS_DAMAGE}")
             continue
-        if now == right or (now is None and (right or FOREIGN).startswith(FOREIGN)):
+        before = subject.right.get(name)
+        if as_h5py(name, now, before, right):
             continue
-        wrong.append(
-            f"{name}: silently {now}, was {subject.right.get(name)}, h5py {right}"
-        )
+        wrong.append(f"{name}: silently {now}, was {before}, h5py {right}")
     counts["other data, as h5py"] = counts.get("other data, as h5py", 0) + (not wrong)
     return wrong
+
+
+def as_h5py(name: str, now: str | None, before: str | None, right: str | None) -> bool:
+    """Tell whether an answer that is not that from before is what h5py has."""
+    if now is None and right == "[]" and name.startswith("logs/"):
+        return True  # a log without lines is left out
+    return (
+        now == right
+        or (now is None and (right or FOREIGN).startswith(FOREIGN))
+        or row_by_row(now, before, right)
+    )
+
+
+def row_by_row(now: str | None, before: str | None, right: str | None) -> bool:
+    """Tell whether each row of an array is as before, or as h5py has it.
+
+    An array is read piece by piece, and of a damaged one h5py may read less.
+    """
+    shapes, rows = [], []
+    for answer in (now, before, right):
+        what, _, digests = (answer or "").partition(ROWS)
+        shapes.append(what.rpartition(" ")[0])
+        rows.append(digests.split())
+    if not rows[0] or len(set(shapes)) > 1:
+        return False
+    return all(row in others for row, *others in zip(*rows, strict=True))
 
 
 def told(name: str, found: Answers) -> bool:

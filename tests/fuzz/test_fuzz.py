@@ -107,6 +107,48 @@ def test_only_right_data_and_the_family_are_accepted(fuzz):
         assert len(outcome(fuzz, "data", after, judged)) == 1
 
 
+def test_rows_are_judged_one_by_one(fuzz):
+    digest = fuzz.reading.digest
+    whole = np.arange(12).reshape(4, 3)
+    lost, mixed, wrong = whole.copy(), whole.copy(), whole.copy()
+    lost[1:3] = 0  # what h5py has; it reads less of what is whole
+    mixed[2] = 0
+    wrong[2] = 1
+    swapped = whole[[0, 2, 1, 3]]
+    for after, faults in ((mixed, 0), (wrong, 1), (swapped, 1), (mixed[:3], 1)):
+        found = outcome(fuzz, digest(whole), [digest(after)], [digest(lost)])
+        assert len(found) == faults
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+def test_logs_that_are_left_out_are_judged(fuzz, tmp_path, is_told):
+    """One without lines may be, others only with a problem, however late it comes."""
+    path = tmp_path / "a.rtdc"
+    with h5py.File(path, "w") as h5:
+        h5["logs/none"] = np.zeros(0, "S9")
+        h5["logs/some"] = np.array(["a line"], "S9")
+    subject = fuzz.mutation.Subject(path, b"", right=fuzz.reading.read_by_dcread(path))
+    assert subject.right["logs/some"] == "['a line']"
+    subject.right["logs/none"] = "['another']"
+    found = {**subject.right, "problems": 6000 * "x" + "; log 'some'" * is_told}
+    del found["logs/none"], found["logs/some"]
+    readers = [
+        SimpleNamespace(read=lambda *_, a=a: a)
+        for a in (found, fuzz.reading.read_by_h5py(path))
+    ]
+    wrong = fuzz.mutation.judge(subject, path, *readers, {})
+    assert [fault.partition(":")[0] for fault in wrong] == ["logs/some"] * (not is_told)
+
+
+def test_no_problem_is_cut_off(fuzz, tmp_path):
+    path = tmp_path / "a.rtdc"
+    with h5py.File(path, "w") as h5:
+        for number in range(100):
+            h5[f"logs/{number:03}{'x' * 100}"] = np.zeros(2)
+    told = fuzz.reading.read_by_dcread(path)["problems"]
+    assert all(f"{number:03}xxx" in told for number in range(100))
+
+
 def test_errors_beyond_the_family_are_foreign(fuzz):
     answers = {}
     for name, error in {"a": KeyError("x"), "b": MemoryError()}.items():

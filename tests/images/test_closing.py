@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import functools
 import threading
 import weakref
 
@@ -17,7 +16,7 @@ from dcread.errors import ClosedError
 from dcread.mapped import get_mapped_object
 
 
-def test_only_closed_errors_while_threads_read(image_path, images):
+def test_only_closed_errors_while_threads_read(image_path, images, running):
     handle = open_file(image_path)
     views = {
         name: FeatureView(open_dataset(handle, f"events/{name}"))
@@ -27,7 +26,6 @@ def test_only_closed_errors_while_threads_read(image_path, images):
     corr = ImageCorrCache(image, HDF5ImageCache(views["image_bg"], chunk_size=8))
     mapped = get_mapped_object(views["image"], np.arange(40)[::-1])
     expected = images.astype(np.int16) - np.roll(images, 1, axis=0)
-    outcomes = []
     begun = threading.Barrier(7)
 
     def work(seed):
@@ -35,35 +33,19 @@ def test_only_closed_errors_while_threads_read(image_path, images):
         begun.wait()
         for _ in range(200_000):
             index = int(rng.integers(40))
-            try:
-                same = (
-                    np.array_equal(image[index], images[index])
-                    and np.array_equal(corr[index], expected[index])
-                    and np.array_equal(mapped[index], images[39 - index])
-                    and np.array_equal(
-                        image.get_chunk(index // 8)[0], images[index & ~7]
-                    )
-                )
-            except Exception as exc:
-                outcomes.append(exc)
-                return
-            if not same:
-                outcomes.append(index)
-                return
+            assert np.array_equal(image[index], images[index])
+            assert np.array_equal(corr[index], expected[index])
+            assert np.array_equal(mapped[index], images[39 - index])
+            assert np.array_equal(image.get_chunk(index // 8)[0], images[index & ~7])
 
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
-    for thread in threads:
-        thread.start()
-    begun.wait()
-    for _ in range(100):
-        assert np.array_equal(image[3], images[3])
-    for cache in (image, corr):
-        cache.close()
-    handle.close()
-    for thread in threads:
-        thread.join(30)
-        assert not thread.is_alive()
-    assert [type(outcome) for outcome in outcomes] == 6 * [ClosedError]
+    works = [functools.partial(work, seed) for seed in range(6)]
+    with running(*works, until=ClosedError):
+        begun.wait()
+        for _ in range(100):
+            assert np.array_equal(image[3], images[3])
+        for cache in (image, corr):
+            cache.close()
+        handle.close()
 
 
 def test_a_forgotten_cache_is_gone_at_once(image_path, no_collector):
@@ -78,7 +60,7 @@ def test_a_forgotten_cache_is_gone_at_once(image_path, no_collector):
 
 
 @pytest.mark.parametrize("end", ["", "raise SystemExit(0)"])
-def test_the_interpreter_ends_while_a_chunk_is_made(end):
+def test_the_interpreter_ends_while_a_chunk_is_made(end, run_python):
     code = (
         "import numpy as np, threading, time\n"
         "reading = threading.Semaphore(0)\n"
@@ -93,11 +75,12 @@ def test_the_interpreter_ends_while_a_chunk_is_made(end):
         "for _ in range(3):\n"  # the third one is read ahead
         "    assert reading.acquire(timeout=20)\n" + end
     )
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", code],
-        capture_output=True,
-        text=True,
+    done = run_python(
+        code,
+        options=(
+            "-W",
+            "error",
+        ),
         timeout=60,
-        check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-
 import h5py
 import numpy as np
 import pytest
@@ -122,21 +120,15 @@ def test_no_image_after_the_owner_closed_the_file(image_path, images):
         image[3]
 
 
-def test_threads_walk_together(slow):
+def test_threads_walk_together(slow, in_threads):
     source = slow(STACK)
     cache = HDF5ImageCache(source, chunk_size=80, cache_size=2)
-    wrong = []
 
     def walk(start):
-        order = [*range(start, 800), *range(start)]
-        wrong.extend(i for i in order if not np.array_equal(cache[i], STACK[i]))
+        for i in (*range(start, 800), *range(start)):
+            assert np.array_equal(cache[i], STACK[i])
 
-    threads = [threading.Thread(target=walk, args=(100 * n,)) for n in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(walk, range(0, 600, 100))
     source.settle()
-    assert not wrong
     assert source.held <= cache.max_bytes
     cache.close()

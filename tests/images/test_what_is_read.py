@@ -22,14 +22,6 @@ def stack():
     return np.random.default_rng(8).integers(0, 256, (400, 4, 3)).astype(np.uint8)
 
 
-def wait_for(condition):
-    for _ in range(500):
-        if condition():
-            return
-        time.sleep(0.01)
-    raise AssertionError("it did not happen within five seconds")
-
-
 def test_a_random_image_costs_one_block(slow, stack):
     source = slow(stack)
     cache = HDF5ImageCache(source, chunk_size=200, cache_size=2)
@@ -116,7 +108,7 @@ def test_images_in_order_read_each_block_once_and_ahead(slow, stack, mapping):
     cache.close()
 
 
-def test_chunks_in_order_are_made_ahead(slow, stack):
+def test_chunks_in_order_are_made_ahead(slow, stack, wait_for):
     source = slow(stack)
     cache = HDF5ImageCache(source, chunk_size=40, cache_size=2)
     for chunk in (0, 1):
@@ -143,7 +135,7 @@ def test_nothing_ahead(slow, stack, order, cache_size):
     assert not source.ahead
 
 
-def test_close_ends_what_runs_ahead(slow, stack):
+def test_close_ends_what_runs_ahead(slow, stack, wait_for):
     for ask in (
         lambda cache: (cache.get_chunk(0), cache.get_chunk(1)),
         lambda cache: [cache[index] for index in range(12)],
@@ -161,7 +153,7 @@ def test_close_ends_what_runs_ahead(slow, stack):
         assert source.held == 0
 
 
-def test_error_ahead_surfaces_when_the_chunk_is_asked_for(slow, stack):
+def test_error_ahead_surfaces_when_the_chunk_is_asked_for(slow, stack, wait_for):
     source = slow(stack)
     source.bad = 90
     cache = HDF5ImageCache(source, chunk_size=40, cache_size=2)
@@ -180,66 +172,46 @@ def test_error_ahead_surfaces_when_the_chunk_is_asked_for(slow, stack):
     cache.close()
 
 
-def test_threads_get_the_right_images_within_the_bound(slow, stack):
+def test_threads_get_the_right_images_within_the_bound(slow, stack, in_threads):
     source = slow(stack, delay=0.0005)
     cache = HDF5ImageCache(source, chunk_size=40, cache_size=2)
-    wrong = []
 
     def work(seed):
         rng = np.random.default_rng(seed)
-        try:
-            for _ in range(60):
-                chunk, index = int(rng.integers(10)), int(rng.integers(400))
-                if not np.array_equal(cache[index], stack[index]):
-                    wrong.append(index)
-                found = cache.get_chunk(chunk)
-                if not np.array_equal(found, stack[chunk * 40 : chunk * 40 + 40]):
-                    wrong.append(chunk)
-        except Exception as exc:
-            wrong.append(exc)
+        for _ in range(60):
+            chunk, index = int(rng.integers(10)), int(rng.integers(400))
+            assert np.array_equal(cache[index], stack[index])
+            found = cache.get_chunk(chunk)
+            assert np.array_equal(found, stack[chunk * 40 : chunk * 40 + 40])
 
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+    in_threads(work, range(8))
     assert source.most <= 2 * 40
     cache.close()
 
 
-def test_one_thread_makes_a_chunk_or_block(slow, stack):
+def test_one_thread_makes_a_chunk_or_block(slow, stack, in_threads):
     source = slow(stack, delay=0.1)
     cache = HDF5ImageCache(source, chunk_size=40, cache_size=2)
-    for ask in (lambda: cache.get_chunk(7), lambda: cache[3]):
+    for ask, number in ((cache.get_chunk, 7), (cache.__getitem__, 3)):
         source.asked.clear()
-        threads = [threading.Thread(target=ask) for _ in range(6)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        in_threads(ask, 6 * [number])
         assert len(source.asked) == 1
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-def test_fork_while_something_is_made_ahead(slow, stack):
+def test_fork_while_something_is_made_ahead(slow, stack, in_forked_child):
     source = slow(stack, delay=0.2)
     cache = HDF5ImageCache(source, chunk_size=40, cache_size=2)
     cache.get_chunk(0)
     cache.get_chunk(1)  # chunk 2 is being made by a thread that the child lacks
     source.delay = 0
-    child = os.fork()
-    if child == 0:
+
+    def check():
         same = np.array_equal(cache.get_chunk(2), stack[80:120])
         cache.close()
-        os._exit(0 if same else 1)
-    deadline = time.monotonic() + 20
-    while (done := os.waitpid(child, os.WNOHANG))[0] == 0:
-        if time.monotonic() > deadline:
-            os.kill(child, 9)
-            pytest.fail("the child hangs")
-        time.sleep(0.01)
-    assert os.waitstatus_to_exitcode(done[1]) == 0
+        return same
+
+    in_forked_child(check)
     np.testing.assert_array_equal(cache.get_chunk(2), stack[80:120])
     cache.close()
 
@@ -307,22 +279,17 @@ def test_rows_that_lie_apart_behind_a_mapping(slow, stack):
     assert source.rows_read == 4 + BLOCK
 
 
-def test_many_threads_and_rows_that_lie_apart(slow, stack):
+def test_many_threads_and_rows_that_lie_apart(slow, stack, in_threads):
     """One thread reads of a block at a time, the others find it or read it whole."""
     source = slow(stack, delay=0.001)
     source.stops_early = True
     cache = HDF5ImageCache(source, chunk_size=200, cache_size=4)
     wanted = np.random.default_rng(5).integers(0, 400, (8, 60))
-    failed = []
 
     def look(part):
-        failed.extend(i for i in part if not np.array_equal(cache[i], stack[i]))
+        for i in part:
+            assert np.array_equal(cache[i], stack[i])
 
-    threads = [threading.Thread(target=look, args=(part,)) for part in wanted]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failed
+    in_threads(look, wanted)
     # each block at the most once as a row and once whole, as all of them may stay
     assert source.rows_read <= 50 * (1 + BLOCK)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pathlib
-import subprocess
-import sys
+from collections.abc import Callable
+from typing import Any
 
 import h5py
 import numpy as np
@@ -113,7 +113,7 @@ def test_new_dataset_gives_ours_within_the_block_only(demo: pathlib.Path) -> Non
     assert load.load_file.__module__ == "dclab.rtdc_dataset.load"
 
 
-def test_importing_it_changes_nothing_in_dclab() -> None:
+def test_importing_it_changes_nothing_in_dclab(run_python: Callable[..., Any]) -> None:
     code = (
         "import dclab\n"
         "from dclab.rtdc_dataset import feat_basin, load\n"
@@ -122,7 +122,7 @@ def test_importing_it_changes_nothing_in_dclab() -> None:
         "after = feat_basin.get_basin_classes(), load.load_file, load.fmt_http\n"
         "assert before == after\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    run_python(code)
     assert feat_basin.get_basin_classes()
 
 

@@ -8,8 +8,8 @@ import importlib.metadata
 import importlib.util
 import json
 import pathlib
-import subprocess
-import sys
+from collections.abc import Callable
+from typing import Any
 
 import h5py
 import numpy as np
@@ -121,7 +121,9 @@ def test_what_is_not_read(tmp_path: pathlib.Path) -> None:
         napari.read(tmp_path / "missing.rtdc")
 
 
-def test_npe2_finds_and_runs_it(path: pathlib.Path) -> None:
+def test_npe2_finds_and_runs_it(
+    path: pathlib.Path, run_python: Callable[..., Any]
+) -> None:
     pytest.importorskip("pydantic")
     if importlib.util.find_spec("npe2") is None:
         pytest.skip("npe2 is not installed")
@@ -135,11 +137,13 @@ PluginManifest.from_file(sys.argv[2])
 layers, reader = io_utils.read_get_reader([sys.argv[1]], stack=False)
 print(reader.plugin_name, *(kind for _, _, kind in layers))
 """
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", code, str(path), str(MANIFEST)],
-        capture_output=True,
-        text=True,
-        check=False,
+    done = run_python(
+        code,
+        path,
+        MANIFEST,
+        options=(
+            "-W",
+            "ignore",
+        ),
     )
-    assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["dcread", "image", "image", "labels"]

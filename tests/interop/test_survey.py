@@ -7,10 +7,11 @@ import pathlib
 import pickle
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,14 +98,18 @@ def test_wrong_arguments(archive: pathlib.Path) -> None:
         survey(archive, "info", max_frames=3)
 
 
-def test_importing_the_door_is_cheap() -> None:
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), 2e6])
+def test_times_that_nobody_can_wait(archive: pathlib.Path, seconds: float) -> None:
+    with pytest.raises(ValueError, match="timeout must be a number of seconds"):
+        survey(archive, "info", timeout=seconds)
+
+
+def test_importing_the_door_is_cheap(run_python: Callable[..., Any]) -> None:
     code = (
         "import sys, dcread.interop; "
         "print(sorted({'pandas', 'distributed', 'numpy', 'h5py'} & set(sys.modules)))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = run_python(code)
     assert done.stdout == "[]\n"
 
 

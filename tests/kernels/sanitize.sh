@@ -12,7 +12,8 @@ cd "$(dirname "$0")/../.."
 python=${PYTHON:-python3}
 # In two of them libhdf5 itself reads beyond the end of a chunk that is not filtered.
 [ $# -gt 0 ] || set -- tests/kernels \
-    tests/engine/test_damage.py tests/engine/test_early_end.py \
+    tests/engine/test_checksums.py tests/engine/test_damage.py \
+    tests/engine/test_early_end.py \
     tests/engine/test_generated.py tests/engine/test_layouts.py --deselect \
     tests/engine/test_layouts.py::test_missing_and_unfiltered_chunks_among_many \
     --deselect tests/engine/test_layouts.py::test_unfiltered_edge_chunks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -171,18 +171,9 @@ def test_kernel_checks_what_it_is_given() -> None:
     assert not out.any()
 
 
-def test_from_many_threads_into_one_output() -> None:
+def test_from_many_threads_into_one_output(in_threads: Callable[..., Any]) -> None:
     source = np.arange(8000).reshape(1000, 8)
     picks = np.random.default_rng(0).permutation(1000)
     out = np.zeros_like(source)
-    threads = [
-        threading.Thread(
-            target=gather_rows, args=(source, picks[part::8], out[part::8])
-        )
-        for part in range(8)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(lambda n: gather_rows(source, picks[n::8], out[n::8]), range(8))
     np.testing.assert_array_equal(out, source[picks])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -136,24 +136,14 @@ def test_kernels_check_sizes(kernel: Any, scratch: Any) -> None:
     assert out.tolist() == [0, 0]
 
 
-def test_from_many_threads_on_parts_of_one_stack() -> None:
+def test_from_many_threads_on_parts_of_one_stack(
+    in_threads: Callable[..., Any],
+) -> None:
     rng = np.random.default_rng(3)
     stack = rng.integers(0, 256, (64, 10, 100), np.uint8)
     stack.flags.writeable = False
-    results: dict[int, Any] = {}
-    threads = [
-        threading.Thread(
-            target=lambda n: results.update({n: roi_medians(stack[8 * n :][:8], 7)}),
-            args=(number,),
-        )
-        for number in range(8)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    found = np.concatenate([results[number] for number in range(8)])
-    np.testing.assert_array_equal(found, _expected(stack, 7))
+    found = in_threads(lambda part: roi_medians(part, 7), np.split(stack, 8))
+    np.testing.assert_array_equal(np.concatenate(found), _expected(stack, 7))
 
 
 @pytest.mark.parametrize("threads", [1, 2, 5])

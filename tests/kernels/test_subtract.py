@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -159,19 +159,11 @@ def test_kernel_checks_what_it_is_given() -> None:
         subtract(image, image, np.zeros((1, 2, 2), np.int32))
 
 
-def test_from_many_threads_into_one_output() -> None:
+def test_from_many_threads_into_one_output(in_threads: Callable[..., Any]) -> None:
     rng = np.random.default_rng(1)
     image, background = rng.integers(0, 256, (2, 80, 20, 30), np.uint8)
     out = np.zeros(image.shape, np.int16)
-    threads = [
-        threading.Thread(
-            target=subtract_images,
-            args=(image[part::8], background[part::8], out[part::8]),
-        )
-        for part in range(8)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(
+        lambda n: subtract_images(image[n::8], background[n::8], out[n::8]), range(8)
+    )
     np.testing.assert_array_equal(out, image.astype(int) - background)

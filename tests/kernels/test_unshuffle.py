@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pathlib
-import threading
+from collections.abc import Callable
+from typing import Any
 
 import h5py
 import numpy as np
@@ -74,20 +75,10 @@ def test_width_beyond_the_data_is_a_copy() -> None:
     kernel(b"", 3, np.empty(0, np.uint8))
 
 
-def test_from_many_threads() -> None:
+def test_from_many_threads(in_threads: Callable[..., Any]) -> None:
     data = [np.random.default_rng(n).bytes(40_000 + n) for n in range(8)]
-    found: dict[int, bytes] = {}
-    threads = [
-        threading.Thread(
-            target=lambda n: found.update(
-                {n: unshuffle(_shuffle(data[n], n + 1), n + 1).tobytes()}
-            ),
-            args=(n,),
-        )
-        for n in range(8)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert found == dict(enumerate(data))
+
+    def there_and_back(n: int) -> bytes:
+        return unshuffle(_shuffle(data[n], n + 1), n + 1).tobytes()
+
+    assert in_threads(there_and_back, range(8)) == data

@@ -6,13 +6,14 @@ import contextlib
 import io
 import os
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
-from dcread import HDF5Data
+from dcread import HDF5Data, Policy, concatenated_hdf5_data, md5sum
 from dcread.errors import FileMissingError, NotAFileError
 
 
@@ -50,6 +51,20 @@ def test_a_url_of_an_unknown_kind(url: str) -> None:
 def test_a_home_folder_that_is_none() -> None:
     with pytest.raises(FileMissingError, match=r"~nobody-of-that-name/a.*home folder"):
         HDF5Data("~nobody-of-that-name/a.rtdc")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        md5sum,
+        lambda path: concatenated_hdf5_data([path, path]),
+        lambda path: Policy(local="roots", roots=[path]),
+    ],
+    ids=["md5sum", "concat", "policy"],
+)
+def test_no_such_home_folder(use: Callable[[str], object]) -> None:
+    with pytest.raises(FileMissingError, match=r"~nobody-of-that-name/a.*home folder"):
+        use("~nobody-of-that-name/a.rtdc")
 
 
 @pytest.mark.parametrize("kind", [str, os.fsencode, pathlib.Path, io.FileIO])

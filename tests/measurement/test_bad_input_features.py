@@ -164,6 +164,19 @@ def test_a_trace_of_another_length(path: pathlib.Path, h5: h5py.File) -> None:
             data["trace"]["fl2_raw"]
 
 
+def test_a_dataset_in_the_place_of_the_traces(
+    path: pathlib.Path, h5: h5py.File
+) -> None:
+    """Who goes through the names of traces would get arrays."""
+    h5["events/trace"] = np.zeros((N, 9), np.int16)
+    h5.close()
+    with HDF5Data(path) as data:
+        assert rest_is_readable(data)
+        assert problems(data) == [("feature", "trace")]
+        with pytest.raises(FormatError, match=r"'trace': expected a group with traces"):
+            data["trace"]
+
+
 def test_missing_contours(path: pathlib.Path, h5: h5py.File) -> None:
     for event in range(N - 1):
         h5[f"events/contour/{event}"] = np.full((event + 3, 2), event)
@@ -217,6 +230,20 @@ def test_a_scalar_as_image(path: pathlib.Path, h5: h5py.File) -> None:
             data["image_bg"]
 
 
+@pytest.mark.parametrize("dtype", ["S2", "V3", "i4,f4"])
+def test_masks_that_are_no_numbers(
+    path: pathlib.Path, h5: h5py.File, dtype: str
+) -> None:
+    h5["events/mask"] = np.zeros((N, 4, 5), dtype)
+    del h5["events/image"]
+    h5.close()
+    with HDF5Data(path) as data:
+        with pytest.raises(FormatError, match="expected masks"):
+            data["mask"]
+        assert "cannot be read" in data._repr_html_()
+        assert data["deform"].tolist() == (np.arange(N) / 2).tolist()
+
+
 def test_dangling_links_count_as_absent(path: pathlib.Path, h5: h5py.File) -> None:
     h5["events/circ"] = h5py.SoftLink("/nowhere")
     h5["events/tilt"] = h5py.SoftLink("/events/tilt")
@@ -268,7 +295,7 @@ def test_claims_that_no_file_can_hold(path: pathlib.Path, h5: h5py.File) -> None
             assert re.search(why, str(info.value))
 
 
-@pytest.mark.parametrize("count", [2**47, 2**62, 2**64 - 1])
+@pytest.mark.parametrize("count", [2**28, 2**47, 2**62, 2**64 - 1])
 def test_a_claimed_count_takes_no_memory(tmp_path: pathlib.Path, count: int) -> None:
     path = tmp_path / "count.rtdc"
     with h5py.File(path, "w") as h5:
@@ -277,8 +304,11 @@ def test_a_claimed_count_takes_no_memory(tmp_path: pathlib.Path, count: int) -> 
     with HDF5Data(path) as data:
         assert len(data) == (count if count < 2**48 else 0)
     if count < 2**48:
-        with pytest.raises(FormatError, match=r"no memory.*count|count.*no memory"):
-            HDF5Data(path, index_mapping=slice(None))
+        for mapping in (slice(None), slice(None, None, -1), count - 1):
+            with pytest.raises(FormatError, match=r"count\.rtdc.*no memory"):
+                HDF5Data(path, index_mapping=mapping)
+        with HDF5Data(path, index_mapping=slice(count - 3, None)) as data:
+            assert data.mapping_indices().tolist() == [*range(count - 3, count)]
 
 
 def test_damaged_values(path: pathlib.Path) -> None:

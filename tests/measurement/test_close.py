@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import gc
+import json
 import pathlib
+import sys
 import threading
 import time
 from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 import h5py
 import numpy as np
 import pytest
 
-from dcread import HDF5Data
+from dcread import HDF5Data, get_measurement_identifier
 from dcread.errors import ClosedError
 
 
@@ -161,31 +165,117 @@ def test_a_forgotten_measurement_closes_at_once(
         gc.enable()
 
 
-def test_threads_finish_or_get_closed_error(path: pathlib.Path) -> None:
+@pytest.fixture
+def small(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A small measurement with something of each kind, in part in a basin."""
+    definition = {"type": "file", "format": "hdf5", "paths": ["basin.rtdc"]}
+    with h5py.File(tmp_path / "basin.rtdc", "w") as h5:
+        h5["events/area_um"] = np.arange(6) * 3
+        h5["events/image"] = np.arange(120, dtype="u1").reshape(6, 4, 5)
+        h5["events/trace/fl1_raw"] = np.ones((6, 4))
+    with h5py.File(tmp_path / "own.rtdc", "w") as h5:
+        h5["events/mask"] = np.ones((6, 4, 5), "u1")
+        h5["events/contour/0"] = np.ones((3, 2))
+        h5["events/basinmap0"] = np.array([3, 1, 2, 0, 5, 4])
+        h5["basins/one"] = [json.dumps({**definition, "mapping": "basinmap0"})]
+        h5.attrs["experiment:event count"] = 6
+        h5.attrs["setup:module composition"] = "text"
+    return tmp_path / "own.rtdc"
+
+
+READS: dict[str, Callable[[HDF5Data], object]] = {
+    "basin scalar": lambda data: data["area_um"].tolist(),
+    "basin image": lambda data: data["image"][1].tolist(),
+    "trace": lambda data: data["trace"]["fl1_raw"][1:3].tolist(),
+    "masks": lambda data: data.mask[1:].tolist(),
+    "mask chunk": lambda data: data.mask.get_chunk(0).tolist(),
+    "contour": lambda data: data["contour"][0].tolist(),
+    "keys": HDF5Data.keys,
+    "meta": lambda data: dict(data.meta),
+    "explain": lambda data: data.explain("contour").available,
+    "identifier": get_measurement_identifier,
+    "absent": lambda data: data.get("peter"),
+}
+
+
+@pytest.mark.parametrize("name", READS)
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_closing_at_any_moment(
+    small: pathlib.Path, name: str, open_files: Callable[[], set[pathlib.Path]]
+) -> None:
+    with HDF5Data(small) as data:
+        expected = READS[name](data)
+    number, closed = 0, True
+    while closed:
+        number, closed = number + 3, False
+        data, left = HDF5Data(small), number
+
+        def count(frame: FrameType, event: str, _: object) -> None:
+            nonlocal left, closed
+            if event == "call" and frame.f_globals["__name__"].startswith("dcread."):
+                left -= 1
+                if left == 0:
+                    data.close()  # noqa: B023 - called in this turn only
+                    closed = True
+
+        sys.setprofile(count)
+        try:
+            assert READS[name](data) == expected
+        except ClosedError:
+            assert closed
+        finally:
+            sys.setprofile(None)
+        assert data.closed is closed
+        data.close()
+        assert not any(found.parent == small.parent for found in open_files())
+    assert number > 6
+
+
+def test_refreshing_while_a_basin_is_asked_for_leaves_nothing_open(
+    small: pathlib.Path, open_files: Callable[[], set[pathlib.Path]]
+) -> None:
+    number, refreshed, held = 0, True, []
+    while refreshed:
+        number, refreshed = number + 1, False
+        data, left = HDF5Data(small), number
+
+        def count(frame: FrameType, event: str, _: object) -> None:
+            nonlocal left, refreshed
+            if event == "call" and frame.f_globals["__name__"].startswith("dcread."):
+                left -= 1
+                if left == 0:
+                    sys.setprofile(None)
+                    data.refresh()  # noqa: B023 - called in this turn only
+                    refreshed = True
+
+        sys.setprofile(count)
+        try:
+            held.append(data["area_um"])
+            held.append(data["image"])
+        except ClosedError as exc:
+            held.append(exc)  # (and the frames that lead to what it was raised in)
+        finally:
+            sys.setprofile(None)
+        data.close()
+        assert not any(found.parent == small.parent for found in open_files()), number
+    assert number > 50
+
+
+def test_threads_finish_or_get_closed_error(
+    path: pathlib.Path, running: Callable[..., Any]
+) -> None:
     data = HDF5Data(path)
     expected = data.image[:].copy()
-    errors: list[BaseException] = []
-    wrong = 0
     started = threading.Barrier(5)
 
     def read() -> None:
-        nonlocal wrong
         started.wait()
-        try:
-            while True:
-                data.image.cache.clear()
-                for event in range(10):
-                    wrong += not np.array_equal(data.image[event], expected[event])
-        except BaseException as exc:
-            errors.append(exc)
+        while True:
+            data.image.cache.clear()
+            for event in range(10):
+                assert np.array_equal(data.image[event], expected[event])
 
-    threads = [threading.Thread(target=read) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    started.wait()
-    time.sleep(0.2)
-    data.close()
-    for thread in threads:
-        thread.join(10)
-    assert [type(error) for error in errors] == [ClosedError] * 4
-    assert wrong == 0
+    with running(*4 * [read], until=ClosedError):
+        started.wait()
+        time.sleep(0.2)
+        data.close()

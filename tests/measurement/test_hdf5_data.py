@@ -233,3 +233,15 @@ def test_positional_order(path: pathlib.Path) -> None:
         assert data.image_cache_size == data.image.cache_size == 3
         assert data.image_chunk_size == 80
         assert data.index_mapping == 7
+
+
+def test_reading_local_data_imports_nothing_for_networks(image_path, run_python):
+    code = """
+import sys
+import dcread
+
+with dcread.HDF5Data(sys.argv[1]) as hd:
+    hd.image[1], hd["image"][:3], hd.logs, hd.tables, hd.basins, hd.keys()
+print({"ssl", "http.client", "urllib.request"} & set(sys.modules))
+"""
+    assert run_python(code, image_path).stdout == "set()\n"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
 import pathlib
 import time
 from collections.abc import Callable
@@ -60,39 +62,101 @@ def refused(data: HDF5Data) -> None:
         data["no such feature"]
 
 
+def plotted(data: HDF5Data) -> None:
+    pytest.importorskip("matplotlib")
+    data.plot_preview()
+
+
+OPERATIONS: dict[str, Callable[[HDF5Data], object]] = {
+    "basin_status": lambda data: data.basin_status(),
+    "basins": lambda data: data.basins,
+    "closed": lambda data: data.closed,
+    "describe": lambda data: data.describe(),
+    "explain": lambda data: str(data.explain("area_um")),
+    "features_scalar": lambda data: data.features_scalar,
+    "features_scalar_frame": lambda data: data.features_scalar_frame,
+    "get": lambda data: data.get("area_um"),
+    "get_basin_data": lambda data: data.get_basin_data(0),
+    "get_image_cache": lambda data: data.get_image_cache("mask")[3],
+    "get_ppid": lambda data: data.get_ppid(),
+    "handle": lambda data: data.handle.closed,
+    "h5": lambda data: data.h5["events/deform"][0],
+    "image": lambda data: data.image[5],
+    "image_bg": lambda data: data.image_bg[5],
+    "image_cache_size": lambda data: data.image_cache_size,
+    "image_chunk_size": lambda data: data.image_chunk_size,
+    "image_corr": lambda data: (data.image_corr[5], data.image_corr[0:9]),
+    "image_num_chunks": lambda data: data.image_num_chunks,
+    "items": lambda data: [name for name, _ in data.items()],
+    "keys": lambda data: list(data.keys()),
+    "logs": lambda data: data.logs,
+    "mapping_indices": lambda data: data.mapping_indices(),
+    "mask": lambda data: (data.mask[5], data.mask.get_chunk(0)),
+    "md5_5m": lambda data: data.md5_5m,
+    "meta": lambda data: data.meta["setup:channel width"],
+    "meta_nest": lambda data: data.meta_nest["setup"],
+    "pixel_size": lambda data: data.pixel_size,
+    "plot_preview": plotted,
+    "problems": lambda data: data.problems,
+    "raw_length": lambda data: data.raw_length,
+    "refresh": lambda data: data.refresh(),
+    "tables": lambda data: data.tables,
+    "to_arrow": lambda data: data.to_arrow(),
+    "to_dataframe": lambda data: data.to_dataframe(),
+    "values": lambda data: list(data.values()),
+    "view": lambda data: data.view("image")[3],
+}
+"""One use of each method and property of `HDF5Data`."""
+
+ELSEWHERE = {
+    "close",
+    "extract_basin_dicts",
+    "get_ppid_code",
+    "get_ppid_from_ppkw",
+    "get_ppid_index_mapping",
+    "get_ppkw_from_ppid",
+}
+"""What closes the file, or asks no measurement."""
+
 USES: dict[str, Callable[[HDF5Data], object]] = {
+    **OPERATIONS,
     "nothing": lambda data: None,
     "len": len,
-    "keys": lambda data: list(data.keys()),
+    "in": lambda data: "area_um" in data,
+    "iteration over names": list,
     "scalar": lambda data: data["deform"],
     "basin feature": lambda data: data["area_um"],
-    "image": lambda data: data.image[5],
     "images in order": walk,
     "image chunks": chunks,
     "images": lambda data: (data.image[3:90], data.image[[5, 1]], data.image[::-7]),
     "cache": lambda data: (data.image[5], list(data.image.cache.items())),
-    "mask": lambda data: (data.mask[5], data.mask.get_chunk(0)),
-    "corrected": lambda data: (data.image_corr[5], data.image_corr[0:9]),
     "corrected chunks": lambda data: [data.image_corr.get_chunk(k) for k in (0, 1, 2)],
     "array": lambda data: np.asarray(data.image),
-    "iteration": lambda data: list(data.image),
+    "iteration over images": lambda data: list(data.image),
     "other images": lambda data: data["qpi_pha"][3],
     "trace": lambda data: data["trace"]["fl1_raw"][3],
     "contour": lambda data: data["contour"][0],
-    "meta": lambda data: (data.meta, data.meta_nest),
-    "logs": lambda data: data.logs,
-    "tables": lambda data: data.tables,
-    "basins": lambda data: (data.basins, data.basin_status()),
-    "basin data": lambda data: data.get_basin_data(0),
-    "problems": lambda data: data.problems,
-    "identifiers": lambda data: data.get_ppid(),
+    "mapped": lambda data: dcread.get_mapped_object(data.image, [5, 1])[:],
+    "identifier": lambda data: dcread.get_measurement_identifier(data.h5),
     "display": lambda data: (repr(data), data._repr_html_(), repr(data.image)),
     "state": lambda data: data.__getstate__(),
     "flicker": dcread.detect_flickering,
-    "refresh": lambda data: data.refresh(),
-    "h5": lambda data: data.h5["events/deform"][0],
+    "flicker report": dcread.flicker_report,
     "refused": refused,
 }
+
+
+def test_the_list_of_operations_is_complete() -> None:
+    public = {name for name in dir(HDF5Data) if not name.startswith("_")}
+    assert set(OPERATIONS) == public - ELSEWHERE
+    assert public >= ELSEWHERE
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _imported() -> None:
+    """Import matplotlib, which keeps the frames that it is imported in."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module("matplotlib.pyplot")
 
 
 @pytest.mark.filterwarnings("ignore:Feature qpi_pha not cached")

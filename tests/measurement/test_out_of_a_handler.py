@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import io
 import json
 import os
 import pathlib
 import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
@@ -103,6 +105,38 @@ def test_it_passes_and_all_can_be_read_afterwards(
             use(hd)
     # (few come while an object is freed: Python tells of those, and goes on)
     assert sum(came) > 0.9 * len(came)
+
+
+class ThrownError(BaseException):
+    """What one thread throws into another, as libraries for time limits do."""
+
+
+def test_what_is_thrown_into_a_thread_passes(path: pathlib.Path) -> None:
+    throw = ctypes.pythonapi.PyThreadState_SetAsyncExc
+    me = ctypes.c_ulong(threading.get_ident())
+    came = 0
+    for number in range(1, 600, 7):
+        left = number
+
+        def count(frame: FrameType, event: str, _: object) -> None:
+            nonlocal left
+            if event == "call" and frame.f_globals["__name__"].startswith("dcread."):
+                left -= 1
+                if left == 0:
+                    sys.setprofile(None)
+                    throw(me, ctypes.py_object(ThrownError))
+
+        with dcread.HDF5Data(path) as hd:
+            sys.setprofile(count)
+            try:
+                hd["area_um"]
+                hd.keys()
+            except ThrownError:
+                came += 1
+            finally:
+                sys.setprofile(None)
+            use(hd)
+    assert came > 40
 
 
 def test_it_passes_while_a_file_is_opened(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import pathlib
-import subprocess
-import sys
 import typing
+from collections.abc import Callable
+from typing import Any
 
 import h5py
 import numpy as np
@@ -49,6 +49,19 @@ def test_frame_holds_the_scalar_features_in_native_order(path: pathlib.Path) -> 
     assert frame.index.tolist() == [0, 1, 2, 3]
     assert frame.attrs["path"] == str(path)
     assert frame.attrs["units"] == {"deform": "", "frame": "", "my_number": ""}
+
+
+def test_names_that_are_not_text_are_escaped(path: pathlib.Path) -> None:
+    pytest.importorskip("pyarrow")
+    with h5py.File(path, "a") as h5:
+        h5[b"events/tilt\xff"] = np.arange(4) * 7
+    with dcread.HDF5Data(path) as hd:
+        assert hd["tilt\udcff"].tolist() == [0, 7, 14, 21]
+        assert hd.to_dataframe()[r"tilt\udcff"].tolist() == [0, 7, 14, 21]
+        assert hd.to_arrow()[r"tilt\udcff"].to_pylist() == [0, 7, 14, 21]
+        assert hd.describe().loc[r"tilt\udcff", "max"] == 21
+        for page in (hd._repr_html_(), hd.explain("tilt\udcff")._repr_html_()):
+            assert rb"tilt\udcff" in page.encode()
 
 
 def test_columns_are_those_asked_for_in_that_order(path: pathlib.Path) -> None:
@@ -128,7 +141,9 @@ def test_real_files_become_frames(real_file: pathlib.Path) -> None:
         assert len(hd.describe()) == frame.shape[1]
 
 
-def test_missing_package_is_named_with_a_remedy(path: pathlib.Path) -> None:
+def test_missing_package_is_named_with_a_remedy(
+    path: pathlib.Path, run_python: Callable[..., Any]
+) -> None:
     code = (
         "import sys; sys.modules['pandas'] = None\n"
         "import dcread\n"
@@ -136,9 +151,7 @@ def test_missing_package_is_named_with_a_remedy(path: pathlib.Path) -> None:
         "try: hd.to_dataframe()\n"
         "except ImportError as exc: print(exc)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = run_python(code)
     assert "pip install pandas" in done.stdout
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -65,7 +65,8 @@ def connect(guard: Anywhere) -> Iterator[Callable[..., RemoteSource]]:
     for source in opened:
         source.close()
     # A connection that was on its way is given up soon, not at once.
-    for thread in threading.enumerate():
-        if thread.name == "dcread-connector":
-            thread.join(10)
-            assert not thread.is_alive()
+    until = time.monotonic() + 10
+    for source in opened:
+        while source.client._pool._making.total():
+            assert time.monotonic() < until
+            time.sleep(0.01)

@@ -80,6 +80,9 @@ class FaultServer:
         How many were made to it.
     most_at_once : int
         How many requests waited for an answer at the same time, at the most.
+    rewrite : callable
+        Gets the head of a partial answer, returns what is sent in its place. If that
+        says ``Connection: close``, the connection ends with the answer.
     """
 
     def __init__(self, data: bytes, *, etag: str = '"one"', latency: float = 0) -> None:
@@ -96,6 +99,7 @@ class FaultServer:
         self.elsewhere = ""
         self.allow: Callable[[Request], int] = lambda _: 0
         self.spoil: Callable[[], str] = lambda: ""
+        self.rewrite: Callable[[bytes], bytes] = lambda head: head
         self._faults: list[tuple[str, float, str]] = []
         self._lock = threading.Lock()
         self._ended = threading.Event()
@@ -264,6 +268,7 @@ class FaultServer:
             length = "Transfer-Encoding: chunked\r\n"
             body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
         head = f"HTTP/1.1 206 Partial Content\r\n{kept}{place}{length}\r\n".encode()
+        head = self.rewrite(head)
         if fault == "slow headers":
             for byte in head:
                 connection.sendall(bytes([byte]))
@@ -284,7 +289,7 @@ class FaultServer:
         connection.sendall(body)
         with self._lock:
             self.sent += len(body)
-        return fault not in {"no length", "wrong length"}
+        return fault not in {"no length", "wrong length"} and b"close" not in head
 
     def _wait(self, seconds: float) -> None:
         if self._ended.wait(seconds):

@@ -11,10 +11,15 @@ from typing import Any
 
 import pytest
 
+from dcread.engine.endpoint import Endpoint
 from dcread.engine.http_connect import Connector
+from dcread.engine.http_failures import TemporaryError
 from dcread.engine.network_limits import NetworkLimits
 from dcread.engine.remote_source import AHEAD, RemoteSource
+from dcread.engine.remote_source import MOST as MOST_BYTES
+from dcread.engine.stop import Stop, StoppedError
 from dcread.errors import ClosedError, RemoteError
+from dcread.sync.loading_cache import this_thread
 
 from .conftest import BRIEF
 from .fault_server import FaultServer
@@ -81,6 +86,32 @@ def test_few_connections_are_made_ahead(server: FaultServer, connect: Connect) -
     assert AHEAD <= 2
 
 
+@pytest.mark.parametrize(
+    ("scheme", "size", "expected"),
+    [
+        ("https", 6 * MOST_BYTES, 6),
+        ("https", 6 * MOST_BYTES - 1, 2 + AHEAD),
+        ("http", 6 * MOST_BYTES, 2 + AHEAD),
+    ],
+)
+def test_all_connections_are_made_ahead_for_a_large_file_over_tls(
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    scheme: str,
+    size: int,
+    expected: int,
+) -> None:
+    monkeypatch.setattr(Connector, "_encrypt", lambda _, sock, *__: sock)
+    with FaultServer(bytes(size)) as server:
+        url = server.url.replace("http", scheme)
+        source = connect(url, NetworkLimits(connections=6))
+        source.open()
+        while source.client._pool._making.total():
+            time.sleep(0.01)
+        assert read(source, [(0, 10)]) == [bytes(10)]
+        assert server.connections == expected
+
+
 def test_no_more_connections_are_made_ahead_than_there_may_be(
     server: FaultServer, connect: Connect
 ) -> None:
@@ -102,12 +133,20 @@ def test_connections_made_ahead_are_used(server: FaultServer, connect: Connect) 
 
 @pytest.fixture
 def stuck(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], None]]:
-    """A function after whose call new connections are not ready until the end."""
+    """A function after whose call new connections are not ready until the end.
+
+    Who makes one gives up in time, or when stopped, as with a server that is silent.
+    """
     ended, genuine = threading.Event(), Connector.connect
 
-    def connect(*args: Any) -> socket.socket:
-        found = genuine(*args)
-        ended.wait(10)
+    def connect(
+        self: Connector, endpoint: Endpoint, url: str, until: float, stop: Stop
+    ) -> socket.socket:
+        found = genuine(self, endpoint, url, until, stop)
+        while not ended.wait(0.02):
+            if stop.is_set() or time.monotonic() > until:
+                found.close()
+                raise StoppedError if stop.is_set() else TemporaryError("too late")
         return found
 
     yield lambda: monkeypatch.setattr(Connector, "connect", connect)
@@ -123,6 +162,33 @@ def test_who_waits_for_a_new_connection_takes_one_that_comes_back(
     assert read(source, DISTANT) == parts(server, DISTANT)
     assert len({one.headers["host"] for one in server.requests}) == 1
     assert source.client._pool.active == 0
+
+
+@pytest.mark.parametrize(("latency", "expected"), [(NEAR, True), (FAR, False)])
+def test_who_reads_connects_to_a_server_nearby(
+    server: FaultServer,
+    connect: Connect,
+    monkeypatch: pytest.MonkeyPatch,
+    latency: float,
+    expected: bool,
+) -> None:
+    """Further away, threads do that for whoever is first."""
+    server.latency = latency
+    source = connect(server.url)
+    source.open(tail=False)
+    for _ in range(5):  # the shortest time to an answer counts
+        read(source, DISTANT[:1])
+    source.client._pool._idle.pop().close()
+    made: list[int] = []
+    genuine = Connector.connect
+
+    def noted(*args: Any) -> socket.socket:
+        made.append(threading.get_ident())
+        return genuine(*args)
+
+    monkeypatch.setattr(Connector, "connect", noted)
+    assert read(source, DISTANT[:1]) == parts(server, DISTANT[:1])
+    assert (made == [threading.get_ident()]) == expected
 
 
 def test_close_ends_those_who_wait_for_a_connection(
@@ -156,28 +222,57 @@ def test_a_connection_that_comes_too_late_is_closed(
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_forked_child_makes_connections_of_its_own(
-    server: FaultServer, connect: Connect
+    server: FaultServer,
+    connect: Connect,
+    running: Callable[..., Any],
+    in_forked_child: Callable[..., None],
 ) -> None:
     """While others of the parent wait for connections, and some lie ready."""
     server.latency = FAR
     source = connect(server.url)
     source.open()
     expected = parts(server, DISTANT)
-    found: list[list[bytes]] = []
-    thread = threading.Thread(target=lambda: found.append(read(source, DISTANT)))
-    thread.start()
-    time.sleep(FAR / 2)
-    child = os.fork()
-    if not child:
-        try:
-            os._exit(read(source, DISTANT) != expected)
-        finally:
-            os._exit(9)
-    _, status = os.waitpid(child, 0)
-    thread.join()
-    assert os.waitstatus_to_exitcode(status) == 0
-    assert found == [expected]
+    with running(lambda: read(source, DISTANT)) as (found,):
+        time.sleep(FAR / 2)
+        in_forked_child(lambda: read(source, DISTANT) == expected)
+    assert found.result() == expected
     assert read(source, DISTANT) == expected  # the child has shut down none of these
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_what_is_read_ahead_comes_after_what_others_wait_for(
+    server: FaultServer,
+    connect: Connect,
+    running: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    ahead: bool,
+) -> None:
+    server.latency = 0.2
+    source = connect(server.url)
+    source.open()
+    ranges = DISTANT[: BRIEF.connections]
+    with running(lambda: read(source, ranges)) as (found,):
+        until = time.monotonic() + 10
+        while server.most_at_once < len(ranges) and time.monotonic() < until:
+            time.sleep(0.001)
+        monkeypatch.setattr(this_thread, "is_ahead", ahead)
+        assert read(source, DISTANT[-1:]) == parts(server, DISTANT[-1:])
+    assert found.result() == parts(server, ranges)
+    assert server.most_at_once == len(ranges) + (not ahead)
+
+
+def test_what_is_read_ahead_does_not_wait_for_long(
+    server: FaultServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others may ask for more and more."""
+    server.latency = FAR
+    source = connect(server.url)
+    source.open()
+    monkeypatch.setattr(type(source.client._pool), "active", 99)
+    monkeypatch.setattr(this_thread, "is_ahead", True)
+    begin = time.monotonic()
+    assert read(source, DISTANT[:1]) == parts(server, DISTANT[:1])
+    assert time.monotonic() - begin > 3 * FAR
 
 
 def test_a_failure_to_connect_ahead_is_told_once_and_by_who_reads(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import datetime
+import json
 import logging
 import math
 import pathlib
@@ -15,6 +16,8 @@ import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
+import h5py
+import numpy as np
 import pytest
 
 import dcread
@@ -334,3 +337,23 @@ def test_what_of_a_query_is_secret(query: str, kept: str) -> None:
     assert without_signature(url) == expected
     assert is_signed(url) == (query != kept)
     assert shown(url) == "https://example.org/x"
+
+
+@pytest.mark.parametrize("kind", ["http", "s3", "dcor"])
+@pytest.mark.parametrize("start", ["https://", "https:/", "https:///", "HTTPS:/"])
+def test_a_password_in_the_address_of_a_basin_is_not_shown(
+    kind: str, start: str, tmp_path: pathlib.Path
+) -> None:
+    url = f"{start}user:pass@word@127.0.0.1/x.rtdc?X-Amz-Signature=signed"
+    text = {"type": "remote", "format": kind, "urls": [url], "features": ["area_um"]}
+    with h5py.File(tmp_path / "x.rtdc", "w") as h5:
+        h5["events/deform"] = np.arange(3.0)
+        h5["basins/b"] = np.array([json.dumps(text).encode()])
+    with dcread.HDF5Data(tmp_path / "x.rtdc") as hd:
+        with pytest.raises(KeyError) as caught:
+            hd["area_um"]
+        told = [caught.value, hd.basin_status(), hd.problems, hd.explain("area_um")]
+        everything = "".join(map(str, told)) + repr(hd) + hd._repr_html_()
+    assert "127.0.0.1/x.rtdc" in everything
+    for secret in ("pass@", "word@", "signed", "user:"):
+        assert secret not in everything

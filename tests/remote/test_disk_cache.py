@@ -10,7 +10,8 @@ import shutil
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,7 +74,10 @@ def files(folder: pathlib.Path) -> list[pathlib.Path]:
 
 
 def test_another_process_asks_for_the_state_only(
-    far: FaultServer, local: pathlib.Path, tmp_path: pathlib.Path
+    far: FaultServer,
+    local: pathlib.Path,
+    tmp_path: pathlib.Path,
+    run_python: Callable[..., Any],
 ) -> None:
     expected = "{} {}".format(*answers(local))
     url = f"{far.url}?id=5&X-Amz-Signature={SECRET}"
@@ -84,13 +88,7 @@ def test_another_process_asks_for_the_state_only(
     }
     counts = []
     for signature in ("", "later"):  # which does not tell files apart
-        done = subprocess.run(
-            [sys.executable, "-c", READ, url + signature],
-            env=environ,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        done = run_python(READ, url + signature, env=environ)
         assert done.stdout.strip() == expected
         counts.append(asked(far))
     assert len(counts[0]) > 3
@@ -134,6 +132,17 @@ def test_arguments() -> None:
         dcread.set_disk_cache("1GB")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="must not be negative"):
         dcread.set_disk_cache(-1)
+
+
+def test_a_home_folder_that_is_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nobody = "~nobody-of-this-name/kept"
+    with pytest.raises(dcread.errors.FileMissingError, match="no such home folder"):
+        dcread.set_disk_cache(10, nobody)
+    monkeypatch.setenv("DCREAD_DISK_CACHE_FOLDER", nobody)
+    assert cli.main(["cache"]) == 1
+    assert "no such home folder" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("how", ["flip", "cut", "empty", "swap", "link", "longer"])

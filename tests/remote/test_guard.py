@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from dcread.engine.connection_pool import ConnectionPool
 from dcread.engine.endpoint import endpoint_of
 from dcread.engine.http_client import HTTPClient, redirect_target
 from dcread.engine.remote_source import RemoteSource
@@ -142,9 +144,21 @@ class Nowhere:
 
 @pytest.fixture
 def nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[Nowhere]:
-    found = Nowhere()
+    found, genuine = Nowhere(), ConnectionPool.make
+    pools: list[ConnectionPool] = []
+
+    def make(pool: ConnectionPool, *args: Any) -> None:
+        pools.append(pool)
+        genuine(pool, *args)
+
     monkeypatch.setattr(socket.socket, "connect", lambda _, place: found(place))
-    return found
+    monkeypatch.setattr(ConnectionPool, "make", make)
+    yield found
+    # Whoever still connects must not take the answers of the next test, nor true ones.
+    until = time.monotonic() + 10
+    while any(pool._making.total() for pool in pools):
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def check_url(url: str) -> None:

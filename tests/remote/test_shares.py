@@ -97,6 +97,15 @@ def test_a_slow_share_is_noticed_and_read_ahead(
         assert np.array_equal(hd["deform"][:], h5["events/deform"][:])
 
 
+def test_of_a_distant_share_more_reads_are_under_way(
+    path: pathlib.Path, share: Share
+) -> None:
+    share.delay = 0.05
+    with h5py.File(path) as h5, dcread.HDF5Data(path) as hd:
+        assert np.array_equal(hd.image[:], h5["events/image"][:])
+        assert 16 < share.most <= 32
+
+
 class Noting(io.FileIO):
     """A file that notes where it is read."""
 
@@ -136,34 +145,116 @@ def test_structures_are_read_before_hdf5_asks_for_them(
     assert not missed
 
 
-def test_the_head_and_the_tail_come_with_the_first_byte(
-    share: Share, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The system is asked for them before; reading them then tells nothing."""
-    path, asked = tmp_path / "a.rtdc", []
-    write_in_turns(path, ("earliest", "v114"))
-    size = path.stat().st_size
+class AskedShare(Share):
+    """A share whose bytes are on their way as soon as they are asked for."""
 
-    def advise(_fd: int, offset: int, length: int, _advice: int) -> None:
-        asked.append((offset, offset + length))
+    def __init__(self, read: Callable[..., tuple[int, int]]) -> None:
+        super().__init__(read)
+        self.asked: list[tuple[int, int]] = []
+        self.arrives: dict[int, float] = {}  # by page
 
-    def read(fd: int, view: Any, offset: int) -> tuple[int, int]:
-        stop, first = offset + len(view), len(share.places) == 0
-        held = any(low <= offset and min(stop, size) <= high for low, high in asked)
-        return (share._read if held and not first else share)(fd, view, offset)
+    def advise(self, _fd: int, offset: int, length: int, _advice: int) -> None:
+        if length:  # (else it is about the whole file)
+            self.asked.append((offset, offset + length))
+            now = time.monotonic() + self.delay
+            for page in range(offset // 4096, -(-(offset + length) // 4096)):
+                self.arrives.setdefault(page, now)
 
+    def __call__(self, fd: int, view: Any, offset: int) -> tuple[int, int]:
+        if not self.delay:
+            return self._read(fd, view, offset)
+        begin, stop = time.monotonic(), offset + len(view)
+        pages = range(offset // 4096, -(-stop // 4096))
+        missing = [page for page in pages if page not in self.arrives]
+        if missing:
+            time.sleep(self.delay * (len(view) // local_source.PIECE))
+            count, _ = super().__call__(fd, view, offset)
+        else:
+            wait = max(map(self.arrives.__getitem__, pages)) - begin
+            time.sleep(max(0, wait))
+            count, _ = self._read(fd, view, offset)
+            if wait <= 0:  # however busy the machine is
+                return count, 2_000
+        return count, int((time.monotonic() - begin) * 1e9)
+
+
+@pytest.fixture
+def asked_share(share: Share, monkeypatch: pytest.MonkeyPatch) -> AskedShare:
     if not hasattr(os, "posix_fadvise"):
         pytest.skip("no advice here")
-    monkeypatch.setattr(os, "posix_fadvise", advise)
-    monkeypatch.setattr(local_source, "timed_read", read)
-    with dcread.HDF5Data(path) as hd:
+    found = AskedShare(share._read)
+    found.delay = 0.02
+    monkeypatch.setattr(local_source, "timed_read", found)
+    monkeypatch.setattr(os, "posix_fadvise", found.advise)
+    return found
+
+
+@pytest.fixture(scope="module")
+def spread(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A measurement whose structures lie all over 25 MB."""
+    path = tmp_path_factory.mktemp("share") / "b.rtdc"
+    write_in_turns(path, ("v110", "v114"))
+    return path
+
+
+def test_the_head_and_the_tail_come_with_the_first_byte(
+    spread: pathlib.Path, asked_share: AskedShare
+) -> None:
+    """The system is asked for them before; reading them then tells nothing."""
+    with dcread.HDF5Data(spread) as hd:
         assert hd.handle.source.is_far
-        assert share.places[0] == (0, 1)
-        assert len(share.places) > 2
-        for start, stop in share.places[1:]:
-            assert start >= 2**16
-            assert stop <= size - 2**16
+        assert asked_share.places == []
+        assert asked_share.asked[0] == (0, 2**16)
+        assert asked_share.asked[1][1] >= spread.stat().st_size
+        assert len(asked_share.asked) > 4
         assert hd["deform"].shape == (len(hd),)
+
+
+def test_what_the_system_was_asked_for_is_read_by_few_threads(
+    spread: pathlib.Path, asked_share: AskedShare
+) -> None:
+    with h5py.File(spread) as h5, dcread.HDF5Data(spread) as hd:
+        images = h5["events/image"][:]
+        reader = open_dataset(hd.handle, "events/image")
+        for rows in (slice(0, 1600), slice(700, 900), slice(33, 34)):
+            assert np.array_equal(reader.read(rows), images[rows])
+        assert hd.handle.source.is_far  # that most reads were quick tells nothing
+    assert asked_share.places == []  # each byte had been asked for
+    assert len(asked_share.asked) > 30
+    for start, stop in asked_share.asked[2:]:
+        assert start // local_source.PIECE == (stop - 1) // local_source.PIECE
+
+
+def test_structures_that_come_with_the_first_byte_leave_it_open_how_far_a_file_is(
+    tmp_path: pathlib.Path, asked_share: AskedShare
+) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (200, 64, 128), np.uint8)
+    with h5py.File(tmp_path / "a.rtdc", "w") as h5:
+        h5.create_dataset("events/image", data=images, chunks=(50, 64, 128))
+    with dcread.HDF5Data(tmp_path / "a.rtdc") as hd:
+        assert not hd.handle.source.is_far
+        assert np.array_equal(hd.image[:], images)
+        assert hd.handle.source.is_far
+    assert len(asked_share.places) == 1  # one byte more tells
+
+
+def test_a_share_that_was_asked_in_vain_is_read_by_many_threads(
+    spread: pathlib.Path, asked_share: AskedShare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tail was in memory by chance."""
+    tail = spread.stat().st_size - 2**17
+
+    def advise(fd: int, offset: int, length: int, advice: int) -> None:
+        if offset >= tail:
+            asked_share.advise(fd, offset, length, advice)
+
+    monkeypatch.setattr(os, "posix_fadvise", advise)
+    with h5py.File(spread) as h5, dcread.HDF5Data(spread) as hd:
+        reader = open_dataset(hd.handle, "events/image")
+        for rows in (slice(0, 800), slice(800, 1600)):
+            assert np.array_equal(reader.read(rows), h5["events/image"][rows])
+        assert hd.handle.source.is_far
+    assert asked_share.most >= 8
 
 
 def test_reads_meet_where_the_system_cuts_them(
@@ -200,14 +291,16 @@ def test_one_slow_read_is_no_share(path: pathlib.Path, share: Share) -> None:
         assert share.reads == 2
 
 
+@pytest.mark.parametrize("kind", ["share", "asked_share"])
 def test_a_share_whose_bytes_are_in_memory_by_now_is_near(
-    path: pathlib.Path, share: Share
+    spread: pathlib.Path, request: pytest.FixtureRequest, kind: str
 ) -> None:
-    with dcread.HDF5Data(path) as hd:
+    share = request.getfixturevalue(kind)
+    with dcread.HDF5Data(spread) as hd:
         assert hd.handle.source.is_far
         share.delay = 0
         for _ in range(20):
-            _ = open_dataset(hd.handle, "events/image").read(slice(0, 2000))
+            _ = open_dataset(hd.handle, "events/image").read(slice(0, 1600))
         assert not hd.handle.source.is_far
 
 

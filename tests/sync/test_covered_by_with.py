@@ -21,7 +21,7 @@ import pytest
 import dcread
 
 ROOT = pathlib.Path(dcread.__file__).parent
-HOLDS = re.compile(r"lock\b|_loads\b|\bmine\b|\bclaim\b|\bin_turn\(|_here\(|^self$")
+HOLDS = re.compile(r"lock\b|loads\b|\bmine\b|\bclaim\b|\bin_turn\(|_here\(|^self$")
 """What the context managers that hold a lock are called, here and there."""
 ENDS = re.compile(r"release\(|close\(|back_to\(|_finish\(")
 """What a ``finally`` does that must not be left out."""

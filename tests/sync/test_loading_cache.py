@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from dcread.sync import background
+from dcread.sync import background, loading_cache
 from dcread.sync.loading_cache import LoadingCache
 
 
@@ -38,40 +38,23 @@ class Loader:
             raise ValueError(f"{key} is bad")
         return -key
 
-    def many(self, keys):
-        return [self(key) for key in keys]
-
 
 def get(cache, load, key, weight=1):
     return cache.get(key, lambda: load(key), weight)
 
 
-def wait_for(condition):
-    end = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.002)
-
-
-def run_in_threads(count, work):
-    """Run ``work(number)`` in so many threads; raise what the first of them raises."""
-    with ThreadPoolExecutor(count) as pool:
-        list(pool.map(work, range(count), timeout=30))
-
-
-def test_one_thread_loads_and_the_others_get_the_same():
+def test_one_thread_loads_and_the_others_get_the_same(in_threads):
     load = Loader(delay=0.05)
     cache = LoadingCache()
-    found = []
-    run_in_threads(8, lambda _: found.append(cache.get("a", lambda: [load(1)])))
+    found = in_threads(lambda _: cache.get("a", lambda: [load(1)]), range(8))
     assert load.keys == [1]
     assert all(one is found[0] for one in found)
 
 
-def test_a_value_that_is_not_held_is_loaded_once_for_all_who_wait():
+def test_a_value_that_is_not_held_is_loaded_once_for_all_who_wait(in_threads):
     load = Loader(delay=0.05)
     cache = LoadingCache(limit=1)
-    run_in_threads(6, lambda _: get(cache, load, 3, weight=5))
+    in_threads(lambda _: get(cache, load, 3, weight=5), range(6))
     assert load.keys == [3]
     assert 3 not in cache
 
@@ -89,7 +72,7 @@ def test_what_a_loader_raises_is_raised_and_the_next_one_tries_again():
     assert load.keys == [4, 4, 4]
 
 
-def test_each_waiting_thread_gets_the_error_of_its_own_try():
+def test_each_waiting_thread_gets_the_error_of_its_own_try(in_threads):
     load = Loader(delay=0.02)
     load.bad = {1}
     cache = LoadingCache()
@@ -98,7 +81,7 @@ def test_each_waiting_thread_gets_the_error_of_its_own_try():
         with pytest.raises(ValueError, match="1 is bad"):
             get(cache, load, 1)
 
-    run_in_threads(4, ask)
+    in_threads(ask, range(4))
     assert len(load.keys) == 4
 
 
@@ -162,7 +145,7 @@ def test_without_a_limit_nothing_leaves():
 
 
 @pytest.mark.parametrize("limit", [1, 3, 8])
-def test_many_threads_keep_within_the_limit_while_they_load(limit):
+def test_many_threads_keep_within_the_limit_while_they_load(limit, in_threads):
     cache = LoadingCache(limit)
     lock, under_way, most = threading.Lock(), 0, []
 
@@ -181,59 +164,36 @@ def test_many_threads_keep_within_the_limit_while_they_load(limit):
             assert cache.get(key, lambda key=key: load(key), 2) == key
             assert cache.weight <= max(limit, 2)
 
-    run_in_threads(8, work)
+    in_threads(work, range(8))
     assert max(most) <= max(limit, 2)
 
 
-def test_keys_that_are_not_held_are_loaded_together():
-    load = Loader()
-    cache = LoadingCache(limit=10)
-    get(cache, load, 2)
-    asked = []
-
-    def many(keys):
-        asked.append(keys)
-        return [-key for key in keys]
-
-    found = cache.get_many([3, 2, 1, 3], many, 1)
-    assert list(found.items()) == [(3, -3), (2, -2), (1, -1)]
-    assert asked == [[3, 1]]
-    assert cache.get_many([1, 3], many, 1) == {1: -1, 3: -3}
-    assert len(asked) == 1
-    with pytest.raises(ValueError, match="zip"):
-        cache.get_many([7, 8], lambda _: [1], 1)
-    assert cache.weight == 3
-
-
-def test_batches_that_overlap_load_each_key_once():
+def test_each_key_is_loaded_once_in_whatever_order_they_are_asked_for(in_threads):
     load = Loader(delay=0.002)
     cache = LoadingCache()
 
     def work(seed):
         rng = np.random.default_rng(seed)
-        for _ in range(10):
-            keys = rng.permutation(40)[:8].tolist()
-            assert cache.get_many(keys, load.many) == {key: -key for key in keys}
+        for key in rng.permutation(40)[:30].tolist() * 2:
+            assert get(cache, load, key) == -key
 
-    run_in_threads(6, work)
+    in_threads(work, range(6))
     assert len(load.keys) == len(set(load.keys))
 
 
-def test_what_is_dropped_while_it_is_loaded_is_not_held():
+def test_what_is_dropped_while_it_is_loaded_is_not_held(running):
     load = Loader(delay=0.05)
     cache = LoadingCache(limit=5)
     for forget in (lambda: cache.drop(1), cache.clear):
         load.going_on.clear()
-        thread = threading.Thread(target=get, args=(cache, load, 1))
-        thread.start()
-        assert load.going_on.wait(5)
-        forget()
-        thread.join()
+        with running(functools.partial(get, cache, load, 1)):
+            assert load.going_on.wait(5)
+            forget()
         assert 1 not in cache
         assert cache.weight == 0
 
 
-def test_keys_ahead_are_loaded_in_order_as_far_as_there_is_room():
+def test_keys_ahead_are_loaded_in_order_as_far_as_there_is_room(wait_for):
     load = Loader()
     cache = LoadingCache(limit=4)
     for key in (28, 29, 1):
@@ -260,7 +220,34 @@ def test_who_asks_for_a_key_that_is_loaded_ahead_waits_for_it():
     cache.close()
 
 
-def test_an_error_ahead_is_left_to_who_asks_for_the_key():
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_so_many_keys_ahead_are_loaded_at_the_same_time(at_once, wait_for):
+    cache = LoadingCache(limit=9)
+    ready, going_on, most = threading.Event(), [], []
+
+    def load(key):
+        going_on.append(key)
+        most.append(len(going_on))
+        assert ready.wait(5)
+        going_on.remove(key)
+        return -key
+
+    cache.read_ahead((0, 1), load, 1, at_once)
+    wait_for(lambda: most == [1])
+    for _ in range(3):
+        cache.read_ahead((1, 2, 3), load, 1, at_once)
+    wait_for(lambda: len(going_on) == at_once)
+    time.sleep(0.02)
+    ready.set()
+    wait_for(lambda: 3 in cache)
+    assert max(most) == at_once
+    cache.read_ahead((3, 4), load, 1, at_once)  # when all threads have ended
+    wait_for(lambda: 4 in cache)
+    cache.close()
+    assert not background._running
+
+
+def test_an_error_ahead_is_left_to_who_asks_for_the_key(wait_for):
     load = Loader()
     load.bad = {2}
     cache = LoadingCache(limit=9)
@@ -315,7 +302,7 @@ class Value:
     """Something that can be referred to weakly."""
 
 
-def test_values_and_cache_go_with_the_last_reference(no_collector):
+def test_values_and_cache_go_with_the_last_reference(no_collector, wait_for):
     cache = LoadingCache(limit=9)
     held = weakref.ref(cache.get(1, Value, 1))
     assert held() is not None
@@ -338,49 +325,105 @@ def test_reading_ahead_ends_with_the_cache(no_collector):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-def test_a_forked_child_loads_what_other_threads_were_loading():
+def test_a_forked_child_loads_what_other_threads_were_loading(
+    running, in_forked_child, wait_for
+):
     load = Loader(delay=0.3)
     cache = LoadingCache(limit=2)
-    threads = [threading.Thread(target=get, args=(cache, load, 1))]
-    threads[0].start()
-    cache.read_ahead((0, 2), load, 1)
-    wait_for(lambda: len(load.keys) == 2)
-    load.delay = 0
-    child = os.fork()
-    if child == 0:
+
+    def check():
         right = get(cache, load, 1) == -1 and get(cache, load, 2) == -2
         cache.read_ahead((2, 3), load, 1)
         cache.close()
-        os._exit(0 if right and cache.weight == 0 else 1)
-    end = time.monotonic() + 20
-    while (done := os.waitpid(child, os.WNOHANG))[0] == 0:
-        if time.monotonic() > end:
-            os.kill(child, 9)
-            pytest.fail("the child hangs")
-        time.sleep(0.01)
-    assert os.waitstatus_to_exitcode(done[1]) == 0
-    threads[0].join()
+        return right and cache.weight == 0
+
+    with running(functools.partial(get, cache, load, 1)):
+        cache.read_ahead((0, 2), load, 1)
+        wait_for(lambda: len(load.keys) == 2)
+        load.delay = 0
+        in_forked_child(check)
     assert get(cache, load, 2) == -2
     cache.close()
+
+
+def interrupted_at(moment, change):
+    """Raise before the instruction of that number in the cache; False: it has ended.
+
+    A negative number stands for no instruction.
+    """
+    left = [moment if moment >= 0 else math.inf]
+
+    def trace(frame, event, _):
+        if frame.f_code.co_filename != loading_cache.__file__:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            left[0] -= 1
+            if left[0] < 0:
+                raise KeyboardInterrupt
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        change()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(before)
+    return False
+
+
+CHANGES = {
+    "load": lambda cache, load: [get(cache, load, key) for key in (3, 7, 8)],
+    "load much": lambda cache, load: get(cache, load, 7, 5),
+    "use": lambda cache, load: [get(cache, load, key) for key in (0, 2)],
+    "put": lambda cache, load: cache.put(2, -2, 2),
+    "drop": lambda cache, load: cache.drop(1, 2),
+    "clear": lambda cache, load: cache.clear(),
+    "lower the limit": lambda cache, load: setattr(cache, "limit", 4),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_an_interrupt_at_any_instruction_leaves_the_weight_right(change):
+    moment = -1  # (nothing: Python 3.12 traces instructions from the second time on)
+    going_on = True
+    while going_on:
+        load = Loader()
+        cache = LoadingCache(limit=5)
+        for key in range(5):
+            get(cache, load, key)
+        going_on = interrupted_at(moment, functools.partial(change, cache, load))
+        assert cache.weight <= 5, moment
+        cache.limit = 4
+        for key in (8, 9, 3, 4, 1, 2, 7, 6, 5):
+            assert get(cache, load, key) == -key, moment
+            assert cache.weight <= 4, moment
+        assert cache.weight == sum(key in cache for key in range(10)), moment
+        cache.close()
+        assert cache.weight == 0, moment
+        going_on |= moment < 0
+        moment += 1
+    assert moment > 20
 
 
 # Timers go off at random moments; after each, other threads can get everything.
 INTERRUPTS = """
 import faulthandler, random, signal, threading
-from dcread.sync import background
+from dcread.sync import background, loading_cache
 from dcread.sync.loading_cache import LoadingCache
 
 faulthandler.dump_traceback_later(80, exit=True)
 signal.signal(signal.SIGALRM, signal.default_int_handler)
 rng = random.Random(5)
 
-def load(keys):
-    return [sum(range(20)) + key for key in keys]
+def load(key):
+    return sum(range(20)) + key
 
 def get_all(cache):
-    for first in range(0, 30, 3):
-        keys = range(first, first + 3)
-        assert cache.get_many(keys, load, 1) == {k: 190 + k for k in keys}
+    for key in range(30):
+        assert cache.get(key, lambda: load(key), 1) == 190 + key
         assert cache.weight <= 12, cache.weight
 
 hits = 0
@@ -392,11 +435,12 @@ for turn in range(40):
             signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-6, 2e-4))
             while True:
                 if rng.random() < 0.3:
-                    cache.read_ahead(range(key, key + 3), lambda k: load([k])[0], 1)
+                    cache.read_ahead(range(key, key + 3), load, 1)
                 elif rng.random() < 0.2:
                     cache.drop(key)
                 else:
-                    cache.get_many((key, (7 * key) % 30), load, 1)
+                    cache.get(key, lambda: load(key), 1)
+                    cache.get((7 * key) % 30, lambda: load((7 * key) % 30), 1)
                 key = (key + 1) % 30
         except KeyboardInterrupt:
             hits += 1
@@ -413,12 +457,6 @@ print(hits)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers here")
-def test_all_can_be_got_after_any_interrupts():
-    done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTS],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+def test_all_can_be_got_after_any_interrupts(run_python):
+    done = run_python(INTERRUPTS, timeout=100)
     assert (done.stdout, done.stderr) == ("2400\n", "")

@@ -6,8 +6,7 @@ import importlib
 import os
 import pathlib
 import signal
-import subprocess
-import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,8 +15,9 @@ import hdf5plugin
 import numpy as np
 import pytest
 
+from dcread import HDF5Data
 from dcread.engine import h5_lock
-from dcread.sync.locks import letting_go
+from dcread.sync.locks import letting_go, times_held
 
 # h5py holds its lock between two items of `items()`; one thread reads there by dcread,
 # another opens and reads, too, and needs h5py's lock while it holds locks of dcread.
@@ -68,12 +68,10 @@ def files(tmp_path: pathlib.Path) -> list[pathlib.Path]:
     return paths
 
 
-def test_reading_while_h5py_iterates(files: list[pathlib.Path]) -> None:
-    command = [sys.executable, "-c", ITEMS, *map(str, files)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=120
-    )
-    assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
+def test_reading_while_h5py_iterates(
+    files: list[pathlib.Path], run_python: Callable[..., Any]
+) -> None:
+    assert run_python(ITEMS, *files).stdout == "done\n"
 
 
 def _others_may_take(lock: Any) -> bool:
@@ -91,23 +89,64 @@ def _others_may_take(lock: Any) -> bool:
 
 def test_letting_go_gives_back_what_was_held() -> None:
     with h5_lock, h5_lock:
-        with letting_go():
-            assert _others_may_take(h5_lock)
+        assert letting_go(_others_may_take, h5_lock)
         h5_lock.release()  # both times were given back, so one is left
         assert not _others_may_take(h5_lock)
         h5_lock.acquire()
     assert _others_may_take(h5_lock)
-    with letting_go():
-        assert _others_may_take(h5_lock)
+    assert letting_go(_others_may_take, h5_lock)
     assert _others_may_take(h5_lock)
 
 
 def test_letting_go_survives_errors() -> None:
     with h5_lock:
-        with pytest.raises(KeyError), letting_go():
-            raise KeyError
+        with pytest.raises(KeyError):
+            letting_go({}.__getitem__, "x")
         assert not _others_may_take(h5_lock)
     assert _others_may_take(h5_lock)
+
+
+def _interrupted(*_: Any, **__: Any) -> None:
+    """Do as h5py, interrupted between the taking of its lock and what follows."""
+    h5_lock.acquire()
+    raise KeyboardInterrupt
+
+
+def test_the_lock_that_h5py_leaves_taken_is_given_back(
+    files: list[pathlib.Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = HDF5Data(files[0])
+    with monkeypatch.context() as patch:
+        patch.setattr(h5py.File, "close", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            data.close()
+        assert _others_may_take(h5_lock)
+    with monkeypatch.context() as patch:
+        patch.setattr(h5py.File, "__init__", _interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            HDF5Data(files[1])
+        assert _others_may_take(h5_lock)
+        with h5_lock, h5_lock:  # who holds it already goes on holding it
+            with pytest.raises(KeyboardInterrupt):
+                HDF5Data(files[1])
+            assert times_held() == 2
+            assert not _others_may_take(h5_lock)
+    assert times_held() == 0
+    assert _others_may_take(h5_lock)
+
+
+def test_an_interrupt_within_a_file_object_comes_out_as_it_is(
+    files: list[pathlib.Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(*_: Any, **__: Any) -> None:
+        error = SystemError("seek returned a result with an exception set")
+        error.__cause__ = SystemError("so did this")
+        error.__cause__.__cause__ = KeyboardInterrupt()
+        raise error
+
+    monkeypatch.setattr(h5py.File, "__init__", opened)
+    with files[0].open("rb") as file, pytest.raises(KeyboardInterrupt):
+        HDF5Data(file)
 
 
 # Interrupts while the lock is let go of, and before and after.
@@ -122,10 +161,10 @@ for turn in range(300):
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.0005 + turn * 1e-6)
         while True:
-            with letting_go():
-                pass
-    except KeyboardInterrupt:
+            letting_go(int)
+    except KeyboardInterrupt as exc:
         hits += 1
+        kept = exc  # with it all that its traceback keeps alive
     h5_lock.release(), h5_lock.release()
     try:
         h5_lock.release()
@@ -137,19 +176,14 @@ print(hits)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers here")
-def test_no_interrupt_keeps_h5py_lock_let_go_of() -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", LET_GO],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+def test_no_interrupt_keeps_h5py_lock_let_go_of(run_python: Callable[..., Any]) -> None:
+    result = run_python(LET_GO, timeout=100)
     assert (result.stdout, result.stderr) == ("300\n", "")
 
 
 LOCKS = ["sync.locks.BriefLock", "sync.locks.PatientLock"]
 ALL = [*LOCKS, "basins.turns.Turns"]
+INTERRUPTED = [*ALL, "sync.locks.h5_lock"]
 
 HELD = """
 def held():
@@ -171,10 +205,12 @@ def test_locks_can_be_taken_again(name: str) -> None:
 
 # Interrupts that hit a tight loop over a lock come at its every instruction.
 INTERRUPTS = f"""
-import importlib, signal, sys, threading
+import importlib, signal, sys, threading, time
 
 module, _, kind = sys.argv[1].rpartition(".")
-lock = getattr(importlib.import_module(f"dcread.{{module}}"), kind)()
+lock = getattr(importlib.import_module(f"dcread.{{module}}"), kind)
+lock = lock() if isinstance(lock, type) else lock
+inner = getattr(lock, "_lock", lock)
 {HELD}
 signal.signal(signal.SIGALRM, signal.default_int_handler)
 hits = left = 0
@@ -186,11 +222,13 @@ for turn in range(300):
                 pass
     except KeyboardInterrupt:
         hits += 1
-    found = []
+    found = [False]
     def take():
-        found.append(lock._lock.acquire(timeout=5))
+        end = time.monotonic() + 5
+        while not found[0] and time.monotonic() < end:
+            found[0] = inner.acquire(False)
         if found[0]:
-            lock._lock.release()
+            inner.release()
     thread = threading.Thread(target=take)
     thread.start()
     thread.join()
@@ -202,15 +240,11 @@ print(hits, left)
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers here")
-@pytest.mark.parametrize("name", ALL)
-def test_no_interrupt_leaves_a_lock_taken(name: str) -> None:
-    result = subprocess.run(
-        [sys.executable, "-c", INTERRUPTS, name],
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
-    )
+@pytest.mark.parametrize("name", INTERRUPTED)
+def test_no_interrupt_leaves_a_lock_taken(
+    name: str, run_python: Callable[..., Any]
+) -> None:
+    result = run_python(INTERRUPTS, name, timeout=100)
     assert (result.stdout, result.stderr) == ("300 0\n", "")
 
 
@@ -243,13 +277,17 @@ with held():
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
 @pytest.mark.parametrize("name", ALL)
-def test_a_forked_child_finds_locks_free(name: str) -> None:
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORKED, name],
-        capture_output=True,
-        text=True,
+def test_a_forked_child_finds_locks_free(
+    name: str, run_python: Callable[..., Any]
+) -> None:
+    result = run_python(
+        FORKED,
+        name,
+        options=(
+            "-W",
+            "ignore",
+        ),
         timeout=30,
-        check=False,
     )
     assert (result.stdout, result.stderr) == ("0\n", "")
 
@@ -263,11 +301,8 @@ with dcread.HDF5Data(sys.argv[1]) as data:
 """
 
 
-def test_a_library_without_its_lock_is_read(files: list[pathlib.Path]) -> None:
-    run = subprocess.run(
-        [sys.executable, "-c", WITHOUT_PHIL, str(files[0])],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_a_library_without_its_lock_is_read(
+    files: list[pathlib.Path], run_python: Callable[..., Any]
+) -> None:
+    run = run_python(WITHOUT_PHIL, files[0])
     assert (run.stdout, run.stderr) == ("5.0 (80, 120)\n", "")

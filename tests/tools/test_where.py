@@ -89,8 +89,8 @@ def test_small_integers_do_not_wrap() -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("", "at character 1, found its end"),
-        ("a <", "at character 4, found its end"),
+        ("", "at character 1, found the end"),
+        ("a <", "at character 4, found the end"),
         ("a < 1 b", "expected a condition at character 7, found 'b'"),
         ("a", "not a condition"),
         ("a + 1", "not a condition"),

@@ -1,0 +1,3 @@
+"""What the first bytes of an object header of HDF5 tell."""
+
+def may_be_virtual(head: bytes | bytearray | memoryview) -> bool: ...

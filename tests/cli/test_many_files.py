@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import Any
 
 import h5py
 import pytest
@@ -202,16 +203,17 @@ def test_an_interrupt_prints_and_saves_what_is_known(
         [sys.executable, "-m", "dcread", "verify", place, "--output", table, *jobs],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        bufsize=0,  # a buffer would keep lines from communicate()
         env={**os.environ, "PYTHONUNBUFFERED": "1"},
     )
     assert process.stdout is not None
-    seen = [process.stdout.readline() for _ in range(5)]
+    seen = b"".join(process.stdout.readline() for _ in range(5))
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    rest, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert err == "dcread: interrupted\n"
-    lines = [line for line in seen + out.splitlines() if ".rtdc" in line]
+    assert err == b"dcread: interrupted\n"
+    out = (seen + rest).decode()
+    lines = [line for line in out.splitlines() if ".rtdc" in line]
     summary = out.splitlines()[-1]
     assert summary.startswith("1,500 files: ")
     assert summary.endswith("not looked at")
@@ -305,14 +307,12 @@ def test_signatures_of_urls_are_shown_nowhere(capsys: Capture) -> None:
         assert "127.0.0.1:9" in said.out + said.err
 
 
-def test_help_loads_nothing_heavy() -> None:
+def test_help_loads_nothing_heavy(run_python: Callable[..., Any]) -> None:
     code = (
         "import sys; from dcread.cli.main import main; status = main(['--help']);"
         "print(sorted({'numpy', 'h5py', 'rich', 'pandas'} & set(sys.modules)), status)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = run_python(code)
     assert done.stdout.splitlines()[-1] == "[] 0"
 
 

@@ -153,6 +153,12 @@ class Entry:
                 raise
             yield found
 
+    def paths(self) -> list[str]:
+        """Return where the stored paths of a local basin lead, open or not."""
+        if self.definition.type == "internal" or self.is_remote or self._context.is_far:
+            return []
+        return list(self._context.paths_for(self.definition.paths))
+
     def first(self, patience: float | None = None) -> OpenBasin | None:
         """Return the location in use; None if none fits."""
         return next(self.candidates(patience), None)

@@ -12,10 +12,10 @@ from ..basins.reports import features_of, reasons_of
 from ..engine import reader_for
 from ..errors import FeatureNotFoundError, FormatError
 from ..file.measurement_file import MeasurementFile
+from ..file.other_files import virtual_files
 from ..problems import Problem, is_utf8
 from ..sync.locks import h5_lock
 from .records import Piece
-from .virtual import virtual_files
 
 
 class BasinFeatures:

@@ -22,7 +22,7 @@ from ..file.policy import Policy
 from ..file.source_check import check_sources
 from ..measurement.data import HDF5Data
 from ..sync.worker import call_in_worker, raise_if_given_up
-from .new_file import check_target, new_file
+from .new_file import check_target, new_file, refuse_sources
 from .plan import make_plan
 from .records import Plan
 from .write import LIBVER, write_plan
@@ -121,6 +121,8 @@ def concatenated_hdf5_data(
         if path_out is not True:
             _refuse_input(target, files)
         check_target(target, overwrite=overwrite)
+        for file in dict.fromkeys(files):
+            refuse_sources(target, file)
     opened: dict[str, Opened] = {}
     try:
         plan = make_plan(

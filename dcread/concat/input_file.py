@@ -28,6 +28,7 @@ from ..file.event_dataset import reader_of
 from ..file.identifier import IDENTIFYING, identifier_from
 from ..file.links import has_member
 from ..file.measurement_file import MeasurementFile
+from ..file.other_files import virtual_files
 from ..file.policy import Policy
 from ..file.source_check import check_sources, describe_file
 from ..file.source_records import describe
@@ -41,7 +42,6 @@ from ..problems import (
 from ..sync.locks import h5_lock
 from .basin_features import BasinFeatures
 from .records import Input, Piece
-from .virtual import virtual_files
 
 SERIES = ("frame", "time")
 """Features that are computed, since they must go on from file to file."""

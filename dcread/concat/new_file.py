@@ -17,6 +17,8 @@ from ..errors import FileMissingError, NotAFileError
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
+    from ..measurement.data import HDF5Data
+
 
 class PatientFile(io.RawIOBase):
     """A file that remembers the first failed write instead of raising.
@@ -214,6 +216,24 @@ def refuse_inputs(
                     f"{target} is the same file as the input {os.fspath(path)}; choose "
                     "another name"
                 )
+
+
+def refuse_sources(
+    target: pathlib.Path, measurement: HDF5Data | str | os.PathLike[str]
+) -> None:
+    """Raise ValueError if a file to write is one that a measurement depends on.
+
+    Its basins are looked for only if there is something to replace.
+    """
+    if not os.path.exists(target):
+        return
+    from ..measurement.data import HDF5Data
+
+    if isinstance(measurement, HDF5Data):
+        refuse_inputs(target, measurement.local_files())
+    else:
+        with HDF5Data(measurement) as hd:
+            refuse_inputs(target, hd.local_files())
 
 
 def _final(target: pathlib.Path) -> pathlib.Path:

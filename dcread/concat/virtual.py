@@ -1,43 +1,16 @@
-"""Virtual datasets: what those of an input depend on, and how to write one."""
+"""Writing a virtual dataset."""
 
 from __future__ import annotations
 
-import pathlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..file.source_records import has_sources
 from ..sync.locks import h5_lock
 from .records import Piece
 
 if TYPE_CHECKING:
     import h5py
-
-    from ..engine import FileHandle
-
-
-def virtual_files(handle: FileHandle, dataset: h5py.Dataset) -> set[pathlib.Path]:
-    """Return the files that a virtual dataset takes its rows from.
-
-    They are to be checked like inputs, since HDF5 gives fill values for those that
-    are missing. Files that dcread concatenated tell their sources themselves. The
-    caller holds the h5py lock.
-
-    Raises
-    ------
-    FileMissingError, PolicyError
-        If one is missing or not allowed.
-    """
-    if not dataset.is_virtual or has_sources(dataset.file):
-        return set()
-    where = f"{handle.label}: '{dataset.name}'"
-    found = set()
-    for name in {source.file_name for source in dataset.virtual_sources()} - {"."}:
-        source = handle.names.open_named(handle, name.replace("%%", "%"), where)
-        found.add(pathlib.Path(source.label))
-        source.close()
-    return found
 
 
 def write_virtual(

@@ -6,6 +6,7 @@ import copy
 import copyreg
 import functools
 import os
+import pathlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, Self, cast, overload
@@ -15,12 +16,14 @@ from numpy.typing import NDArray
 
 from ..basins import BasinStatusList
 from ..basins import extract_basin_dicts as _extract_basin_dicts
+from ..basins.local_files import local_files
 from ..basins.reports import data_of, group_of, status_of
 from ..const import PROTECTED_FEATURES
 from ..engine import FileHandle
 from ..errors import FeatureNotFoundError
 from ..file.credentials import Credentials, checked_credentials
 from ..file.measurement_file import MeasurementFile
+from ..file.other_files import other_files
 from ..file.policy import Policy
 from ..file.source_check import check_sources
 from ..images.corrected_cache import ImageCorrCache
@@ -977,6 +980,26 @@ class HDF5Data:
         [('background images', 'available'), ('recording', 'available')]
         """
         return status_of(self._open_basins.current)
+
+    def local_files(self) -> list[pathlib.Path]:
+        """Return the files of this machine that the features may come from.
+
+        The file itself, the paths of its basins and of their basins, the sources of a
+        concatenated file, what virtual datasets and links lead to. Some of them may not
+        be there. Local basins are opened for it, remote ones are not contacted.
+
+        Examples
+        --------
+        >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
+        >>> sorted({path.name for path in hd.local_files()})
+        ['demo.rtdc', 'recording.rtdc']
+        """
+        handle = self.handle
+        of_basins = map(pathlib.Path, local_files(self._open_basins.current))
+        found = {*other_files(handle), *of_basins}
+        if handle.path is not None:
+            found.add(handle.path)
+        return sorted(found)
 
     def explain(self, feat: str) -> Explanation:
         """Return where a feature comes from, how it is stored, what reading it costs.

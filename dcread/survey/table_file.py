@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import pathlib
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SUFFIXES = (".csv", ".parquet")
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+"""At the start of an HDF5 file, or at byte 512, 1024, 2048, ..."""
 SECONDS_BETWEEN = 10.0
 """Least time between two writings of an unfinished table."""
 
@@ -39,7 +42,8 @@ class TableFile:
     FileExistsError
         If the file is there and neither is wanted.
     ValueError
-        If it holds no table of this kind.
+        If it holds no table of this kind, or a measurement: maybe a basin of the files
+        of which the table tells, which are not opened here.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class TableFile:
         self._cost = 0.0
         self._replace = overwrite or resume
         check_target(path, overwrite=self._replace)
+        _refuse_hdf5(path)
         if resume and path.exists():
             self._rows = {row["path"]: row for row in read_rows(path)}
             for known in self._rows.values():
@@ -92,6 +97,17 @@ class TableFile:
         write_rows(self.path, self._rows.values(), overwrite=self._replace)
         self._replace = True  # from now on it is ours
         self._written = time.monotonic()
+
+
+def _refuse_hdf5(path: pathlib.Path) -> None:
+    """Raise ValueError if there is an HDF5 file, whatever its name."""
+    with contextlib.suppress(FileNotFoundError), open(path, "rb") as file:
+        offset = 0
+        while len(start := file.read(len(SIGNATURE))) == len(SIGNATURE):
+            if start == SIGNATURE:
+                raise ValueError(f"{path} is an HDF5 file; choose another name")
+            offset = 2 * offset or 512
+            file.seek(offset)
 
 
 def columns_of(rows: Iterable[Row]) -> list[str]:

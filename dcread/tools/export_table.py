@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..concat.new_file import check_target, new_file, refuse_inputs
+from ..concat.new_file import check_target, new_file, refuse_inputs, refuse_sources
 from ..problems import escaped
 from ..survey import shown
 from .selection import Selection, blocks, require_backing
@@ -66,6 +66,7 @@ def export_table(
     """
     check_target(target, overwrite=overwrite)
     refuse_inputs(target, [path])
+    refuse_sources(target, path)
     tables = _tables(path, features, selection or Selection(), progress)
     kind = target.suffix.lower()
     write = _write_parquet if kind == ".parquet" else _write_text

@@ -16,7 +16,7 @@ import numpy as np
 
 from ..basins import BasinDefinition
 from ..basins.internal import group_of
-from ..concat.new_file import check_target, new_file, refuse_inputs
+from ..concat.new_file import check_target, new_file, refuse_inputs, refuse_sources
 from ..engine import EXPANSION
 from ..errors import ClosedError, FileChangedError, FormatError
 from ..measurement.data import HDF5Data
@@ -83,6 +83,10 @@ def salvage(
     target = pathlib.Path(target).absolute()
     check_target(target, overwrite=overwrite)
     refuse_inputs(target, [path])
+    if overwrite:
+        # (by itself: basins that are opened leave problems behind)
+        with _opened(path) as (hd, _):
+            refuse_sources(target, hd)
     with _opened(path) as (hd, torn):
         if hd.handle.resource is not None:
             raise hd.handle.resource.no_file("events of its own to save")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import itertools
 import pathlib
 import struct
 import time
@@ -334,3 +335,77 @@ def test_a_chunk_of_an_older_tree_that_lies_elsewhere(
     reader = open_dataset(opened(path), "x")
     with pytest.raises(FormatError, match=found):
         reader.read(slice(0, 800))
+
+
+def write_newer_tree(path: pathlib.Path, kind: str, count: int) -> None:
+    """Write a tree of that many chunks, members or attributes."""
+    with h5py.File(path, "w", libver="v110") as h5:
+        h5.attrs["setup:module composition"] = "text"
+        h5["events/deform"] = np.arange(float(count))
+        if kind == "chunks":
+            shape = (count, 1, 1)
+            h5["events"].create_dataset(
+                "image", shape, "u1", chunks=(1, 1, 1), maxshape=(None,) * 3
+            )[:] = 1
+        elif kind == "members":
+            h5["logs/log"] = [b"line"]
+            for number in range(count):
+                h5[f"logs/log {number}"] = h5["logs/log"]
+        else:
+            h5.attrs.update({f"setup:n {n}": n for n in range(count)})
+
+
+@pytest.mark.parametrize("forged", ["one more", "most", "itself"])
+@pytest.mark.parametrize(
+    "tree",
+    list(itertools.product(["chunks", "members", "attributes"], [12, 300, 1900])),
+    ids=lambda tree: f"{tree[1]} {tree[0]}",
+)
+def test_nodes_of_a_newer_tree_that_claim_more_than_they_hold(
+    tmp_path, structures, tree, forged, run_python
+) -> None:
+    """In a process of its own: HDF5 reads behind such nodes, or goes round."""
+    path = tmp_path / "a.rtdc"
+    kind, count = tree
+    write_newer_tree(path, kind, count)
+    with HDF5Data(path) as hd:
+        assert not hd.problems
+        if kind == "chunks":
+            assert hd["image"][-1] == 1
+    raw = bytearray(path.read_bytes())
+    done = 0
+    for region in structures.find_regions(path):
+        header = region.start
+        if region.kind != "BTHD":
+            continue
+        node, record, depth = struct.unpack_from("<IHH", raw, header + 6)
+        root, records = struct.unpack_from("<QH", raw, header + 16)
+        if forged == "itself":
+            if not depth:
+                continue
+            # (place of the first child of the root)
+            struct.pack_into("<Q", raw, root + 6 + records * record, root)
+            (own,) = [r for r in structures.find_regions(path) if r.start == root]
+            structures.seal(raw, own)
+        else:
+            claimed = 2**16 - 1 if forged == "most" else (node - 10) // record + 1
+            struct.pack_into("<H", raw, header + 24, claimed)
+            structures.seal(raw, region)
+        done += 1
+    assert done or forged == "itself"
+    path.write_bytes(raw)
+    told = run_python(READ_ALL, path).stdout
+    # (of the wrong kind, a node is refused by HDF5 itself)
+    expected = ["the file is damaged"] + ["cannot be read"] * (forged == "itself")
+    assert not done or any(text in told for text in expected)
+
+
+READ_ALL = """
+import sys, dcread
+with dcread.HDF5Data(sys.argv[1]) as hd:
+    print(hd.meta, hd.logs, hd.keys(), hd.problems)
+    try:
+        print(hd["image"][:].sum())
+    except (KeyError, dcread.DCReadError) as error:
+        print(error)
+"""

@@ -9,6 +9,7 @@ import click
 
 from ..survey import find_inputs
 from . import options
+from .ends_in_order import ends_in_order
 from .screen import Screen
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 @options.overwrite
 @options.as_json
 @options.quiet
+@ends_in_order()
 def command(
     *,
     output: pathlib.Path,

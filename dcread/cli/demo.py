@@ -11,6 +11,7 @@ import click
 from ..errors import NotAFileError
 from ..survey import is_url, shown
 from . import basins, options
+from .ends_in_order import ends_in_order
 from .screen import Screen
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ LEAST_FRAMES = 40
 )
 @click.option("--only-make", is_flag=True, help="Make the measurement, read nothing.")
 @options.quiet
+@ends_in_order()
 def command(
     *,
     file: str | None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import options
+from .ends_in_order import ends_in_order
 from .screen import Screen
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def _where(ctx: click.Context, param: click.Parameter, value: str | None) -> Any
 @options.overwrite
 @options.as_json
 @options.quiet
+@ends_in_order()
 def command(
     *,
     file: str,

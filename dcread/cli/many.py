@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..survey import Input, Record, examine_all, find_inputs, shown
 from ..survey.inputs import full_path
 from ..survey.rows import is_bad, reasons, row, state
+from .ends_in_order import ends_in_order
 from .table import Column, Table
 from .uninterrupted import uninterrupted
 
@@ -163,11 +164,15 @@ def _require_pyarrow() -> None:
 @contextlib.contextmanager
 def _saved(target: TableFile | None) -> Iterator[None]:
     """Write the table in the end, however that comes."""
-    try:
+    if target is None:
         yield
-    finally:
-        if target is not None and not target.is_empty:
-            target.write()
+        return
+    with ends_in_order():
+        try:
+            yield
+        finally:
+            if not target.is_empty:
+                target.write()
 
 
 def _records(

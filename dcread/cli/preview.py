@@ -8,6 +8,7 @@ import click
 
 from ..survey import is_url, shown
 from . import options
+from .ends_in_order import ends_in_order
 from .screen import Screen
 
 FORMATS = (".png", ".svg", ".pdf", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
@@ -38,6 +39,7 @@ def _picture(
 )
 @options.overwrite
 @options.quiet
+@ends_in_order()
 def command(
     file: str, output: pathlib.Path | None, overwrite: bool, quiet: bool
 ) -> int:

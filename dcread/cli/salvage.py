@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from . import options
+from .ends_in_order import ends_in_order
 from .screen import Screen
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 @options.overwrite
 @options.as_json
 @options.quiet
+@ends_in_order()
 def command(
     *,
     file: str,

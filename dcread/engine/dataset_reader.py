@@ -21,7 +21,7 @@ from .decode_job import Job, Work
 from .file_handle import FileHandle
 from .h5py_errors import RAISED, raise_own_error, telling_of
 from .h5py_fallback import fill_value, read_by_h5py
-from .index_claims import MAX_GRID, claim_of
+from .index_claims import MAX_GRID, MAX_PLACES, claim_of
 from .layout import Layout, LeftToH5py, describe
 from .read_plan import ADDRESS, STORED, Plan, make_plan, plan_whole
 from .row_reader import READ_FEWER, SMALL, RowReader
@@ -357,8 +357,8 @@ class DatasetReader(RowReader):
             claim = claim_of(self.h5ds, self.handle.read_structure, MAX_GRID)
             if claim is None or not (claim.is_tree and claim.is_modest):
                 raise FormatError(
-                    f"{self.where}: expected an index with at most {MAX_GRID} places, "
-                    "found a larger one; the file is damaged: copy it again"
+                    f"{self.where}: expected an index with at most {MAX_PLACES} "
+                    "places, found a larger one; the file is damaged: copy it again"
                 )
         return int(self.h5ds.id.get_storage_size())
 

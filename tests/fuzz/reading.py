@@ -298,6 +298,8 @@ def plain(value: Any) -> Any:
     if isinstance(value, str):
         raw = value.encode("utf-8", "surrogateescape")
         return raw.decode("utf-8", "replace")
+    if isinstance(value, h5py.Empty) and value.dtype.kind in "SUO":
+        return ""
     return value.item() if isinstance(value, np.generic) else value
 
 

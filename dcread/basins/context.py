@@ -252,7 +252,7 @@ class BasinContext:
         if handle is None:
             return False
         with handle.using(), h5_lock:
-            return has_member(handle.h5.id, name)
+            return has_member(handle.root, name)
 
     def group(self, name: str) -> h5py.Group:
         """Return a group of the referrer itself; no link leads out of the file.
@@ -307,8 +307,7 @@ class BasinContext:
         if handle is None:
             return None
         try:
-            with handle.using():
-                return decode_value(read_attribute(handle, key))[0]
+            return decode_value(read_attribute(handle, key))[0]
         except KeyError:
             return None
 

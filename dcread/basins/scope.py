@@ -244,7 +244,7 @@ class Scope:
         if group.id.valid:
             number = group.id.fileno
             for handle in self._open_files():
-                if not handle.closed and handle.h5.id.fileno == number:
+                if not handle.closed and handle.root.fileno == number:
                     return Place(handle, group.id)
         raise ClosedError("the group lies in no open file of this measurement")
 
@@ -313,7 +313,7 @@ def group_at(handle: FileHandle, path: str) -> Place:
     PolicyError
         If a link leads where the policy does not allow to go.
     """
-    place = Place(handle, handle.h5.id)
+    place = Place(handle, handle.root)
     for part in path.strip("/").split("/"):
         place = subgroup(place.handle, part, place.id)
     return place

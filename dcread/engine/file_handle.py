@@ -12,14 +12,14 @@ from types import TracebackType
 from typing import Any, NamedTuple, TypeVar
 
 import h5py
-from h5py import h5o
+from h5py import h5l, h5o
 
 from dcread_ext.object_header import may_be_virtual
 
 from ..errors import ClosedError, FileChangedError, FormatError
 from ..problems import UNREADABLE, pass_on
 from ..sync.locks import h5_lock
-from .group_claims import attributes_fit, lists_safely, looks_up_safely
+from .group_claims import attributes_in_header, lists_safely, looks_up_safely
 from .h5py_errors import close_file
 from .metadata_blocks import MetadataFile
 from .name_resolver import NameResolver
@@ -86,6 +86,9 @@ class FileHandle:
         What stands in the place of a file, if it is none (see `dcread.file.resource`).
     linked_files : LinkedFiles
         The other files that it names; given by who opens it.
+    root : h5py.h5f.FileID
+        The open file as the low-level functions of h5py take it, for who keeps the file
+        open by `using`: unlike with `h5`, nobody looks whether it is closed.
     """
 
     def __init__(
@@ -102,7 +105,7 @@ class FileHandle:
         metadata: MetadataFile | None = None,
     ) -> None:
         self._h5 = h5
-        self._id = h5.id  # looked at for each image: h5py takes a lock to give it
+        self.root = h5.id  # looked at for each image: h5py takes a lock to give it
         self.path = path
         self.label = label
         self.owned = owned
@@ -114,7 +117,7 @@ class FileHandle:
         # Without a lock, which another thread might hold while it waits for h5py's
         # (to free an object): methods of dict and list are atomic.
         self._users: dict[int, None] = {}
-        self._attributes_fit: tuple[Any, ...] = ()
+        self._attributes: dict[bytes, bytes] | None = None
         self._owed = [None]  # taken by the one who releases the file
         self._closed = False
         self.resource: Any = None
@@ -124,7 +127,7 @@ class FileHandle:
     @property
     def closed(self) -> bool:
         """Whether `close` was called or the h5py file was closed by its owner."""
-        return self._closed or not self._id.valid
+        return self._closed or not self.root.valid
 
     @property
     def h5(self) -> h5py.File:
@@ -135,13 +138,13 @@ class FileHandle:
         ClosedError
             After `close`.
         """
-        if self._closed or not self._id.valid:
+        if self._closed or not self.root.valid:
             raise self._closed_error()
         return self._h5
 
     def raise_if_closed(self) -> None:
         """Raise `ClosedError` if the file is closed."""
-        if self._closed or not self._id.valid:
+        if self._closed or not self.root.valid:
             raise self._closed_error()
 
     def _closed_error(self) -> ClosedError:
@@ -207,7 +210,7 @@ class FileHandle:
         if source is not None:
             return source.size
         with self.using(), h5_lock:
-            return int(self._id.get_filesize())
+            return int(self.root.get_filesize())
 
     @property
     def is_remote(self) -> bool:
@@ -227,7 +230,7 @@ class FileHandle:
                 and head[base : base + 8] == _ZERO
             ):
                 return Numbering(0, 8, 8)
-        settings = self._id.get_create_plist()
+        settings = self.root.get_create_plist()
         return Numbering(settings.get_userblock(), *settings.get_sizes())
 
     def read_structure(self, address: int, size: int) -> bytes:
@@ -295,8 +298,8 @@ class FileHandle:
                 "copy it again"
             )
 
-    def open_member(self, group: Any, name: bytes, address: int) -> Any:
-        """Open what a hard link leads to, if HDF5 survives that.
+    def open_hard(self, group: Any, name: bytes) -> Any:
+        """Open what a hard link leads to, if HDF5 survives that; None for other links.
 
         The caller holds the h5py lock, and is called by `fetching`.
 
@@ -306,15 +309,18 @@ class FileHandle:
             The group with the link.
         name : bytes
             Its name.
-        address : int
-            Where the link leads.
 
         Raises
         ------
+        KeyError
+            If there is no link of that name.
         FormatError
             If it is a virtual dataset whose mapping cannot be.
         """
-        source = self.source
+        link = group.links.get_info(name)
+        if link.type != h5l.TYPE_HARD:
+            return None
+        source, address = self.source, link.u
         if source is not None:
             try:
                 head = self.read_structure(address, HEADER)
@@ -330,30 +336,38 @@ class FileHandle:
                 )
         return h5o.open(group, name)
 
-    def check_attributes(self, group: Any) -> None:
-        """Refuse a group whose attributes HDF5 would not survive to look up.
+    def attributes_of(self, group: Any) -> dict[bytes, bytes]:
+        """Return the values of attributes that are in the header of a group, by name.
 
-        The caller holds the h5py lock.
+        As they are stored, and more bytes may follow. Those of very many attributes lie
+        elsewhere. None at all of a file that is not read by its bytes. The caller
+        holds the h5py lock.
 
         Raises
         ------
         FormatError
-            If the tree of their names cannot be.
+            If HDF5 would not survive to look up attributes of the group: the tree of
+            their names cannot be.
         """
-        if self.source is None or group in self._attributes_fit:
-            return
-        if not attributes_fit(group, self.read_structure):
+        is_root = group == self.root
+        if self.source is None:
+            return {}
+        found = self._attributes if is_root else None
+        if found is None:
+            found = attributes_in_header(group, self.read_structure)
+        if found is None:
             raise FormatError(
                 f"{self.label}: expected an index of attributes, found something else; "
                 "the file is damaged: copy it again"
             )
-        if group == self._id:
-            self._attributes_fit = (group,)
+        if is_root:
+            self._attributes = found
+        return found
 
     @functools.cached_property
     def fileno(self) -> Any:
         """The number by which HDF5 knows the file; the caller holds the h5py lock."""
-        return self._id.fileno
+        return self.root.fileno
 
     @property
     def shifts_addresses(self) -> bool:
@@ -444,7 +458,7 @@ class _Use:
         try:
             handle._users[id(self)] = None
             # After that: `close` looks for users once it has said so.
-            if handle._closed or not handle._id.valid:
+            if handle._closed or not handle.root.valid:
                 raise handle._closed_error()
         except BaseException:
             self.__exit__()
@@ -467,13 +481,13 @@ def all_handles() -> list[FileHandle]:
 
     Without a lock: callers hold that of h5py, which freeing an object may need.
     """
-    handles = [reference() for reference in list(_handles)]
-    return [handle for handle in handles if handle is not None]
+    references = list(_handles)
+    return [handle for one in references if (handle := one()) is not None]
 
 
 def count_opened_here() -> int:
     """Return how many files our own handles hold open, each by an id of its own."""
-    return sum(handle.owned and handle._h5.id.valid for handle in all_handles())
+    return len([one for one in all_handles() if one.owned and one._h5.id.valid])
 
 
 def _renew_handles() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from .newer_trees import tree_header
 from .object_headers import (
+    ATTRIBUTE,
     ATTRIBUTE_INFO,
     LINK_INFO,
     NOWHERE,
@@ -28,6 +29,8 @@ MOST_NODES = 2**20
 
 MOST_NAMES = 2**28
 """Bytes of all names of a group."""
+
+_ATTRIBUTE_VERSIONS = (b"\1", b"\2", b"\3")
 
 
 def lists_safely(group: Any, read: Read) -> bool:
@@ -44,7 +47,8 @@ def lists_safely(group: Any, read: Read) -> bool:
     read : callable
         See `object_headers.Read`.
     """
-    return _all_fit(group, read, {SYMBOL_TABLE: _members_fit, **_NEWER})
+    found, _ = messages(group, read, _LISTING)
+    return _all_fit(found, read, _LISTING)
 
 
 def looks_up_safely(group: Any, read: Read, most: int) -> bool:
@@ -68,27 +72,55 @@ def looks_up_safely(group: Any, read: Read, most: int) -> bool:
         begin = read(start, 16)
         return begin[:1] == b"\0" and any(begin[8:])
 
-    return _all_fit(group, read, {SYMBOL_TABLE: members_fit, **_NEWER})
+    checks = {SYMBOL_TABLE: members_fit, **_NEWER}
+    found, _ = messages(group, read, checks)
+    return _all_fit(found, read, checks)
 
 
-def attributes_fit(group: Any, read: Read) -> bool:
-    """Tell whether HDF5 can look up attributes without going astray.
+def attributes_in_header(group: Any, read: Read) -> dict[bytes, bytes] | None:
+    """Return the values of attributes in the header of a group, by name, as stored.
+
+    More bytes may follow a value. None at all of a header that is not understood.
 
     Parameters
     ----------
     group, read
         See `lists_safely`.
+
+    Returns
+    -------
+    dict or None
+        None if HDF5 would go astray when it looks up attributes.
     """
-    return _all_fit(group, read, {ATTRIBUTE_INFO: _NEWER[ATTRIBUTE_INFO]})
+    found, understood = messages(group, read, (ATTRIBUTE, ATTRIBUTE_INFO))
+    if not _all_fit(found, read, _NEWER):
+        return None
+    values: dict[bytes, bytes] = {}
+    for kind, message in found if understood else ():
+        if kind == ATTRIBUTE and message[:1] in _ATTRIBUTE_VERSIONS:
+            version, place = message[0], 9 if message[0] == 3 else 8
+            name = message[place:].split(b"\0", 1)[0]
+            try:
+                sizes = struct.unpack_from("<3H", message, 2)
+            except struct.error:
+                continue
+            # Name, type and space; in the first version each is padded to 8 bytes.
+            padding = 7 if version == 1 else 0
+            for size in sizes:
+                place += (size + padding) & ~padding
+            if sizes[0] == len(name) + 1:
+                values.setdefault(name, message[place:])
+    return values
 
 
 def _all_fit(
-    group: Any, read: Read, checks: dict[int, Callable[[Read, bytes], bool]]
+    found: list[tuple[int, bytes]],
+    read: Read,
+    checks: dict[int, Callable[[Read, bytes], bool]],
 ) -> bool:
-    found, _ = messages(group, read, checks)
     try:
         for kind, data in found:
-            if not checks[kind](read, data):
+            if kind in checks and not checks[kind](read, data):
                 return False
     except (struct.error, IndexError, OddError):
         pass  # HDF5 says what is wrong
@@ -158,6 +190,7 @@ _NEWER: dict[int, Callable[[Read, bytes], bool]] = {
     LINK_INFO: lambda read, message: _newer_trees_fit(read, message, "8x"),
     ATTRIBUTE_INFO: lambda read, message: _newer_trees_fit(read, message, "2x"),
 }
+_LISTING = {SYMBOL_TABLE: _members_fit, **_NEWER}
 
 
 def _lowest_nodes(read: Read, root: int, most: int) -> list[tuple[int, int]] | None:

@@ -283,33 +283,28 @@ class NameResolver:
                 if components < 0 or not isinstance(group, h5g.GroupID):
                     raise _no_further(Place(handle, group), name)
                 try:
-                    link = group.links.get_info(name)
+                    found = _open_hard(handle, group, name)
                 except (KeyError, RuntimeError):
                     if group.links.exists(name):
                         raise
                     raise _not_there(Place(handle, group), name) from None
-                if link.type != h5l.TYPE_HARD:
+                except FormatError as exc:
+                    where = Place(handle, group).label(name)
+                    raise FormatError(f"{where}: {exc}") from None
+                if found is None:
                     links -= 1
                     if links < 0:
                         where = Place(handle, group).label(name)
                         raise KeyError(f"{where}: its links lead in a circle")
-                    handle, group, path = self._linked(handle, group, name, link.type)
+                    handle, group, path = self._linked(handle, group, name)
                     break
-                if handle is None:
-                    group = h5o.open(group, name)
-                    continue
-                try:
-                    group = handle.open_member(group, name, link.u)
-                except FormatError as exc:
-                    where = Place(handle, group).label(name)
-                    raise FormatError(f"{where}: {exc}") from None
+                group = found
             else:
                 return Place(handle, group)
 
-    def _linked(
-        self, handle: Any, group: Any, name: bytes, kind: int
-    ) -> tuple[Any, Any, bytes]:
+    def _linked(self, handle: Any, group: Any, name: bytes) -> tuple[Any, Any, bytes]:
         """Return the file and the group that a link begins from, and its path."""
+        kind = group.links.get_info(name).type
         if kind == h5l.TYPE_SOFT:
             return handle, group, group.links.get_val(name)
         where = Place(handle, group).label(name)
@@ -323,6 +318,14 @@ class NameResolver:
             )
         linked = handle.linked_files.get(os.fsdecode(file), where, LINK_PREFIX)
         return linked, linked.h5.id, path
+
+
+def _open_hard(handle: Any, group: Any, name: bytes) -> Any:
+    """Return what a hard link leads to, open; None for another link."""
+    if handle is not None:
+        return handle.open_hard(group, name)
+    link = group.links.get_info(name)
+    return h5o.open(group, name) if link.type == h5l.TYPE_HARD else None
 
 
 def _no_further(place: Place, name: bytes) -> KeyError | FormatError:

@@ -173,9 +173,9 @@ def _open_source(
         if not opened_before_change(identity):
             place = source.same_file() if named else path
             h5, driver = call_holding_lock(_open_h5, place)
-            if named:
-                _require_same_file(h5, source)
             own, reason = _own_source(h5, path, driver, source)
+            if named and own is None:
+                _require_same_file(h5, source)
             if reason == _OTHER_FILE and not h5.swmr_mode:
                 close_file(h5)
                 raise FileChangedError(

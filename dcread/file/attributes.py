@@ -95,7 +95,7 @@ def read_metadata(handle: FileHandle, problems: list[Problem]) -> dict[str, Any]
             key, intact_name = clean_text(name)
             with recorded_as_problem(problems, "attribute", key):
                 with h5_lock:  # (`_names` has checked the attributes)
-                    found, nbytes = _read(handle.h5.id, name, lengths, room)
+                    found, nbytes = _read(handle.root, name, lengths, room)
                 room -= nbytes
                 value, intact = decode_value(found)
                 meta[key] = value
@@ -110,8 +110,8 @@ def read_metadata(handle: FileHandle, problems: list[Problem]) -> dict[str, Any]
 
 def _names(handle: FileHandle, problems: list[Problem]) -> list[bytes]:
     found: list[bytes] = []
-    handle.check_attributes(handle.h5.id)
-    total = h5a.get_num_attrs(handle.h5.id)
+    handle.attributes_of(handle.root)  # HDF5 survives to look them up
+    total = h5a.get_num_attrs(handle.root)
     if total > MAX_ATTRIBUTES:
         reason = (
             f"expected at most {MAX_ATTRIBUTES} attributes, found {total}; the rest is "
@@ -123,7 +123,7 @@ def _names(handle: FileHandle, problems: list[Problem]) -> list[bytes]:
         found.append(name)
         return True if len(found) == MAX_ATTRIBUTES else None
 
-    calling_back(functools.partial(h5a.iterate, handle.h5.id), note)
+    calling_back(functools.partial(h5a.iterate, handle.root), note)
     return found
 
 
@@ -141,8 +141,8 @@ def read_attribute(
         no value.
     """
     with handle.using(), VariableLengths(handle) as lengths, h5_lock:
-        owner = handle.h5.id if group is None else group.id
-        handle.check_attributes(owner)
+        owner = handle.root if group is None else group.id
+        handle.attributes_of(owner)
         key = name.encode("utf-8", "surrogateescape")
         return _read(owner, key, lengths, MAX_METADATA_BYTES)[0]
 
@@ -170,14 +170,14 @@ def read_attributes(
     """
     values: dict[str, Any] = {}
     with handle.using(), VariableLengths(handle) as lengths:
-        owner = handle.h5.id if group is None else group.id
+        owner = handle.root if group is None else group.id
         checked = False
         for name in names:
             key = name.encode("utf-8", "surrogateescape")
             try:
                 with h5_lock:  # others can use HDF5 between two of them
                     if not checked:
-                        handle.check_attributes(owner)
+                        handle.attributes_of(owner)
                         checked = True
                     if h5a.exists(owner, key):
                         values[name], _ = _read(owner, key, lengths, MAX_METADATA_BYTES)

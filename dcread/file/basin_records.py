@@ -81,7 +81,7 @@ def read_basin_records(
     everything = BasinRecord("basins", None)
     try:
         with h5_lock:
-            owner = handle.h5.id if group is None else group.id
+            owner = handle.root if group is None else group.id
             if not has_member(owner, "basins"):
                 return []
             basins = subgroup(handle, "basins", owner, STRICT)

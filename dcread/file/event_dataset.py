@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from h5py import Dataset, h5d, h5g, h5l, h5s
+from h5py import Dataset, h5d, h5g, h5s
 from numpy.typing import NDArray
 
 from ..engine import DatasetReader, FileHandle, most_bytes, open_dataset
@@ -178,10 +178,9 @@ def open_plain(group: Place, name: str) -> tuple[Place | None, Any]:
     done for all features of a file.
     """
     key = name.encode("utf-8", "surrogateescape")
-    link = group.id.links.get_info(key)
-    if link.type != h5l.TYPE_HARD:
+    found = group.handle.open_hard(group.id, key)
+    if found is None:
         return None, None
-    found = group.handle.open_member(group.id, key, link.u)
     if not isinstance(found, h5d.DatasetID):
         return Place(group.handle, found), None
     plist = found.get_create_plist()

@@ -53,6 +53,8 @@ class Events:
 
     Attributes
     ----------
+    group : Place or None
+        The open group; None in a file that has basins only.
     names : tuple of str
         The members, sorted; unusable ones included, links that lead nowhere not.
     length : int or None
@@ -71,7 +73,7 @@ class Events:
     ) -> None:
         self._handle = handle
         self._problems = problems
-        self._group: Place | None = None
+        self.group: Place | None = None
         self._seen: dict[str, EventDataset] = {}
         self._kinds: dict[str, int] = {}
         self._known = {} if known is None else known._seen
@@ -82,12 +84,12 @@ class Events:
         try:
             with handle.using(), h5_lock:
                 self.growing = bool(handle.h5.swmr_mode)
-                if known is not None and known._group is not None:
-                    self._group, kinds = known._group, known._kinds
+                if known is not None and known.group is not None:
+                    self.group, kinds = known.group, known._kinds
                 else:
-                    self._group = _events_group(handle)
-                if self._group is not None and not kinds:
-                    kinds = _link_kinds(self._group)
+                    self.group = _events_group(handle)
+                if self.group is not None and not kinds:
+                    kinds = _link_kinds(self.group)
         except OF_ALL_PARTS:
             raise
         except UNREADABLE as exc:
@@ -111,11 +113,6 @@ class Events:
         for name in sorted(self._seen):  # now that the length is known
             self._settle(name, self._seen[name])
         self.names = self._present()
-
-    @property
-    def group(self) -> Place | None:
-        """The open group; None in a file that has basins only."""
-        return self._group
 
     def _present(self) -> tuple[str, ...]:
         absent = {name for name, feature in self._seen.items() if feature.absent}
@@ -165,8 +162,8 @@ class Events:
             place = feature.place
             feature.let_go_of_scalars()  # read once, and kept as arrays
             if place is None:
-                assert self._group is not None
-                feature = look_at(self._group, name)
+                assert self.group is not None
+                feature = look_at(self.group, name)
                 feature.check()
                 place = feature.place
             assert place is not None
@@ -205,8 +202,8 @@ class Events:
         known = self._known.pop(name, None)
         if known is not None:
             return known
-        assert self._group is not None
-        feature = look_at(self._group, name)
+        assert self.group is not None
+        feature = look_at(self.group, name)
         if self.growing:  # opened again, a dataset tells how long it is by then
             feature.place = None
         if type(feature.refusal) is FormatError:
@@ -273,7 +270,7 @@ class Events:
 
     def _trace_lengths(self) -> list[int]:
         """Return the lengths of traces, where no dataset tells."""
-        if "trace" not in self._all or self._group is None:
+        if "trace" not in self._all or self.group is None:
             return []
         (trace,) = self._look_at(["trace"])
         if trace.shape is not None or trace.refusal is not None:
@@ -288,7 +285,7 @@ def _events_group(handle: FileHandle) -> Place | None:
     try:
         return subgroup(handle, "events")
     except BasinError:
-        root = handle.h5.id
+        root = handle.root
         if has_member(root, "events"):
             raise
         if has_member(root, "basins"):

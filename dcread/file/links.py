@@ -134,6 +134,8 @@ def subgroup(
 ) -> Place:
     """Return the member of a group that must be a group itself (see `member`).
 
+    The caller keeps the file open.
+
     Raises
     ------
     BasinError
@@ -144,7 +146,7 @@ def subgroup(
         If it cannot be read.
     """
     try:
-        found = member(handle, name, group, names)
+        found = _in_group(handle, name, group) or member(handle, name, group, names)
     except KeyError as exc:
         raise BasinError(f"there is no group '{_shown(name)}'") from exc
     except DCReadError:
@@ -157,6 +159,20 @@ def subgroup(
     if not isinstance(found.id, h5g.GroupID):
         raise BasinError(f"'{_shown(name)}' should be a group")
     return found
+
+
+def _in_group(handle: FileHandle | None, name: str, group: Any) -> Place | None:
+    """Return what lies in a group itself, as mostly; None where `member` tells more."""
+    if handle is None or not _MEMBER_NAME.fullmatch(name):
+        return None
+    key = name.encode("utf-8", "surrogateescape")
+    try:
+        with h5_lock:
+            found = handle.open_hard(handle.root if group is None else group, key)
+    except (KeyError, RuntimeError) as exc:
+        pass_on(exc)
+        return None
+    return None if found is None else Place(handle, found)
 
 
 def _shown(name: str) -> str:

@@ -82,7 +82,7 @@ def member_names(
     """Return the sorted names in a group of a file; [] where there is none."""
     names: list[str] = []
     with recorded_as_problem(problems, kind, f"/{group}"), handle.using(), h5_lock:
-        if has_member(handle.h5.id, group):
+        if has_member(handle.root, group):
             names = names_in(subgroup(handle, group))
             if len(names) > MAX_MEMBERS:
                 reason = (

@@ -230,9 +230,9 @@ class Policy:
         ...     source.size > 0
         True
         """
-        self._require_local(path)
         if self.local is True:
             return LocalSource(path)
+        self._require_local(path)
         folders = [] if beside is None else [beside]
         if self.local == "roots":
             # A folder that is not there (yet) contains nothing.

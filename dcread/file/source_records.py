@@ -190,7 +190,7 @@ def read_sources(handle: FileHandle) -> list[Source]:
     group, name = SOURCES.split("/")
 
     def look() -> list[str]:
-        if not has_member(handle.h5.id, group):
+        if not has_member(handle.root, group):
             return []
         members = subgroup(handle, group, names=STRICT)
         if not has_member(members.id, name):

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 import numpy as np
-from h5py import check_string_dtype, h5d, h5l, h5s
+from h5py import check_string_dtype, h5d, h5s
 
 from ..engine.name_resolver import Place
 from ..errors import BasinError, PolicyError
@@ -62,10 +62,8 @@ def read_lines(
 
 def _text_dataset(group: Place, name: str, what: str) -> Any:
     key = name.encode("utf-8", "surrogateescape")
-    link = group.id.links.get_info(key)
-    if link.type == h5l.TYPE_HARD:
-        found = group.handle.open_member(group.id, key, link.u)
-    else:
+    found = group.handle.open_hard(group.id, key)
+    if found is None:
         found = member(group.handle, name, group.id, STRICT).id
     if not isinstance(found, h5d.DatasetID):
         raise BasinError(f"{what} should be a dataset of text lines")

@@ -9,7 +9,6 @@ elsewhere, in what HDF5 reads to open one, which is listened to then.
 
 from __future__ import annotations
 
-import functools
 import math
 import operator
 import struct
@@ -22,7 +21,7 @@ from h5py import h5a, h5d, h5f, h5fd, h5g, h5i, h5p
 from ..engine import DatasetReader
 from ..engine.global_heap import heap_objects
 from ..engine.h5py_errors import call_holding_lock, close_file
-from ..engine.object_headers import ATTRIBUTE, OddError, messages
+from ..engine.object_headers import OddError
 from ..engine.source import ByteSource, SourceStream
 from ..errors import FormatError
 from ..sync.locks import h5_lock
@@ -36,6 +35,9 @@ MOST_RECORDED = 1 << 24
 """Bytes that opening an attribute may read."""
 
 _MOST_HEAPS = 1000
+
+_LENGTH_AND_NUMBER = 8
+"""Bytes that an element has beside the address of a heap."""
 
 _LENGTH = operator.itemgetter(0)
 
@@ -54,24 +56,14 @@ class VariableLengths:
 
     def __init__(self, handle: FileHandle) -> None:
         self.handle = handle
+        # None: HDF5 reads the values.
+        self._source = None if handle.metadata is not None else handle.source
         self._h5: h5py.File | None = None
         self._stream: _Recorder | None = None
         self._group: tuple[bytes, h5g.GroupID] | None = None
-        self._header: tuple[h5g.GroupID, dict[bytes, tuple[bytes, int]]] | None = None
+        self._header: tuple[h5g.GroupID, dict[bytes, bytes]] | None = None
         self._heaps: dict[int, dict[int, tuple[int, int]]] = {}
         self._block = 0, b""  # what was read of a heap last, and where
-
-    @functools.cached_property
-    def _source(self) -> ByteSource | None:
-        """Where bytes come from; None: HDF5 reads the values."""
-        source = self.handle.source
-        by_h5py = self.handle.metadata is not None or self.handle.h5.swmr_mode
-        return None if by_h5py else source
-
-    @functools.cached_property
-    def element_bytes(self) -> int:
-        """How many bytes an element of variable length takes in the file itself."""
-        return 8 + self.handle.numbering.address_bytes
 
     def of_attribute(
         self, group: h5g.GroupID, name: bytes, count: int, item: int, limit: int
@@ -100,13 +92,12 @@ class VariableLengths:
         """
         if self._source is None:
             return None
-        nbytes = count * self.element_bytes
+        nbytes = count * (_LENGTH_AND_NUMBER + self.handle.numbering.address_bytes)
         if self._header is None or self._header[0] != group:
-            self._header = group, self._in_header(group)
-        message = self._header[1].get(name)
-        raw = None if message is None else _value_at(*message, name, nbytes)
-        if raw is not None:
-            return self.of_elements(raw, item, limit)
+            self._header = group, self.handle.attributes_of(group)
+        stored = self._header[1].get(name)
+        if stored is not None and len(stored) >= nbytes:
+            return self.of_elements(stored[:nbytes], item, limit)
         h5a.open(self._twin(group), name)
         assert self._stream is not None
         found: set[bytes] = set()
@@ -122,20 +113,6 @@ class VariableLengths:
             values = self.of_elements(raw, item, limit)
         # An attribute that was written again may have left its old value behind.
         return values if len(found) == 1 else None
-
-    def _in_header(self, group: h5g.GroupID) -> dict[bytes, tuple[bytes, int]]:
-        """Return the attributes in the header of a group, with the places of the names.
-
-        None at all of a header that is not understood.
-        """
-        found, understood = messages(group, self.handle.read_structure, (ATTRIBUTE,))
-        attributes: dict[bytes, tuple[bytes, int]] = {}
-        if understood:
-            for _, message in found:
-                place = 9 if message.startswith(b"\3") else 8
-                name = message[place:].split(b"\0", 1)[0]
-                attributes.setdefault(name, (message, place))
-        return attributes
 
     def of_dataset(self, place: Place, limit: int) -> list[bytes] | None:
         """Return the texts in a dataset, in rows; None: HDF5 may read them.
@@ -156,7 +133,8 @@ class VariableLengths:
             return None
         with h5_lock:
             plist, shape = place.id.get_create_plist(), place.id.shape
-            nbytes = math.prod(shape) * self.element_bytes
+            element_bytes = _LENGTH_AND_NUMBER + self.handle.numbering.address_bytes
+            nbytes = math.prod(shape) * element_bytes
             if nbytes > 16 * limit:
                 raise _too_long(nbytes, 16 * limit)
             if plist.get_layout() == h5d.CONTIGUOUS:
@@ -170,7 +148,7 @@ class VariableLengths:
         elements = None
         if shape:
             reader = DatasetReader(self.handle, h5py.Dataset(place.id))
-            elements = reader.elements(self.element_bytes)
+            elements = reader.elements(element_bytes)
         if elements is None:
             raise FormatError(
                 "the lengths of its texts cannot be told before they are read; read it "

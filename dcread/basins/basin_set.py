@@ -88,6 +88,9 @@ class BasinSet:
         What `data_of` found out about entries.
     """
 
+    _nested: LoadingCache | None = None
+    """The sets of basins of basins, by the open basin; made by who needs it first."""
+
     def __init__(
         self,
         referrer: Referrer,
@@ -103,56 +106,34 @@ class BasinSet:
         self.referrer = referrer
         self.dropped = dropped
         handle = referrer.handle
-        self._owns_scope = scope is None
-        if scope is not None:
-            self._scope = scope
-        self._for_scope = policy, problems, credentials
         if not chain and handle is not None and handle.identity is not None:
             chain = (handle.identity[:2],)
         self._chain = chain or (object(),)
         self.maps = MapLookup(referrer)
         self.triples: dict[Entry, tuple[Any, list[str], Any]] = {}
         self._closed = False
-        self.entries = self._made(definitions) if definitions else []
+        self._own_scope: Scope | None = None
+        self.entries: list[Entry | Unparsed] = []
+        if definitions:  # (a file without basins does without the rest)
+            if scope is None:
+                log = ProblemLog([] if problems is None else problems)
+                policy = policy or Policy.default()
+                scope = Scope(policy, handle, log, credentials=credentials)
+                self._own_scope = scope
+            self._scope = scope
+            self.entries = self._made(definitions)
         self._entries = [item for item in self.entries if isinstance(item, Entry)]
-
-    @functools.cached_property
-    def _scope(self) -> Scope:
-        """What the basins share; a file without basins does without."""
-        policy, problems, credentials = self._for_scope
-        return Scope(
-            policy or Policy.default(),
-            self.referrer.handle,
-            ProblemLog([] if problems is None else problems),
-            credentials=credentials,
-        )
-
-    @property
-    def _nested(self) -> LoadingCache:
-        """The basins of the basins that were followed, by the open basin."""
-        made: LoadingCache | None = vars(self).get("_nested_sets")
-        if made is None:  # (in one step, since several threads may come)
-            made = vars(self).setdefault("_nested_sets", LoadingCache())
-        return made
-
-    @functools.cached_property
-    def _context(self) -> BasinContext:
-        """The referrer as the basins see it."""
-        # By a weak reference, since instances of basins hold the context for as long as
-        # they like, and the set holds them: a forgotten set closes its files at once.
-        return BasinContext(
-            self._scope,
-            self.referrer.handle,
-            weakref.ref(self),
-            far=self.referrer.is_far,
-        )
 
     def _made(
         self, definitions: Sequence[Mapping[str, Any] | BasinDefinition]
     ) -> list[Entry | Unparsed]:
         made: list[Entry | Unparsed] = []
-        budget, context, scope = TextBudget(), self._context, self._scope
-        identifier = functools.cache(self.referrer.identifier)
+        referrer, scope, budget = self.referrer, self._scope, TextBudget()
+        # By a weak reference, since instances of basins hold the context for as long as
+        # they like, and the set holds them: a forgotten set closes its files at once.
+        this = weakref.ref(self)
+        context = BasinContext(scope, referrer.handle, this, far=referrer.is_far)
+        identifier = functools.cache(referrer.identifier)
         for number, raw in enumerate(definitions):
             try:
                 definition = (
@@ -314,14 +295,13 @@ class BasinSet:
 
     def nested(self, entry: Entry, candidate: OpenBasin) -> BasinSet | None:
         """Return the basins of an open basin; None if there are none to follow."""
-        return self._nested.get(candidate, lambda: self._follow(entry, candidate))
+        # (in one step, since several threads may come)
+        sets = self._nested or vars(self).setdefault("_nested", LoadingCache())
+        return sets.get(candidate, lambda: self._follow(entry, candidate))
 
     def nested_if_made(self, candidate: OpenBasin) -> BasinSet | None:
         """Return the basins of an open basin if they were needed so far."""
-        if "_nested_sets" not in vars(self):
-            return None
-        nested: BasinSet | None = self._nested.peek(candidate)
-        return nested
+        return None if self._nested is None else self._nested.peek(candidate)
 
     def _follow(self, entry: Entry, candidate: OpenBasin) -> BasinSet | None:
         policy = self._scope.policy
@@ -399,7 +379,6 @@ class BasinSet:
         IndexError
             If there is no basin of that number.
         """
-        self.raise_if_closed()
         found = self.entries[self.position(index)]
         if isinstance(found, Unparsed):
             raise type(found.error)(*found.error.args)
@@ -425,18 +404,16 @@ class BasinSet:
     def close(self) -> None:
         """Close all that the basins opened; twice is fine."""
         self._closed = True
-        owned = self._owns_scope and "_scope" in self.__dict__
-        if owned:
-            self._scope.interrupt()
+        if self._own_scope is not None:
+            self._own_scope.interrupt()
         self.triples.clear()
-        if "_nested_sets" in vars(self):
-            for nested in self._nested.clear():
-                if nested is not None:
-                    nested.close()
+        for nested in () if self._nested is None else self._nested.clear():
+            if nested is not None:
+                nested.close()
         for entry in self._entries:
             entry.close()
-        if owned:
-            self._scope.close()
+        if self._own_scope is not None:
+            self._own_scope.close()
 
 
 def _placed(where: str, exc: Exception) -> BasinError | str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import h5py
 
     from ..engine import FileHandle
+    from ..engine.name_resolver import Place
 
 _TYPE_ORDER = {"internal": 0, "file": 1, "remote": 2}
 
@@ -32,20 +33,26 @@ class StoredBasins:
 
     Attributes
     ----------
-    usable : list of dict
-        Definitions in look-up order (`sort_definitions`), verbatim.
+    definitions : list of BasinDefinition
+        Those that can be used, in look-up order (`sort_definitions`).
     dropped : list of BasinRecord
         The others, with the reasons.
     """
 
-    usable: list[dict[str, Any]]
+    definitions: list[BasinDefinition]
     dropped: list[BasinRecord]
+
+    @property
+    def usable(self) -> list[dict[str, Any]]:
+        """The definitions that can be used, verbatim."""
+        return [dict(definition.raw) for definition in self.definitions]
 
 
 def load_definitions(
     handle: FileHandle,
     problems: list[Problem] | None = None,
     policy: Policy | None = None,
+    events: Place | None = None,
 ) -> StoredBasins:
     """Read all definitions of a file; never fails because of them.
 
@@ -59,12 +66,15 @@ def load_definitions(
         Where to record what could not be used.
     policy : Policy, optional
         Bounds number and size of the definitions.
+    events : Place, optional
+        The group of features, if it is open already.
     """
     records = read_basin_records(handle, policy or Policy.default())
     if not records:  # as in most files
         return StoredBasins([], [])
-    kept, dropped = _sorted_out(handle.h5, records, problems, check=True)
-    return StoredBasins(sort_definitions(kept), dropped)
+    if events is not None and events.handle is not handle:  # behind a link
+        events = None
+    return _sorted_out(handle.h5, records, problems, events)
 
 
 def sort_out(
@@ -92,8 +102,7 @@ def sort_out(
     if len(raws) > most:
         reason = f"there are more than {most} definitions; the rest is left out"
         records.insert(0, BasinRecord("basins", None, reason))
-    kept, dropped = _sorted_out(h5, records, problems, check=True)
-    return StoredBasins(sort_definitions(kept), dropped)
+    return _sorted_out(h5, records, problems)
 
 
 def _as_record(raw: Any, number: int) -> BasinRecord:
@@ -127,43 +136,54 @@ def extract_basin_dicts(
     try:
         with handle.using():
             records = read_basin_records(handle, Policy.default(), group=h5)
-        return _sorted_out(h5, records, problems, check=check)[0]
     finally:
         handle.close()
+    if check:
+        usable, dropped = _usable(h5, records)
+        kept = [dict(definition.raw) for definition in usable]
+    else:
+        kept = [record.raw or {} for record in records if not record.reason]
+        dropped = [record for record in records if record.reason]
+    _note(dropped, problems)
+    return kept
 
 
 def _sorted_out(
-    h5: Any, records: list[BasinRecord], problems: list[Problem] | None, *, check: bool
-) -> tuple[list[dict[str, Any]], list[BasinRecord]]:
-    kept: list[dict[str, Any]] = []
-    dropped: list[BasinRecord] = []
-    for record in _usable(h5, records) if check else records:
-        if record.reason:
-            dropped.append(record)
-        else:
-            kept.append(record.raw or {})
+    h5: Any,
+    records: list[BasinRecord],
+    problems: list[Problem] | None,
+    events: Place | None = None,
+) -> StoredBasins:
+    usable, dropped = _usable(h5, records, events)
+    _note(dropped, problems)
+    return StoredBasins(sorted(usable, key=lambda one: _sort_key(one.raw)), dropped)
+
+
+def _note(dropped: list[BasinRecord], problems: list[Problem] | None) -> None:
+    """Sort the definitions that are left out, and record the reasons."""
     dropped.sort(key=attrgetter("key"))
     if problems is not None:
         for item in dropped:
             problems.append(Problem("basin", item.key, item.reason))
-    return kept, dropped
 
 
-def _usable(h5: Any, records: list[BasinRecord]) -> list[BasinRecord]:
-    """Return records with the reasons why some cannot be used."""
+def _usable(
+    h5: Any, records: list[BasinRecord], events: Place | None = None
+) -> tuple[list[BasinDefinition], list[BasinRecord]]:
+    """Return the definitions that can be used, and the others with the reasons."""
     parsed: list[tuple[BasinRecord, BasinDefinition]] = []
     manager, budget = get_manager(), TextBudget()
-    judged: list[BasinRecord] = []
+    dropped: list[BasinRecord] = []
     for record in records:
         if record.reason:
-            judged.append(record)
+            dropped.append(record)
             continue
         try:
-            definition = BasinDefinition.parse(record.raw, record.key, budget)
+            definition = BasinDefinition.parse(record.raw, budget=budget)
             if not manager.knows_type(definition.type):
                 raise BasinError(manager.missing_format(definition))
         except BasinError as exc:
-            judged.append(record.because(exc))
+            dropped.append(record.because(exc))
         else:
             parsed.append((record, definition))
     found: dict[str, bool] = {}
@@ -172,24 +192,26 @@ def _usable(h5: Any, records: list[BasinRecord]) -> list[BasinRecord]:
     for _, definition in parsed:
         for feature in definition.features or (None,):
             offers.setdefault(feature, set()).add(definition.mapping)
+    usable = []
     for record, definition in parsed:
         name = definition.mapping
         if name is not None and name not in found:
             # A basin can give a map unless it needs the very same map itself.
             offered = offers.get(name, set()) | offers.get(None, set())
-            found[name] = bool(offered - {name}) or _stored(h5, name)
+            found[name] = bool(offered - {name}) or _stored(h5, name, events)
         if name is None or found[name]:
-            judged.append(record)
-            continue
-        reason = f"its map '{name}' is neither stored in the file nor in a basin"
-        judged.append(record.because(reason))
-    return judged
+            usable.append(definition)
+        else:
+            reason = f"its map '{name}' is neither stored in the file nor in a basin"
+            dropped.append(record.because(reason))
+    return usable, dropped
 
 
-def _stored(h5: Any, name: str) -> bool:
+def _stored(h5: Any, name: str, events: Place | None) -> bool:
     try:
         with h5_lock:
-            return has_member(subgroup(None, "events", h5.id).id, name)
+            group = events or subgroup(None, "events", h5.id)
+            return has_member(group.id, name)
     except UNREADABLE as exc:
         pass_on(exc)
         return False

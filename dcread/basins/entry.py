@@ -15,12 +15,10 @@ from ..errors import (
     PolicyError,
 )
 from ..problems import is_out_of_a_handler, one_line
-from ..sync.locks import BriefLock
 from .base import Basin
 from .context import BasinContext
-from .definition import BasinDefinition
+from .definition import BasinDefinition, check_identifier
 from .findings import Findings, ProblemLog
-from .identifier_check import check_identifier
 from .in_time import call_in_time, describe
 from .locations import OPEN_SECONDS, Locations
 from .open_basin import OpenBasin
@@ -94,7 +92,6 @@ class Entry:
         self._scope = scope
         self._chain = chain
         self._referrer_identifier = referrer_identifier
-        self._lock = BriefLock()
         self._turns = Turns()
         self._closed = False
         self._locations = Locations(definition, context, scope, self.findings)
@@ -206,10 +203,10 @@ class Entry:
         while (location := self._locations.at(registered, self._next)) is not None:
             found = self._try(registered, location, identifier)
             if found is not None:
-                with self._lock:
-                    if not self._closed:
-                        self._opened.append(found)
+                self._opened.append(found)
+                # After that: `close` looks at what is open once it has said so.
                 if self._closed:
+                    self._opened = []
                     found.close()
                     raise self._closed_error()
             # Counted when done, so that a child that is forked in between, or a
@@ -231,7 +228,9 @@ class Entry:
     ) -> OpenBasin | None:
         basin: Basin | None = None
         try:
-            self._locations.check(registered, location)
+            # (no instance exists yet)
+            far = self._context.is_far
+            self._scope.check_location(registered.reach, location, far=far)
             answer = self._open(registered, location)
             if answer is not None:
                 basin, opened = answer
@@ -371,9 +370,8 @@ class Entry:
 
         Waits for nobody: what is being opened is closed once that is done.
         """
-        with self._lock:
-            self._closed = True
-            opened, self._opened = self._opened, []
+        self._closed = True
+        opened, self._opened = self._opened, []
         for found in opened:
             try:
                 found.close()

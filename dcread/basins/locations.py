@@ -79,11 +79,6 @@ class Locations:
         """Ask for all of them anew at the next request."""
         self._found, self._asked_plugins = None, False
 
-    def check(self, registered: Registered, location: str) -> None:
-        """Hold a location against the policy; no instance exists yet."""
-        far = self._context.is_far
-        self._scope.check_location(registered.reach, location, far=far)
-
     def one_seems_there(self, token: object, chain: tuple[Hashable, ...]) -> bool:
         """Tell, without opening anything, whether one of them seems to be there.
 
@@ -100,7 +95,8 @@ class Locations:
         for location in self._stored(registered):
             look = functools.partial(self._look, registered, location, token)
             try:
-                self.check(registered, location)
+                far = self._context.is_far
+                self._scope.check_location(registered.reach, location, far=far)
                 found = registered.ask(look, OPEN_SECONDS, "'available'")
                 if found is not False and not self._leads_back(location, chain):
                     return True

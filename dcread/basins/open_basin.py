@@ -225,9 +225,12 @@ class OpenBasin:
     @property
     def raw_length(self) -> int | None:
         """Number of events, None if it is not known."""
-        if self._opened.length is None and self.handle is not None:
-            return Events(self.handle, []).length
-        return self._opened.length
+        if self._opened.length is not None or self.handle is None:
+            return self._opened.length
+        if "length" not in self._known:
+            self._known["length"] = Events(self.handle, []).length
+        length: int | None = self._known["length"]
+        return length
 
     def mapping_indices(self) -> IntArray | None:
         """Return None: the map of the outer file is applied further up."""

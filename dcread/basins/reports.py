@@ -11,6 +11,7 @@ from ..file.basin_records import BasinRecord
 from ..problems import one_line, pass_on, placed
 from .basin_set import BasinSet, Unparsed
 from .entry import Entry
+from .index_map import IndexMap
 from .internal import USUAL_GROUP
 from .open_basin import FeatureQuery, OpenBasin
 from .plugins import get_manager
@@ -114,7 +115,10 @@ def _misfits(
     reasons = {}
     for name in sorted(own):
         try:
-            check_feature(basins, entry, candidate, name)
+            index_map = basins.maps.get(
+                entry.definition.mapping, FeatureQuery(""), basins.search
+            )
+            check_feature(basins, candidate, name, index_map)
         except ClosedError:
             raise
         except Exception as exc:
@@ -132,7 +136,7 @@ def _at(candidate: OpenBasin, exc: Exception) -> BasinError | str:
 
 
 def check_feature(
-    basins: BasinSet, entry: Entry, candidate: OpenBasin, name: str
+    basins: BasinSet, candidate: OpenBasin, name: str, index_map: IndexMap | None
 ) -> None:
     """Raise an error if a feature that a basin stores itself cannot be taken.
 
@@ -145,8 +149,6 @@ def check_feature(
     """
     found = candidate.own(name)
     if found is not None:
-        query = FeatureQuery("")
-        index_map = basins.maps.get(entry.definition.mapping, query, basins.search)
         basins.maps.fit(found, index_map)
 
 
@@ -271,11 +273,6 @@ def group_of(entry: Entry) -> tuple[Any, list[str]]:
         If it belongs to another measurement.
     """
     definition = entry.definition
-    if not get_manager().knows_type(definition.type):
-        raise ValueError(
-            f"Invalid basin type '{definition.type}': "
-            f"{get_manager().missing_format(definition)}"
-        )
     if definition.type == "internal":
         if definition.features is None:
             raise ValueError(
@@ -289,6 +286,11 @@ def group_of(entry: Entry) -> tuple[Any, list[str]]:
                 )
     candidate = entry.first()
     if candidate is None:
+        if not get_manager().knows_type(definition.type):
+            raise ValueError(
+                f"Invalid basin type '{definition.type}': "
+                f"{get_manager().missing_format(definition)}"
+            )
         if entry.mismatch is not None:
             raise entry.refusal()
         return None, []
@@ -334,18 +336,20 @@ def data_of(basins: BasinSet, index: int) -> tuple[Any, list[str], Any]:
     if index_map is not None:
         chosen = referrer.mapping_indices()
         mapping = index_map.values if chosen is None else index_map.values[chosen]
-    _require_one(basins, entry, names)
+    _require_one(basins, entry, names, index_map)
     if group is not None:
         basins.triples[entry] = (group, names, mapping)
     return group, names, mapping
 
 
-def _require_one(basins: BasinSet, entry: Entry, names: list[str]) -> None:
+def _require_one(
+    basins: BasinSet, entry: Entry, names: list[str], index_map: IndexMap | None
+) -> None:
     """Raise BasinError if no feature has rows for all events."""
     failure: BasinError | None = None
     for name in names:
         try:
-            check_feature(basins, entry, entry.opened()[0], name)
+            check_feature(basins, entry.opened()[0], name, index_map)
         except ClosedError:
             raise
         except Exception as exc:

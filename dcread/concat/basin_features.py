@@ -59,7 +59,7 @@ class BasinFeatures:
             with referrer.handle.using(), h5_lock:
                 stored = load_definitions(referrer.handle, self._notes, referrer.policy)
             self._basins = BasinSet(
-                referrer, stored.usable, referrer.policy, dropped=stored.dropped
+                referrer, stored.definitions, referrer.policy, dropped=stored.dropped
             )
         return self._basins
 

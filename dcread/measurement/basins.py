@@ -6,9 +6,10 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..basins import BasinSet
+from ..basins import BasinDefinition, BasinSet
 from ..basins.reports import features_of
 from ..errors import ClosedError, DCReadError
+from ..file.basin_records import BasinRecord
 from ..file.credentials import Credentials
 from ..file.measurement_file import MeasurementFile
 from ..sync.loading_cache import LoadingCache
@@ -50,11 +51,12 @@ class MeasurementBasins:
         return self._once.get("set of basins", self._make_current)
 
     def _make_current(self) -> BasinSet:
-        definitions = self._contents.get("basins")
-        return self.make(definitions, self._contents.dropped_basins())
+        return self.make(*self._contents.basins())
 
     def make(
-        self, definitions: Sequence[Mapping[str, Any]], dropped: Sequence[Any] = ()
+        self,
+        definitions: Sequence[Mapping[str, Any] | BasinDefinition],
+        dropped: Sequence[BasinRecord] = (),
     ) -> BasinSet:
         """Return a set for other definitions; it is closed together with the rest.
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import copy
+import functools
 import hashlib
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..basins import load_definitions
+from ..basins import StoredBasins, load_definitions
 from ..basins.definitions import sort_out
 from ..file.attributes import read_metadata
 from ..file.logs import read_logs
@@ -22,6 +23,8 @@ from .arguments import as_content, as_pixel_size
 
 if TYPE_CHECKING:
     from ..engine import FileHandle
+    from ..engine.name_resolver import Place
+    from ..file.basin_records import BasinRecord
     from ..file.policy import Policy
     from ..problems import Problem
 
@@ -53,6 +56,7 @@ class Contents:
         self._referrer = referrer
         self._values = cache
         self._as_read: dict[str, Any] = {}
+        self._stored_basins: StoredBasins | None = None
         self._meta_changes = state.get("meta_changes") or {}
         self._given: set[str] = set()
         if state.get("pixel_size") is not None:
@@ -69,7 +73,7 @@ class Contents:
 
     def get(self, name: str) -> Any:
         """Return one of the four, always the same object."""
-        return self._values.get(name, lambda: self._read(name))
+        return self._values.get(name, functools.partial(self._read, name))
 
     def put(self, name: str, value: Any) -> None:
         """Replace one of the four."""
@@ -79,24 +83,28 @@ class Contents:
     def _read(self, name: str) -> Any:
         referrer = self._referrer
         handle, policy = referrer.handle, referrer.policy
-        handle.preload(lambda: _stored(name, handle, policy, []))
-        value = _stored(name, handle, policy, referrer.problems)
+        events = referrer.group if name == "basins" else None
+        handle.preload(lambda: _stored(name, handle, policy, [], events))
+        value = _stored(name, handle, policy, referrer.problems, events)
         if name == "meta":
             self._as_read[name] = copy.deepcopy(value)
             apply_changes(value, self._meta_changes)
             return value
         if name == "basins":
-            if value.dropped:
-                self._values.put("dropped", value.dropped)
-            value = value.usable
-        self._as_read[name] = fingerprint(value)
+            self._stored_basins, value = value, value.usable
+        self._as_read[name] = _digest(name, value)
         return value
 
-    def dropped_basins(self) -> list[Any]:
-        """Return the definitions of the file that are no basins, and why."""
-        if "basins" not in self._given:
-            self.get("basins")
-        return self._values.peek("dropped") or []
+    def basins(self) -> tuple[Sequence[Any], list[BasinRecord]]:
+        """Return the definitions, and those of the file that are no basins.
+
+        They are parsed already, unless somebody changed them.
+        """
+        basins, stored = self.get("basins"), self._stored_basins
+        if stored is None:  # given by the caller
+            return basins, []
+        as_read = _digest("basins", basins) == self._as_read["basins"]
+        return (stored.definitions if as_read else basins), stored.dropped
 
     def state(self) -> dict[str, Any]:
         """Return what a pickle has to carry: what differs from the file."""
@@ -108,7 +116,7 @@ class Contents:
             elif value is None or name == "meta":
                 state[name] = None
             else:
-                changed = fingerprint(value) != self._as_read[name]
+                changed = _digest(name, value) != self._as_read[name]
                 state[name] = value if changed else None
         if "meta" not in self._given:
             meta = self._values.peek("meta")
@@ -165,6 +173,12 @@ def _same(one: Any, other: Any) -> bool:
     return one is other or fingerprint(one) == fingerprint(other)
 
 
+def _digest(name: str, value: object) -> bytes | str:
+    """Return what tells whether one of the four has changed."""
+    # (definitions are JSON, of which the text tells all: there may be thousands)
+    return repr(value) if name == "basins" else fingerprint(value)
+
+
 def fingerprint(value: object) -> bytes:
     """Return a digest of dictionaries, sequences, arrays, text and numbers."""
     digest = hashlib.md5(usedforsecurity=False)
@@ -193,9 +207,13 @@ def _feed(digest: Any, values: Iterable[object]) -> None:
 
 
 def _stored(
-    name: str, handle: FileHandle, policy: Policy, problems: list[Problem]
+    name: str,
+    handle: FileHandle,
+    policy: Policy,
+    problems: list[Problem],
+    events: Place | None,
 ) -> Any:
-    """Read one of the four from the file."""
+    """Read one of the four from the file, whose group of features may be open."""
     resource = handle.resource
     if name == "meta":
         problems += [] if resource is None else resource.problems
@@ -209,4 +227,4 @@ def _stored(
     if name == "tables":
         return read_tables(handle, problems)
     with handle.using(), h5_lock:
-        return load_definitions(handle, problems, policy)
+        return load_definitions(handle, problems, policy, events)

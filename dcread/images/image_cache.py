@@ -199,15 +199,16 @@ class HDF5ImageCache(BaseImageChunkCache):
         recent = None if store is None or self._closed else store.recent
         if store is None or recent is None:
             return None
-        start, stop, images = recent
-        if not start <= index < stop:
+        start, stop, first, reference = recent
+        images = reference() if start <= index < stop else None
+        if images is None:
             return None
         if self._handle is not None and self._handle.closed:
             return None
         if not store.last <= index <= store.last + 1:
             store.first = index
         store.last = index
-        image: NDArray[Any] = images[index - start]
+        image: NDArray[Any] = images[index - first]
         return image
 
     def _image(self, index: int) -> NDArray[Any]:
@@ -242,22 +243,6 @@ class HDF5ImageCache(BaseImageChunkCache):
         if self._closed or self._source.closed:
             super()._raise_if_closed()
             raise_if_closed(self._source)
-
-    def close(self) -> None:
-        """Drop all images and end what runs in the background; twice is fine.
-
-        Examples
-        --------
-        >>> images = dcread.HDF5ImageCache(np.zeros((250, 80, 320), np.uint8))
-        >>> images.close()
-        >>> images[3]
-        Traceback (most recent call last):
-        ...
-        dcread.errors.ClosedError: ...
-        """
-        super().close()
-        if self._store is not None:
-            self._store.recent = None
 
     def __repr__(self) -> str:
         return (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import weakref
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from ..engine import RowReader, get_num_threads
 from ..sync.loading_cache import LoadingCache
 
-__all__ = ["ImageStore", "Span"]
+__all__ = ["ImageStore", "Recent", "Span"]
 
 RUN_BYTES = 16 << 20
 """Bytes that are loaded together for a caller who asks for images in order."""
@@ -33,13 +34,31 @@ class Span(NamedTuple):
     images: NDArray[Any]
 
 
+class Recent(NamedTuple):
+    """Images ``start .. stop - 1`` as long as the cache holds them.
+
+    Attributes
+    ----------
+    first : int
+        Number of the first image of the array.
+    images : weakref.ref of ndarray
+        The array, not to be written. (Otherwise, an array that the cache has dropped
+        would stay, since other threads drop arrays at any time.)
+    """
+
+    start: int
+    stop: int
+    first: int
+    images: weakref.ref[NDArray[Any]]
+
+
 class ImageStore:
     """Images of a reader that are held in memory, within one budget.
 
     - Image chunks are what the caller asks for by `chunk`.
     - A single image costs the HDF5 chunk that it lies in, which is held. Of an HDF5
       chunk far from the last one, no more is decoded than is needed for the image,
-      until a second one is asked for.
+      until a second one is asked for; the image alone is held until then.
     - Images in order are loaded in runs of HDF5 chunks, which decode in parallel; the
       next runs are loaded while the caller works.
     - Of a file that is far away, the slice after two that follow each other is loaded
@@ -63,7 +82,7 @@ class ImageStore:
     ----------
     cache : LoadingCache
         Holds the images.
-    recent : Span or None
+    recent : Recent or None
         Images of the image chunk that was used last. Read it once, without a lock.
     first, last : int
         The images ``first .. last`` were asked for in order, `last` is the last one.
@@ -88,7 +107,7 @@ class ImageStore:
         self._height = max(1, base.block_rows)
         self.cache = LoadingCache(max(max_bytes, self._height * self._image_bytes))
         self._has_chunks = self._has_runs = False  # ever loaded
-        self.recent: Span | None = None
+        self.recent: Recent | None = None
         self.first = self.last = self._last_chunk = -2
         self._ahead: dict[tuple[int, int], tuple[str, int, int, int]] = {}  # a slice
         self._serial = itertools.count()
@@ -96,7 +115,6 @@ class ImageStore:
 
     def set_limit(self, max_bytes: int) -> None:
         """Set how many bytes may be held; one HDF5 chunk is always allowed."""
-        self.recent = None
         self.cache.limit = max(max_bytes, self._height * self._image_bytes)
 
     def chunk(self, index: int) -> NDArray[Any]:
@@ -105,6 +123,7 @@ class ImageStore:
         starts = range(index * size, self._length, size)
         keys = [("chunk", start) for start in starts[:2]]
         span: Span | None = self.cache.use(keys[0])
+        self.recent = None
         in_order = index == self._last_chunk + 1
         self._last_chunk = index
         self._has_chunks = True
@@ -116,7 +135,6 @@ class ImageStore:
                 # Bytes of the next one are on their way while this one is decoded.
                 self.cache.read_ahead(keys, load, weight, at_once=2)
             if span is None:
-                self.recent = None  # what it refers to may have to leave
                 span = self.cache.get(keys[0], lambda: load(keys[0]), weight)
             if in_order:
                 self.cache.read_ahead(keys, load, weight)
@@ -206,8 +224,8 @@ class ImageStore:
         # nothing of another image chunk: the cache keeps book of their use
         low = max(span.start, chunk_start)
         high = min(span.stop, chunk_start + self._chunk_size)
-        self.recent = Span(low, high, span.images[low - span.start : high - span.start])
-        return self.recent
+        self.recent = Recent(low, high, span.start, weakref.ref(span.images))
+        return span
 
     def _held_run(self, index: int, *, in_order: bool) -> Span | None:
         size = self._run_length()
@@ -256,7 +274,6 @@ class ImageStore:
         start = row - row % self._height
         block: Span | None = self.cache.use(("block", start))
         if block is None:
-            self.recent = None  # what it refers to may have to leave
             if in_order:
                 run = self._load_run(index)
                 if run is not None:
@@ -269,14 +286,15 @@ class ImageStore:
         return Span(index, index + 1, block.images[place : place + 1])
 
     def _load_block(self, row: int, start: int, before: int) -> Span:
-        """Return the HDF5 chunk that begins at a row, or a row alone (not held)."""
+        """Return the HDF5 chunk that begins at a row, or a row alone."""
         if self._is_apart(start, before):
             self._met.add(start)
-            return _read(self._base, row, row + 1)
-        stop = min(start + self._height, self._base.shape[0])
+            kind, start, stop = "row", row, row + 1
+        else:
+            kind, stop = "block", min(start + self._height, self._base.shape[0])
         load = functools.partial(_read, self._base, start, stop)
         weight = (stop - start) * self._image_bytes
-        span: Span = self.cache.get(("block", start), load, weight)
+        span: Span = self.cache.get((kind, start), load, weight)
         return span
 
     def _is_apart(self, start: int, before: int) -> bool:

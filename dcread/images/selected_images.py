@@ -79,6 +79,7 @@ class SelectedImages(RowReader):
             return
         rest = window or ()
         if held is not None:
+            self._store.recent = None
             self._use(low, high + 1)
             places: Any
             if isinstance(rows.index, range):

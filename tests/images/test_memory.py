@@ -105,6 +105,20 @@ def test_all_that_is_held_stays_within_max_bytes(slow, first, then, blocks):
     assert source.held == 0
 
 
+def test_a_chunk_that_was_looked_at_leaves_as_others_do(slow, wait_for):
+    source = slow(STACK)
+    cache = HDF5ImageCache(source, chunk_size=40, cache_size=2)
+    for index in range(3):
+        cache.get_chunk(index)
+        rows = 40 * (index + 2 if index else 1)  # in order: one is ahead
+        wait_for(lambda rows=rows: source.rows_read == rows)
+        source.settle()
+        if index == 1:
+            np.testing.assert_array_equal(cache[45], STACK[45])
+    wait_for(lambda: source.held <= cache.max_bytes)
+    cache.close()
+
+
 def test_a_smaller_bound_holds_at_once(slow):
     source = slow(STACK)
     cache = HDF5ImageCache(source, chunk_size=80, cache_size=2)

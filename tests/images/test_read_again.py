@@ -89,6 +89,10 @@ def test_the_order_of_use_is_kept(slow):
     assert list(cache.cache) == [1, 0, 2]
     cache[4]
     assert list(cache.cache) == [1, 2, 0]
+    cache[42:44]
+    assert list(cache.cache) == [1, 0, 2]
+    cache[5]
+    assert list(cache.cache) == [1, 2, 0]
     cache.close()
 
 
@@ -120,7 +124,7 @@ def test_no_image_after_the_owner_closed_the_file(image_path, images):
         image[3]
 
 
-def test_threads_walk_together(slow, in_threads):
+def test_threads_walk_together(slow, in_threads, wait_for):
     source = slow(STACK)
     cache = HDF5ImageCache(source, chunk_size=80, cache_size=2)
 
@@ -129,6 +133,5 @@ def test_threads_walk_together(slow, in_threads):
             assert np.array_equal(cache[i], STACK[i])
 
     in_threads(walk, range(0, 600, 100))
-    source.settle()
-    assert source.held <= cache.max_bytes
+    wait_for(lambda: source.held <= cache.max_bytes)
     cache.close()

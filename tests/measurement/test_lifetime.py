@@ -89,6 +89,7 @@ OPERATIONS: dict[str, Callable[[HDF5Data], object]] = {
     "image_num_chunks": lambda data: data.image_num_chunks,
     "items": lambda data: [name for name, _ in data.items()],
     "keys": lambda data: list(data.keys()),
+    "local_files": lambda data: data.local_files(),
     "logs": lambda data: data.logs,
     "mapping_indices": lambda data: data.mapping_indices(),
     "mask": lambda data: (data.mask[5], data.mask.get_chunk(0)),

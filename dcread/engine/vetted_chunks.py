@@ -27,17 +27,14 @@ from .filters import (
     inflate_zstd,
 )
 from .h5py_errors import RAISED
+from .hdf5_filters import NBIT, SCALEOFFSET, SZIP, is_complete, parameters_fit
 from .kernels import unshuffle
 from .layout import MAX_CHUNK
 
 _DAMAGED = "the file is damaged: copy it again"
 
+_OF_HDF5 = {SZIP, NBIT, SCALEOFFSET}
 _KNOWN = {SHUFFLE, DEFLATE, FLETCHER32, ZSTD}
-
-SZIP, NBIT, SCALEOFFSET = 4, 5, 6
-_PARAMETERS = {SZIP: 4, NBIT: 8, SCALEOFFSET: 20}
-"""How many parameters filters have that HDF5 brings, and reads without counting them;
-those of nbit begin with their number, which is larger for records."""
 
 
 def vet(h5ds: Any, where: str, block: slice, window: tuple[slice, ...]) -> None:
@@ -67,7 +64,8 @@ def vet(h5ds: Any, where: str, block: slice, window: tuple[slice, ...]) -> None:
     if plist.get_layout() != h5d.CHUNKED:
         return
     chunk = plist.get_chunk()
-    width = h5ds.id.get_type().get_size()
+    kind = h5ds.id.get_type()
+    width = kind.get_size()
     size = math.prod(chunk) * width
     if size > MAX_CHUNK:
         raise FormatError(
@@ -76,18 +74,16 @@ def vet(h5ds: Any, where: str, block: slice, window: tuple[slice, ...]) -> None:
         )
     filters = [plist.get_filter(i) for i in range(plist.get_nfilters())]
     for number, _, values, *_ in filters:
-        wanted = _PARAMETERS.get(number, len(values))
-        if number == NBIT and values:
-            wanted = values[0]
-        if len(values) != wanted:
+        if not parameters_fit(number, values, kind, chunk):
             raise FormatError(
-                f"{where}: expected {wanted} parameters of HDF5's filter {number}, "
-                f"found {len(values)}; {_DAMAGED}"
+                f"{where}: expected parameters of HDF5's filter {number} that fit "
+                f"type and chunks, found {values}; {_DAMAGED}"
             )
     numbers = {number for number, *_ in filters}
     if ZSTD in numbers and not available(ZSTD):
         return
-    if not {ZSTD, FLETCHER32} & numbers and not (numbers and numbers <= _KNOWN):
+    checked = {ZSTD, FLETCHER32} | _OF_HDF5
+    if not checked & numbers and not (numbers and numbers <= _KNOWN):
         return  # (other filters are left to HDF5, and know how long a chunk is)
     for offset in product(*_spans(h5ds.shape, chunk, (block, *window))):
         try:
@@ -103,7 +99,7 @@ def vet(h5ds: Any, where: str, block: slice, window: tuple[slice, ...]) -> None:
             and leaves_edges_unfiltered(plist, width)
         ):
             continue  # (only then: asking takes a millisecond)
-        wrong = _wrong(data, filters, mask, size)
+        wrong = _wrong(data, filters, mask, size, kind)
         if wrong:
             raise FormatError(
                 f"{where}, chunk at {offset} ({len(data)} bytes): {wrong}"
@@ -134,7 +130,7 @@ def _is_cut(
 
 
 def _wrong(  # noqa: PLR0911
-    data: bytes, filters: list[Any], mask: int, size: int
+    data: bytes, filters: list[Any], mask: int, size: int, kind: Any
 ) -> str:
     """Return what is wrong with a chunk; nothing for none, or for what HDF5 tells.
 
@@ -143,7 +139,7 @@ def _wrong(  # noqa: PLR0911
     used = [one for bit, one in enumerate(filters) if not mask >> bit & 1]
     if len(data) < 4 and any(number == FLETCHER32 for number, *_ in used):
         return f"expected a checksum of 4 bytes, found less; {_DAMAGED}"  # (HDF5 dies)
-    while any(number in {ZSTD, DEFLATE} for number, *_ in used):
+    while any(number in {ZSTD, DEFLATE} | _OF_HDF5 for number, *_ in used):
         number, _, values, *_ = used.pop()
         if number == FLETCHER32:
             data = data[:-4]
@@ -161,6 +157,12 @@ def _wrong(  # noqa: PLR0911
                 return f"{name}: expected a complete stream, found none; {_DAMAGED}"
             data = found
         elif all(one[0] != ZSTD for one in used):
+            sums = sum(one[0] == FLETCHER32 for one in used)
+            wanted = size + 4 * sums
+            if number in _OF_HDF5 and not is_complete(number, data, kind, wanted):
+                return (
+                    f"filter {number}: expected a whole chunk, found less; {_DAMAGED}"
+                )
             return ""
         else:
             return (

@@ -184,9 +184,9 @@ def test_chunks_of_absurd_size_that_h5py_would_read(tmp_path, opened):
         reader.read(slice(0, 3))
 
 
-@pytest.mark.parametrize(("number", "wanted"), [(4, 4), (5, 8), (6, 20)])
+@pytest.mark.parametrize("number", [4, 5, 6])
 def test_filters_without_their_parameters(
-    tmp_path: pathlib.Path, run_python: Callable[..., Any], number: int, wanted: int
+    tmp_path: pathlib.Path, run_python: Callable[..., Any], number: int
 ) -> None:
     """HDF5 reads parameters of its own filters that are not there."""
     path = tmp_path / "a.rtdc"
@@ -200,7 +200,7 @@ def test_filters_without_their_parameters(
     code = "import sys, dcread\ndcread.HDF5Data(sys.argv[1])['deform']"
     done = run_python(code, path, check=False)
     assert done.returncode == 1, done.returncode
-    expected = f"expected {wanted} parameters of HDF5's filter {number}, found 0"
+    expected = f"expected parameters of HDF5's filter {number} that fit"
     assert expected in done.stderr
 
 

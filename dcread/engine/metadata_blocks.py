@@ -41,7 +41,7 @@ KEPT = 2**25
 """Bytes of blocks that the process keeps, those of closed files included."""
 
 
-class MissingBytesError(OSError):
+class MissingBytesError(RemoteError):
     """HDF5 asked for bytes that are not in memory; never leaves `fetching`."""
 
 

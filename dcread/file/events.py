@@ -7,6 +7,7 @@ has to be opened to know its shape.
 from __future__ import annotations
 
 import collections
+import contextlib
 import itertools
 from collections.abc import Collection, Iterable
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..engine.datasets import reader_of_open
 from ..engine.h5py_errors import calling_back
+from ..engine.object_headers import HEADER, OddError, messages_at
 from ..errors import BasinError, FormatError, ShapeMismatchError
 from ..problems import OF_ALL_PARTS, UNREADABLE, Problem, as_name, left_out, pass_on
 from ..sync.locks import h5_lock
@@ -75,40 +77,40 @@ class Events:
         self._problems = problems
         self.group: Place | None = None
         self._seen: dict[str, EventDataset] = {}
-        self._kinds: dict[str, int] = {}
+        self._links: dict[str, tuple[int, int]] = {}
         self._known = {} if known is None else known._seen
         self.growing = False
         self.length: int | None = None
         self._all: tuple[str, ...] = ()
-        kinds: dict[str, int] = {}
+        links: dict[str, tuple[int, int]] = {}
         try:
             with handle.using(), h5_lock:
                 self.growing = bool(handle.h5.swmr_mode)
                 if known is not None and known.group is not None:
-                    self.group, kinds = known.group, known._kinds
+                    self.group, links = known.group, known._links
                 else:
                     self.group = _events_group(handle)
-                if self.group is not None and not kinds:
-                    kinds = _link_kinds(self.group)
+                if self.group is not None and not links:
+                    links = _links_of(self.group)
         except OF_ALL_PARTS:
             raise
         except UNREADABLE as exc:
             pass_on(exc)
             problems.append(left_out("feature", "/events", exc))
-        self._kinds = kinds
+        self._links = links
         if handle.metadata is not None:
             handle.metadata.end_if_lacking()
-        if len(kinds) > MAX_FEATURES:
+        if len(links) > MAX_FEATURES:
             reason = (
-                f"expected at most {MAX_FEATURES} features, found {len(kinds)}; the "
+                f"expected at most {MAX_FEATURES} features, found {len(links)}; the "
                 "rest is left out"
             )
             problems.append(Problem("feature", "(all)", reason))
-            kinds = dict(itertools.islice(sorted(kinds.items()), MAX_FEATURES))
-        self._all = tuple(sorted(kinds))
-        links = [name for name, kind in kinds.items() if kind != h5l.TYPE_HARD]
-        if links:
-            self._look_at(links)
+            links = dict(itertools.islice(sorted(links.items()), MAX_FEATURES))
+        self._all = tuple(sorted(links))
+        soft = [name for name, (kind, _) in links.items() if kind != h5l.TYPE_HARD]
+        if soft:
+            self._look_at(soft)
         self._count()
         for name in sorted(self._seen):  # now that the length is known
             self._settle(name, self._seen[name])
@@ -188,6 +190,19 @@ class Events:
                 if name not in keep:
                     feature.let_go_of_scalars()
         return found
+
+    def read_headers(self) -> None:
+        """Read the headers of all members, so that opening one lacks nothing.
+
+        Called by `FileHandle.fetching`.
+        """
+        read = self._handle.read_structure
+        with self._handle.using(), contextlib.suppress(OddError):
+            for name in self._all:
+                kind, address = self._links[name]
+                if kind == h5l.TYPE_HARD:
+                    with h5_lock:  # others can use HDF5 between two of them
+                        messages_at(address, read(address, HEADER), read, ())
 
     def _look_at(self, names: Iterable[str]) -> list[EventDataset]:
         """Look at members whose lengths are not compared yet."""
@@ -298,17 +313,17 @@ def _events_group(handle: FileHandle) -> Place | None:
     )
 
 
-def _link_kinds(group: Place) -> dict[str, int]:
-    """Return what kinds of links lead to the members, in one go."""
-    kinds: dict[str, int] = {}
+def _links_of(group: Place) -> dict[str, tuple[int, int]]:
+    """Return the kinds of the links to the members, and where hard ones lead to."""
+    links: dict[str, tuple[int, int]] = {}
 
     def note(name: bytes, info: h5l.LinkInfo) -> None:
-        kinds[name.decode("utf-8", "surrogateescape")] = info.type
+        links[name.decode("utf-8", "surrogateescape")] = info.type, info.u
 
     assert group.handle is not None
     group.handle.check_listing(group.id)
     calling_back(group.id.links.iterate, note, info=True)
-    return kinds
+    return links
 
 
 def _stored_count(handle: FileHandle, problems: list[Problem]) -> int | None:

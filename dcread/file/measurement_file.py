@@ -60,7 +60,7 @@ class MeasurementFile:
 
         def look() -> None:
             known = Events(handle, [])
-            known.look_at_all()
+            known.read_headers()
             self._known[:] = [known]
 
         handle.preload(  # what will be done first

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import socket
 import threading
@@ -19,9 +20,6 @@ from .http_connect import Connector
 from .http_failures import TemporaryError
 from .stop import SLICE, Stop, StoppedError
 from .traffic import traffic
-
-QUICK = 0.25
-"""Seconds after which a connection to a server nearby is left to another thread."""
 
 
 @dataclass(eq=False)
@@ -130,7 +128,7 @@ class ConnectionPool:
         until: float,
         stop: Stop,
         *,
-        is_near: bool = False,
+        patience: float = 0,
     ) -> Connection:
         """Return a connection that is kept or given back, else a new one.
 
@@ -144,18 +142,19 @@ class ConnectionPool:
             When to give up.
         stop : Stop
             Ends the waiting.
-        is_near : bool
-            Whether a connection is made in less time than it takes another thread to
-            give one back.
+        patience : float
+            Seconds for which this thread makes a new one itself, before it waits for
+            another thread to make one, or to give one back. Infinite where none can be
+            given back.
         """
         with self._here():
             self.requests += 1
             idle = self._take_idle(endpoint)
-            wanted = is_near and not self._making[endpoint]
+            wanted = patience and not self._making[endpoint]
         if idle is not None:
             return idle
-        if wanted:
-            made = self._connect_here(endpoint, url, until, stop)
+        if wanted or patience == math.inf:
+            made = self._connect_here(endpoint, url, until, stop, patience)
             if made is not None:
                 return made
         waiter = _Waiter(endpoint)
@@ -185,10 +184,15 @@ class ConnectionPool:
         return connection
 
     def _connect_here(
-        self, endpoint: Endpoint, url: str, until: float, stop: Stop
+        self,
+        endpoint: Endpoint,
+        url: str,
+        until: float,
+        stop: Stop,
+        patience: float,
     ) -> Connection | None:
         """Return a new connection, made by this thread; None if that takes long."""
-        end = min(until, time.monotonic() + QUICK)
+        end = min(until, time.monotonic() + patience)
         connect = self._connector.connect
         made: list[socket.socket] = []  # noted at once: see `locks`
         try:
@@ -198,6 +202,8 @@ class ConnectionPool:
                 self._live.add(connection)
         except TemporaryError as exc:
             pass_on(exc)
+            if end == until:
+                raise
             return None
         except BaseException:
             for sock in made:

@@ -19,7 +19,7 @@ from urllib.parse import urljoin, urlsplit
 from ..errors import ClosedError, DCReadError, FileMissingError, RemoteError
 from ..problems import pass_on
 from .connection_pool import ConnectionPool
-from .endpoint import endpoint_of
+from .endpoint import Endpoint, endpoint_of
 from .http_connect import AddressGuard, Connector
 from .http_exchange import Answer, Wire, send, write_request
 from .http_failures import (
@@ -42,6 +42,9 @@ MAX_BACKOFF = 5.0
 
 FAR = 0.015
 """Seconds to an answer from which on a wave of requests more is worth avoiding."""
+
+QUICK = 0.25
+"""Seconds after which a connection to a server nearby is left to another thread."""
 
 PATIENCE = 3
 """Times that an answer takes: so long requests wait that can wait."""
@@ -136,7 +139,7 @@ class HTTPClient:
         url = self._moved.get(url, url)
         self._guard.check_url(url)
         until = time.monotonic() + self.limits.total
-        for _ in range(min(count, self.limits.connections)):
+        for _ in range(count):
             self._pool.make(endpoint_of(url), url, until)
 
     def close(self) -> None:
@@ -254,8 +257,10 @@ class HTTPClient:
         """Send one request; a redirect's target goes to `place`."""
         endpoint = endpoint_of(url)
         while True:
-            is_near = endpoint.scheme == "http" and self._latency < FAR
-            connection = self._pool.borrow(endpoint, url, until, stop, is_near=is_near)
+            patience = self._patience(endpoint)
+            connection = self._pool.borrow(
+                endpoint, url, until, stop, patience=patience
+            )
             reused, keep = connection.used, False
             wire = Wire(connection, self._pool, self.limits, stop)
             try:
@@ -285,6 +290,16 @@ class HTTPClient:
                     raise TemporaryError(reason_of(exc)) from exc
             finally:
                 self._pool.give_back(connection, keep=keep, received=wire.received)
+
+    def _patience(self, endpoint: Endpoint) -> float:
+        """Return the seconds for which a thread makes a connection itself.
+
+        As long as it takes before the first answer: until then, nobody gives any back.
+        Later, if it takes less time than another thread needs to give one back.
+        """
+        if self._latency == math.inf:
+            return math.inf
+        return QUICK if endpoint.scheme == "http" and self._latency < FAR else 0
 
     def _note(self, status: int, begin: float) -> None:
         """Learn from an answer how far away the server is, and how busy."""

@@ -123,8 +123,9 @@ class RemoteSource(ByteSource):
 
         asking = BackgroundThread(lambda: ask(wanted[-1]), awaited=False)
         if tail:
-            self.client.connect_ahead(self._url, len(wanted) + AHEAD)
             asking.start()
+            most = self.client.limits.connections
+            self.client.connect_ahead(self._url, min(AHEAD, most - len(wanted)))
         ask(wanted[0])
         if tail:
             asking.join()

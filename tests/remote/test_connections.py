@@ -75,6 +75,11 @@ def test_a_server_that_complains_is_asked_for_less_at_once(
     assert MOST // 8 <= server.most_at_once <= MOST // 2
 
 
+def assert_made(server: FaultServer, count: int) -> None:
+    """Fewer are made if those made ahead are ready before the first two are wanted."""
+    assert count - AHEAD <= server.connections <= count
+
+
 def test_few_connections_are_made_ahead(server: FaultServer, connect: Connect) -> None:
     source = connect(server.url)
     source.open()
@@ -82,7 +87,7 @@ def test_few_connections_are_made_ahead(server: FaultServer, connect: Connect) -
         time.sleep(0.01)
     for start, stop in DISTANT[:3]:
         source.read(start, stop - start)
-    assert server.connections == 2 + AHEAD
+    assert_made(server, 2 + AHEAD)
     assert AHEAD <= 2
 
 
@@ -109,7 +114,7 @@ def test_all_connections_are_made_ahead_for_a_large_file_over_tls(
         while source.client._pool._making.total():
             time.sleep(0.01)
         assert read(source, [(0, 10)]) == [bytes(10)]
-        assert server.connections == expected
+        assert_made(server, expected)
 
 
 def test_no_more_connections_are_made_ahead_than_there_may_be(
@@ -128,7 +133,7 @@ def test_connections_made_ahead_are_used(server: FaultServer, connect: Connect) 
     source = connect(server.url)
     source.open()
     assert read(source, DISTANT[: 2 + AHEAD]) == parts(server, DISTANT[: 2 + AHEAD])
-    assert server.connections == 2 + AHEAD
+    assert_made(server, 2 + AHEAD)
 
 
 @pytest.fixture

@@ -212,18 +212,20 @@ def _read(
         raise _too_large(nbytes)
     if space.get_simple_extent_type() == h5s.NULL:
         return h5py.Empty(kind.dtype), 0
-    dtype, item = kind.dtype, 1
     is_text = isinstance(kind, h5t.TypeStringID)
-    if not is_text:
+    if is_text:
+        varies, item = kind.is_variable_str(), 1
+    else:
+        dtype = kind.dtype
         if _has_references(dtype):
             raise FormatError(
                 "expected text or numbers, found references to other parts of the "
                 "file; read it with h5py if it is wanted"
             )
         require_room_for_columns(dtype)
-        item = _item_bytes(dtype)
-    if not dtype.hasobject:
-        return _value_of(found, dtype), nbytes
+        varies, item = dtype.hasobject, _item_bytes(dtype)
+    if not varies:
+        return _value_of(found, kind.dtype), nbytes
     if not item:
         raise FormatError(
             f"expected text or numbers, found values of type {dtype}; read it with "
@@ -232,12 +234,12 @@ def _read(
     limit = min(MAX_ATTRIBUTE_BYTES, room)
     values = lengths.of_attribute(owner, name, count, item, limit)
     if values is None:
-        return _value_of(found, dtype), nbytes
+        return _value_of(found, kind.dtype), nbytes
     nbytes += sum(map(len, values))
     if single and is_text:  # ends at a zero byte
         text = values[0].split(b"\0", 1)[0]
         return text.decode("utf-8", "surrogateescape"), nbytes
-    return _as_h5py_has(values, found.shape, dtype), nbytes
+    return _as_h5py_has(values, found.shape, kind.dtype), nbytes
 
 
 def _as_h5py_has(

@@ -52,15 +52,16 @@ def read_lines(
         If it is no text, or too long.
     """
     with h5_lock:
-        found = _text_dataset(group, name, what)
-        rows = _rows_of(found, limit, what, lengths)
+        found, plist = _text_dataset(group, name, what)
+        rows = _rows_of(found, plist, limit, what, lengths)
     try:
         return [row.decode("utf-8") if isinstance(row, bytes) else row for row in rows]
     except UnicodeDecodeError as exc:
         raise BasinError(f"{what} should be UTF-8 text: {exc}") from exc
 
 
-def _text_dataset(group: Place, name: str, what: str) -> Any:
+def _text_dataset(group: Place, name: str, what: str) -> tuple[Any, Any]:
+    """Return an open dataset, and how it was created."""
     key = name.encode("utf-8", "surrogateescape")
     found = group.handle.open_hard(group.id, key)
     if found is None:
@@ -74,17 +75,17 @@ def _text_dataset(group: Place, name: str, what: str) -> Any:
             f"{what} is kept in another dataset or file, which is not followed; "
             "store it in the file itself"
         )
-    return found
+    return found, plist
 
 
 def _rows_of(
-    found: Any, limit: int, what: str, lengths: VariableLengths | None
+    found: Any, plist: Any, limit: int, what: str, lengths: VariableLengths | None
 ) -> list[Any]:
     too_long = f"{what} should have at most {limit} bytes"
     space = found.get_space()
     if space.get_simple_extent_type() == h5s.NULL:
         raise BasinError(f"{what} should be a dataset of text lines")
-    shape, dtype = found.shape, found.dtype
+    shape, dtype = space.shape, found.dtype
     if len(shape) > 1 or dtype.kind not in "SO":
         raise BasinError(
             f"{what} should be lines of text, found shape {shape}, dtype {dtype}"
@@ -92,7 +93,6 @@ def _rows_of(
     if dtype.kind == "O" and check_string_dtype(dtype) is None:
         raise BasinError(f"{what} should be text, found other objects")
     # A chunk can be larger than what the dataset shows of it.
-    plist = found.get_create_plist()
     chunks = plist.get_chunk() if plist.get_layout() == h5d.CHUNKED else ()
     room = max(math.prod(shape), math.prod(chunks)) * dtype.itemsize
     if room > 16 * limit:
@@ -106,9 +106,11 @@ def _rows_of(
     used = 0
     for start in range(0, count, _ROWS_AT_ONCE):
         part = np.empty(min(_ROWS_AT_ONCE, count - start), dtype)
-        if shape:
+        if len(part) == count:
+            found.read(h5s.ALL, h5s.ALL, part)
+        else:
             space.select_hyperslab((start,), (len(part),))
-        found.read(h5s.create_simple((len(part),)), space, part)
+            found.read(h5s.create_simple((len(part),)), space, part)
         rows += part.tolist()
         used += sum(map(len, rows[start:]))
         if used > limit:

@@ -114,6 +114,7 @@ class BasinSet:
         self._closed = False
         self._own_scope: Scope | None = None
         self.entries: list[Entry | Unparsed] = []
+        self._entries: list[Entry] = []
         if definitions:  # (a file without basins does without the rest)
             if scope is None:
                 log = ProblemLog([] if problems is None else problems)
@@ -121,13 +122,11 @@ class BasinSet:
                 scope = Scope(policy, handle, log, credentials=credentials)
                 self._own_scope = scope
             self._scope = scope
-            self.entries = self._made(definitions)
-        self._entries = [item for item in self.entries if isinstance(item, Entry)]
+            self._make_entries(definitions)
 
-    def _made(
+    def _make_entries(
         self, definitions: Sequence[Mapping[str, Any] | BasinDefinition]
-    ) -> list[Entry | Unparsed]:
-        made: list[Entry | Unparsed] = []
+    ) -> None:
         referrer, scope, budget = self.referrer, self._scope, TextBudget()
         # By a weak reference, since instances of basins hold the context for as long as
         # they like, and the set holds them: a forgotten set closes its files at once.
@@ -143,10 +142,11 @@ class BasinSet:
                 )
             except BasinError as exc:
                 scope.log.add(f"basin {number}", str(exc))
-                made.append(Unparsed(f"basin {number}", exc))
+                self.entries.append(Unparsed(f"basin {number}", exc))
             else:
-                made.append(Entry(definition, context, scope, self._chain, identifier))
-        return made
+                made = Entry(definition, context, scope, self._chain, identifier)
+                self.entries.append(made)
+                self._entries.append(made)
 
     @property
     def is_of_resource(self) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -40,6 +40,9 @@ BEHIND = 3 * 2**18
 fetched along, in all: small datasets were mostly written right after their headers."""
 
 
+Read: TypeAlias = Callable[[int, int], bytes | None]
+
+
 class _Array(NamedTuple):
     """How the blocks of an extensible array look like."""
 
@@ -61,6 +64,7 @@ class Hints:
         self._size = size
         self._base = 0
         self._wanted: dict[int, int] = {}
+        self._missing: dict[int, int] = {}
         self._taken: list[tuple[int, int]] = []
         self._seen: set[int] = set()
         self._headers: set[int] = set()
@@ -74,34 +78,42 @@ class Hints:
         self._scanned = 0
         self._has_signatures = True
 
-    def take(
-        self,
-        read: Callable[[int, int], bytes | None],
-        limit: int,
-    ) -> list[tuple[int, int]]:
-        """Return places (start, stop) that are not here yet, and forget them.
+    def follow(self, read: Read) -> bool:
+        """Look into all places that are here; tell whether some are not.
 
         Parameters
         ----------
         read : callable
             ``read(start, stop)`` returns the bytes of a place that is here, else None.
-            Such places are looked into at once.
-        limit : int
-            How many bytes to return at the most.
         """
         taken, self._taken = self._taken, []
         for start, stop in taken:  # by now they have arrived
             data = read(start, stop)
             if data is not None:
                 self.look_at(start, data)
-        missing: dict[int, int] = {}
+        self._wanted.update(self._missing)
+        self._missing = {}
         while self._wanted and len(self._seen) < FOLLOWED:
             start, stop = self._wanted.popitem()
             data = read(start, stop)
             if data is None:
-                missing[start] = stop
+                self._missing[start] = stop
             else:
                 self.look_at(start, data)
+        return bool(self._missing)
+
+    def take(self, read: Read, limit: int) -> list[tuple[int, int]]:
+        """Return places (start, stop) that are not here yet, and forget them.
+
+        Parameters
+        ----------
+        read : callable
+            As for `follow`, which is done before.
+        limit : int
+            How many bytes to return at the most.
+        """
+        self.follow(read)
+        missing, self._missing = self._missing, {}
         self._add_small_datasets(missing)
         room = limit
         for start, stop in sorted(missing.items()):

@@ -312,9 +312,11 @@ class MetadataFile(SourceStream):
         size = self._source.size
         head, tail = (0, min(BLOCK, size)), (max(0, size - BLOCK), size)
         while self.rounds < rounds and self._blocks.nbytes < ON_HINTS:
-            self._scan()
-            hinted = self._hints.take(self._blocks.read, ON_HINTS)
-            if self.rounds and not hinted:
-                return
-            self._fetch(hinted if self.rounds else [head, tail])
+            wanted = [head, tail]
+            if self.rounds:
+                if not self._hints.follow(self._blocks.read):
+                    return  # (a search of what came last would not find more)
+                self._scan()
+                wanted = self._hints.take(self._blocks.read, ON_HINTS)
+            self._fetch(wanted)
             self._hints.look_at(0, self._blocks.read(*head) or b"")

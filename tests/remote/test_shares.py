@@ -19,6 +19,7 @@ import pytest
 import dcread
 from dcread.engine import local_source
 from dcread.engine.datasets import open_dataset
+from dcread.engine.hdf5_hints import Hints
 
 from .test_remote_measurement import write_in_turns
 
@@ -143,6 +144,26 @@ def test_structures_are_read_before_hdf5_asks_for_them(
         ]
     assert len(file.places) > 20
     assert not missed
+
+
+def test_what_comes_last_is_not_searched_for_structures(
+    share: Share, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.rtdc"
+    write_in_turns(path, ("v110", "v114"))
+    searched: list[int] = []
+    genuine = Hints.scan
+
+    def scan(self: Hints, at: int, data: bytes) -> None:
+        searched.append(at)
+        genuine(self, at, data)
+
+    monkeypatch.setattr(Hints, "scan", scan)
+    share.delay = 0.05
+    with dcread.HDF5Data(path):
+        assert 0 in searched
+        assert len(searched) > 2
+        assert share.places[-1][0] not in searched
 
 
 class AskedShare(Share):

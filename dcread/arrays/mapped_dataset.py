@@ -144,24 +144,7 @@ class MappedHDF5Dataset(RowView):
 
     def __init__(self, h5ds: Any, mapping_indices: Any) -> None:
         parent = reader_for(h5ds)
-        if not parent.shape:
-            raise ShapeMismatchError(
-                f"'{parent.name}' in {parent.filename} is a single value: only one "
-                "row for each event can be mapped"
-            )
-        length = parent.shape[0]
-        try:
-            if _is_plain(mapping_indices):
-                mapping_indices = check_rows(mapping_indices, length)
-            else:
-                mapping_indices = get_mapping_indices(mapping_indices, length)
-        except (IndexError, ValueError) as exc:
-            where = f"'{parent.name}' in {parent.filename} cannot be mapped"
-            raise misfit(exc, where) from None
-        # Arithmetic on rows overflows in the narrow types that callers may use.
-        rows: _Rows = mapping_indices.astype(
-            np.int64, copy=mapping_indices.flags.writeable
-        )
+        rows = mapped_rows(parent, mapping_indices)
         rows.flags.writeable = False
         self.h5ds = h5ds
         self.mapping_indices = rows
@@ -181,6 +164,34 @@ class MappedHDF5Dataset(RowView):
         True
         """
         return
+
+
+def mapped_rows(parent: RowReader, index_mapping: Any) -> _Rows:
+    """Return the rows of a reader that an index mapping takes.
+
+    Raises
+    ------
+    IndexError, ValueError
+        If it does not fit, or is none.
+    ShapeMismatchError
+        If the reader is one of a single value.
+    """
+    if not parent.shape:
+        raise ShapeMismatchError(
+            f"'{parent.name}' in {parent.filename} is a single value: only one "
+            "row for each event can be mapped"
+        )
+    length = parent.shape[0]
+    try:
+        if _is_plain(index_mapping):
+            rows = check_rows(index_mapping, length)
+        else:
+            rows = get_mapping_indices(index_mapping, length)
+    except (IndexError, ValueError) as exc:
+        where = f"'{parent.name}' in {parent.filename} cannot be mapped"
+        raise misfit(exc, where) from None
+    # Arithmetic on rows overflows in the narrow types that callers may use.
+    return rows.astype(np.int64, copy=rows.flags.writeable)
 
 
 def _is_plain(indices: Any) -> bool:

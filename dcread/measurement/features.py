@@ -12,7 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..arrays.dataset_view import FeatureView
-from ..arrays.mapped_dataset import MappedHDF5Dataset, get_mapped_object
+from ..arrays.mapped_dataset import (
+    MappedHDF5Dataset,
+    get_mapped_object,
+    mapped_rows,
+)
 from ..arrays.scalar_array import ScalarArray
 from ..arrays.trace_contour import Contours, Traces
 from ..basins.refusals import refusal_of
@@ -210,10 +214,11 @@ class FeatureStore:
 
     def _read_scalar(self, reader: RowReader, mapping: Any) -> ScalarArray:
         """Return all values; those of all names together must be in the file, too."""
-        if mapping is not None:
-            reader = reader_for(get_mapped_object(reader, mapping))
-        file, count = reader.filename, reader.shape[0]
-        nbytes = count * reader.dtype.itemsize
+        if mapping is None:
+            rows = Rows(range(reader.shape[0]))
+        else:
+            rows = Rows.of(mapped_rows(reader, mapping))
+        file, nbytes = reader.filename, len(rows.index) * reader.dtype.itemsize
         total = self._scalar_bytes.get(file, 0) + nbytes
         if total > SMALL:
             try:
@@ -224,7 +229,7 @@ class FeatureStore:
                     f"before claim {total} bytes, far more than the file can hold; "
                     "take rows of `HDF5Data.view`"
                 ) from exc
-        array = ScalarArray.share(reader.read(Rows(range(count))))
+        array = ScalarArray.share(reader.read(rows))
         self._scalar_bytes[file] = self._scalar_bytes.get(file, 0) + nbytes
         return array
 

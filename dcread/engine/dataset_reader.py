@@ -188,6 +188,12 @@ class DatasetReader(RowReader):
             return None
         return self.read(slice(0, self.shape[0], 1))
 
+    def _not_as_stored(self) -> FormatError:
+        return FormatError(
+            f"{self.where}: where its values lie cannot be told before they are read; "
+            "read it with h5py if it is wanted"
+        )
+
     def stored_bytes(self, enough: float) -> int:
         """Return how many bytes the files have that hold the data.
 
@@ -260,6 +266,8 @@ class DatasetReader(RowReader):
                 self._layout = LeftToH5py(*reason.args)
             else:
                 return
+        if self._as_stored:
+            raise self._not_as_stored()
         part, window = out[dest], work.window
         if not isinstance(dest, slice):
             part = np.empty(rows.shape(self.shape, window), out.dtype)
@@ -273,8 +281,14 @@ class DatasetReader(RowReader):
         fetching = self.handle.fetching
         plan = fetching(make_plan, layout, rows, work.window).placed(dest)
         if plan.missing is not None and layout.index is not None:
-            place = layout.index.offset_of(plan.missing)
-            work.out[dest] = fetching(fill_value, self.h5ds, self.where, place)
+            if self._as_stored:
+                defined = self._plist.fill_value_defined()
+                if defined == h5d.FILL_VALUE_USER_DEFINED:
+                    raise self._not_as_stored()
+                work.out[dest] = np.zeros((), self.dtype)
+            else:
+                place = layout.index.offset_of(plan.missing)
+                work.out[dest] = fetching(fill_value, self.h5ds, self.where, place)
         work.jobs.append(self._job(plan.sorted_by_address(), layout, work.out))
 
     def _job(self, plan: Plan, layout: Layout, out: NDArray[Any]) -> Job:

@@ -30,6 +30,7 @@ from .h5py_errors import RAISED
 from .hdf5_filters import NBIT, SCALEOFFSET, SZIP, is_complete, parameters_fit
 from .kernels import unshuffle
 from .layout import MAX_CHUNK
+from .stored_types import LENGTH_AND_NUMBER, in_file
 
 _DAMAGED = "the file is damaged: copy it again"
 
@@ -58,14 +59,17 @@ def vet(h5ds: Any, where: str, block: slice, window: tuple[slice, ...]) -> None:
     FormatError
         If a chunk is damaged or larger than any measurement has it.
     """
-    from h5py import h5d
+    from h5py import h5d, h5i
 
     plist = h5ds.id.get_create_plist()
     if plist.get_layout() != h5d.CHUNKED:
         return
     chunk = plist.get_chunk()
     kind = h5ds.id.get_type()
-    width = kind.get_size()
+    width, texts = in_file(kind, LENGTH_AND_NUMBER + 8)
+    if texts:
+        address_bytes, _ = h5i.get_file_id(h5ds.id).get_create_plist().get_sizes()
+        width, _ = in_file(kind, LENGTH_AND_NUMBER + address_bytes)
     size = math.prod(chunk) * width
     if size > MAX_CHUNK:
         raise FormatError(

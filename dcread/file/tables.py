@@ -15,6 +15,7 @@ from ..problems import Problem, recorded_as_problem
 from ..sync.locks import h5_lock
 from .event_dataset import reader_of
 from .logs import member_names, open_member
+from .variable_length import VariableLengths
 
 if TYPE_CHECKING:
     from ..engine import FileHandle
@@ -54,6 +55,10 @@ def _read_table(handle: FileHandle, name: str, room: int) -> tuple[Table, int]:
                 f"{MAX_TABLE_BYTES}; read it with h5py if it is wanted"
             )
         require_room_for_columns(dtype)
+    if dtype.hasobject:
+        with place.handle.using(), VariableLengths(place.handle) as lengths:
+            nbytes += place.handle.fetching(lengths.check_columns, place, room - nbytes)
+    with handle.using(), h5_lock:
         data = h5ds[()] if shape == () else None
     if data is None:
         reader = reader_of(place)

@@ -12,10 +12,12 @@ from __future__ import annotations
 import math
 import operator
 import struct
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import h5py
+import numpy as np
 from h5py import h5a, h5d, h5f, h5fd, h5g, h5i, h5p
 
 from ..engine import DatasetReader
@@ -23,6 +25,7 @@ from ..engine.global_heap import heap_objects
 from ..engine.h5py_errors import call_holding_lock, close_file
 from ..engine.object_headers import OddError
 from ..engine.source import ByteSource, SourceStream
+from ..engine.stored_types import LENGTH_AND_NUMBER, in_file
 from ..errors import FormatError
 from ..sync.locks import h5_lock
 from .links import STRICT
@@ -30,14 +33,12 @@ from .links import STRICT
 if TYPE_CHECKING:
     from ..engine import FileHandle
     from ..engine.name_resolver import Place
+    from ..engine.parallel_reads import Sink
 
 MOST_RECORDED = 1 << 24
 """Bytes that opening an attribute may read."""
 
 _MOST_HEAPS = 1000
-
-_LENGTH_AND_NUMBER = 8
-"""Bytes that an element has beside the address of a heap."""
 
 _LENGTH = operator.itemgetter(0)
 
@@ -57,7 +58,9 @@ class VariableLengths:
     def __init__(self, handle: FileHandle) -> None:
         self.handle = handle
         # None: HDF5 reads the values.
-        self._source = None if handle.metadata is not None else handle.source
+        self._source = handle.source
+        if handle.metadata is not None:
+            self._source = _Blocks(handle.label, handle.size, handle.metadata.look)
         self._h5: h5py.File | None = None
         self._stream: _Recorder | None = None
         self._group: tuple[bytes, h5g.GroupID] | None = None
@@ -92,7 +95,7 @@ class VariableLengths:
         """
         if self._source is None:
             return None
-        nbytes = count * (_LENGTH_AND_NUMBER + self.handle.numbering.address_bytes)
+        nbytes = count * (LENGTH_AND_NUMBER + self.handle.numbering.address_bytes)
         if self._header is None or self._header[0] != group:
             self._header = group, self.handle.attributes_of(group)
         stored = self._header[1].get(name)
@@ -131,30 +134,71 @@ class VariableLengths:
         """
         if self._source is None or place.handle is not self.handle:
             return None
+        raw = self._stored(place, self._element_bytes, limit)
+        return self.of_elements(raw, 1, limit)
+
+    def check_columns(self, place: Place, limit: int) -> int:
+        """Look at the values of variable length of a table before HDF5 reads them.
+
+        Parameters
+        ----------
+        place : Place
+            The open dataset, in the file of the handle.
+        limit : int
+            How many bytes they may have.
+
+        Returns
+        -------
+        int
+            How many bytes they have; 0 if HDF5 has to be trusted.
+
+        Raises
+        ------
+        FormatError
+            As `of_attribute`.
+        """
+        with h5_lock:
+            width, spots = in_file(place.id.get_type(), self._element_bytes)
+        if self._source is None or not spots:
+            return 0
+        raw = self._stored(place, width, limit)
+        rows = np.frombuffer(raw, np.uint8).reshape(-1, width)
+        total = 0
+        for start, item in spots:
+            elements = rows[:, start : start + self._element_bytes].tobytes()
+            found = self._places(elements, item, limit - total)
+            total += sum(size for _, size in found)
+        return total
+
+    @property
+    def _element_bytes(self) -> int:
+        return LENGTH_AND_NUMBER + self.handle.numbering.address_bytes
+
+    def _stored(self, place: Place, width: int, limit: int) -> bytes:
+        """Return the elements of a dataset as they are in the file."""
+        assert self._source is not None
         with h5_lock:
             plist, shape = place.id.get_create_plist(), place.id.shape
-            element_bytes = _LENGTH_AND_NUMBER + self.handle.numbering.address_bytes
-            nbytes = math.prod(shape) * element_bytes
+            nbytes = math.prod(shape) * width
             if nbytes > 16 * limit:
                 raise _too_long(nbytes, 16 * limit)
-            if plist.get_layout() == h5d.CONTIGUOUS:
+            if plist.get_layout() == h5d.CONTIGUOUS and not plist.get_external_count():
                 address = place.id.get_offset()
                 if address is None:  # never written
-                    return [b""] * math.prod(shape)
+                    return bytes(nbytes)
                 if self.handle.shifts_addresses:
                     address += self.handle.numbering.userblock
-                raw = self._source.read(address, nbytes)
-                return self.of_elements(raw, 1, limit)
+                return self._source.read(address, nbytes)
         elements = None
         if shape:
             reader = DatasetReader(self.handle, h5py.Dataset(place.id))
-            elements = reader.elements(element_bytes)
+            elements = reader.elements(width)
         if elements is None:
             raise FormatError(
                 "the lengths of its texts cannot be told before they are read; read it "
                 "with h5py if it is wanted"
             )
-        return self.of_elements(elements.tobytes(), 1, limit)
+        return elements.tobytes()
 
     def of_elements(self, raw: bytes, item: int, limit: int) -> list[bytes]:
         """Return values, given their elements as they are in the file.
@@ -165,15 +209,25 @@ class VariableLengths:
             As `of_attribute`.
         """
         assert self._source is not None
+        values = []
+        for start, stored in self._places(raw, item, limit):
+            begin, block = self._block
+            if start < begin or start + stored > begin + len(block):
+                values.append(self._source.read(start, stored) if stored else b"")
+            else:
+                values.append(block[start - begin : start - begin + stored])
+        return values
+
+    def _places(self, raw: bytes, item: int, limit: int) -> Iterator[tuple[int, int]]:
+        """Yield where values lie, and how many bytes they have."""
         base, address_bytes, _ = self.handle.numbering
         elements = list(struct.iter_unpack(f"<I{address_bytes}sI", raw))
         total = sum(map(_LENGTH, elements)) * item
         if total > limit:
             raise _too_long(total, limit)
-        values = []
         for length, place, index in elements:
             if not (length or index or any(place)):  # nothing was written
-                values.append(b"")
+                yield 0, 0
                 continue
             address = base + int.from_bytes(place, "little")
             heap = self._heaps.get(address)
@@ -185,12 +239,7 @@ class VariableLengths:
                     f"expected {length * item} bytes in a heap at byte {address}, "
                     f"found {max(stored, 0)}; the file is damaged: copy it again"
                 )
-            begin, block = self._block
-            if start < begin or start + stored > begin + len(block):
-                values.append(self._source.read(start, stored))
-            else:
-                values.append(block[start - begin : start - begin + stored])
-        return values
+            yield start, stored
 
     def _walk(self, address: int) -> dict[int, tuple[int, int]]:
         """Return where the objects in a heap are, and their sizes, by their number."""
@@ -260,6 +309,28 @@ class VariableLengths:
     ) -> None:
         if self._h5 is not None:
             self.close()
+
+
+class _Blocks(ByteSource):
+    """The bytes of a remote file as HDF5 gets them, in blocks that are in memory."""
+
+    def __init__(
+        self, label: str, size: int, look: Callable[[int, int], bytes]
+    ) -> None:
+        self.label, self.size, self._look = label, size, look
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]], sink: Sink) -> None:
+        """Read ranges; see `ByteSource.read_ranges`."""
+        for number, (start, stop) in enumerate(ranges):
+            if stop > self.size:
+                raise FormatError(
+                    f"{self.label}: expected {stop - start} bytes at byte {start}, "
+                    "found the end of the file; the file is damaged: copy it again"
+                )
+            sink(number, memoryview(self._look(start, stop)))
+
+    def close(self) -> None:
+        """Do nothing: the file stays open."""
 
 
 def _too_long(nbytes: int, limit: int) -> FormatError:

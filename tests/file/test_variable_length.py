@@ -135,3 +135,112 @@ def test_free_space_that_does_not_end_with_its_heap_is_damage(
     with HDF5Data(path) as hd:
         assert "a" not in hd.logs
         assert "expected a heap" in str(hd.problems)
+
+
+PADDED = np.dtype([("n", "u1"), ("text", TEXT), ("m", "<f8")], align=True)
+KINDS = {
+    "columns": np.dtype([("a", "f8"), ("text", TEXT), ("b", "i2"), ("more", TEXT)]),
+    "padded": PADDED,
+    "nested": np.dtype([("a", "u1"), ("in", PADDED), ("text", TEXT)]),
+    "arrays": np.dtype([("a", "u1"), ("text", TEXT, (2, 2)), ("b", "f4")]),
+    "lists": np.dtype([("a", "u1"), ("list", h5py.vlen_dtype("i2"))]),
+    "no columns": TEXT,
+}
+
+
+def fill(values: Any, tag: str) -> Any:
+    """Return what stands in a table: text where there is text, lists in lists."""
+    dtype = values.dtype
+    if dtype.names:
+        for name in dtype.names:
+            values[name] = fill(values[name].copy(), f"{tag} {name}")
+    elif dtype.hasobject:
+        inner = h5py.check_vlen_dtype(dtype)
+        for place in np.ndindex(values.shape):
+            text = f"{tag} {place}" * (sum(place) % 3)
+            values[place] = text if inner is str else np.arange(len(text), dtype="i2")
+    return values
+
+
+@pytest.mark.parametrize("options", LAYOUTS, ids=repr)
+@pytest.mark.parametrize("kind", KINDS)
+def test_text_in_tables(
+    kind: str, options: dict[str, object], tmp_path: pathlib.Path
+) -> None:
+    path = tmp_path / "m.rtdc"
+    values = fill(np.zeros(30, KINDS[kind]), kind)
+    with h5py.File(path, "w") as h5:
+        h5["events/deform"] = np.zeros(5)
+        h5.create_dataset("tables/x", data=values, **options)
+        h5.create_dataset("tables/unwritten", (30,), KINDS[kind], **options)
+        expected = h5["tables/x"][:]
+    with HDF5Data(path) as hd:
+        assert hd.problems == []
+        tables = hd.tables
+    assert set(tables) == {"x", "unwritten"}
+    names = expected.dtype.names
+    found = tables["x"] if names else {"": tables["x"]}
+    stored = {name: expected[name] for name in names} if names else {"": expected}
+    for name, column in stored.items():
+        assert repr(found[name].tolist()) == repr(column.tolist())
+
+
+CHANGES = [
+    ("length", 0, 0xFFFFFFF0),
+    ("longer", 0, 100),
+    ("shorter", 0, 3),
+    ("address", 4, 1 << 30),
+    ("no heap", 4, 0),
+    ("number", 12, 999),
+]
+
+
+@pytest.mark.parametrize(("place", "value"), [c[1:] for c in CHANGES])
+@pytest.mark.parametrize("column", ["text", "more"])
+def test_a_table_that_claims_text_that_is_not_there(
+    tmp_path: pathlib.Path,
+    run_python: Callable[..., Any],
+    place: int,
+    value: int,
+    column: str,
+) -> None:
+    """HDF5 takes memory for what is claimed, and goes through the heap for ever."""
+    path = tmp_path / "m.rtdc"
+    with h5py.File(path, "w") as h5:
+        h5["events/deform"] = np.zeros(5)
+        h5["tables/fine"] = np.zeros(3, [("a", "f8")])
+        values = np.zeros(3, KINDS["columns"])
+        values["text"], values["more"] = "some text", "some more of it"
+        start = h5.create_dataset("tables/x", data=values).id.get_offset()
+    data = bytearray(path.read_bytes())
+    start += 8 if column == "text" else 26
+    struct.pack_into("<I", data, start + place, value)
+    path.write_bytes(data)
+    done = run_python(TABLES, path, timeout=60)
+    assert done.stdout.startswith("['fine'] table 'x': it cannot be read")
+
+
+TABLES = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (2**31, 2**31))
+import dcread
+with dcread.HDF5Data(sys.argv[1]) as hd:
+    print(sorted(hd.tables), *hd.problems)
+"""
+
+
+def test_one_long_text_for_many_rows(
+    tmp_path: pathlib.Path, run_python: Callable[..., Any]
+) -> None:
+    path = tmp_path / "m.rtdc"
+    with h5py.File(path, "w") as h5:
+        h5["events/deform"] = np.zeros(5)
+        values = np.zeros(20_000, [("a", "f8"), ("text", TEXT)])
+        values["text"] = "y"
+        values["text"][0] = "x" * 60_000
+        start = h5.create_dataset("tables/x", data=values).id.get_offset()
+    data = bytearray(path.read_bytes())
+    data[start : start + 24 * 20_000] = data[start : start + 24] * 20_000
+    path.write_bytes(data)
+    done = run_python(TABLES, path, timeout=60)
+    assert done.stdout.startswith("[] table 'x'")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import operator
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -134,7 +134,8 @@ class VariableLengths:
         """
         if self._source is None or place.handle is not self.handle:
             return None
-        raw = self._stored(place, self._element_bytes, limit)
+        size = LENGTH_AND_NUMBER + self.handle.numbering.address_bytes
+        raw = self._stored(place, size, limit)
         return self.of_elements(raw, 1, limit)
 
     def check_columns(self, place: Place, limit: int) -> int:
@@ -158,21 +159,17 @@ class VariableLengths:
             As `of_attribute`.
         """
         with h5_lock:
-            width, spots = in_file(place.id.get_type(), self._element_bytes)
+            size = LENGTH_AND_NUMBER + self.handle.numbering.address_bytes
+            width, spots = in_file(place.id.get_type(), size)
         if self._source is None or not spots:
             return 0
         raw = self._stored(place, width, limit)
         rows = np.frombuffer(raw, np.uint8).reshape(-1, width)
         total = 0
         for start, item in spots:
-            elements = rows[:, start : start + self._element_bytes].tobytes()
-            found = self._places(elements, item, limit - total)
-            total += sum(size for _, size in found)
+            elements = rows[:, start : start + size].tobytes()
+            total += sum(map(len, self.of_elements(elements, item, limit - total)))
         return total
-
-    @property
-    def _element_bytes(self) -> int:
-        return LENGTH_AND_NUMBER + self.handle.numbering.address_bytes
 
     def _stored(self, place: Place, width: int, limit: int) -> bytes:
         """Return the elements of a dataset as they are in the file."""
@@ -209,25 +206,15 @@ class VariableLengths:
             As `of_attribute`.
         """
         assert self._source is not None
-        values = []
-        for start, stored in self._places(raw, item, limit):
-            begin, block = self._block
-            if start < begin or start + stored > begin + len(block):
-                values.append(self._source.read(start, stored) if stored else b"")
-            else:
-                values.append(block[start - begin : start - begin + stored])
-        return values
-
-    def _places(self, raw: bytes, item: int, limit: int) -> Iterator[tuple[int, int]]:
-        """Yield where values lie, and how many bytes they have."""
         base, address_bytes, _ = self.handle.numbering
         elements = list(struct.iter_unpack(f"<I{address_bytes}sI", raw))
         total = sum(map(_LENGTH, elements)) * item
         if total > limit:
             raise _too_long(total, limit)
+        values = []
         for length, place, index in elements:
             if not (length or index or any(place)):  # nothing was written
-                yield 0, 0
+                values.append(b"")
                 continue
             address = base + int.from_bytes(place, "little")
             heap = self._heaps.get(address)
@@ -239,7 +226,12 @@ class VariableLengths:
                     f"expected {length * item} bytes in a heap at byte {address}, "
                     f"found {max(stored, 0)}; the file is damaged: copy it again"
                 )
-            yield start, stored
+            begin, block = self._block
+            if start < begin or start + stored > begin + len(block):
+                values.append(self._source.read(start, stored))
+            else:
+                values.append(block[start - begin : start - begin + stored])
+        return values
 
     def _walk(self, address: int) -> dict[int, tuple[int, int]]:
         """Return where the objects in a heap are, and their sizes, by their number."""

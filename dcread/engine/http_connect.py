@@ -61,6 +61,7 @@ class Connector:
         self._limits = limits
         self._proxy = proxy
         self._context = context
+        self._found: dict[Endpoint, list[Any]] = {}  # addresses that answered
 
     def proxy_of(self, url: str) -> str | None:
         """Return the URL of the proxy for a URL, if there is one."""
@@ -81,7 +82,8 @@ class Connector:
         proxy = self.proxy_of(url)
         place = endpoint_of(proxy) if proxy else endpoint
         failure: Exception | None = None
-        for family, kind, protocol, _, address in _look_up(place, stop, until):
+        addresses = self._found.get(place) or _look_up(place, stop, until)
+        for family, kind, protocol, _, address in addresses:
             try:
                 if not proxy:
                     self._guard.check_address(endpoint.origin, str(address[0]))
@@ -97,6 +99,7 @@ class Connector:
                     self._tunnel(sock, endpoint, end)
                 if endpoint.scheme == "https":
                     sock = self._encrypt(sock, endpoint, end, stop)
+                self._found[place] = addresses  # for the next connections
                 return sock
             except ssl.SSLCertVerificationError as exc:
                 sock.close()
@@ -110,6 +113,7 @@ class Connector:
             except BaseException:
                 sock.close()
                 raise
+        self._found.pop(place, None)  # there may be others by now
         if failure is None:
             raise TemporaryError(f"{place.host} has no address")
         if isinstance(failure, DCReadError):

@@ -224,6 +224,55 @@ def test_a_connection_that_comes_too_late_is_closed(
     assert (pool._idle, pool.active) == ([], 0)
 
 
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The hosts whose addresses were asked for."""
+    hosts: list[str] = []
+    genuine = socket.getaddrinfo
+
+    def noted(host: str, *args: Any, **options: Any) -> list[Any]:
+        hosts.append(host)
+        return genuine(host, *args, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", noted)
+    return hosts
+
+
+def test_the_first_connections_ask_for_addresses_the_others_know_them(
+    server: FaultServer, connect: Connect, asked: list[str]
+) -> None:
+    server.latency = FAR
+    url = server.url.replace("127.0.0.1", "localhost")
+    source = connect(url, NetworkLimits(connections=8))
+    source.open()
+    while source.client._pool._making.total():
+        time.sleep(0.01)
+    first = len(asked)
+    assert 1 <= first <= 2 + AHEAD
+    assert read(source, DISTANT) == parts(server, DISTANT)
+    assert server.connections > first
+    assert len(asked) == first
+
+
+def test_addresses_that_answer_no_more_are_asked_for_again(
+    server: FaultServer,
+    connect: Connect,
+    asked: list[str],
+) -> None:
+    source = connect(server.url)
+    source.open(tail=False)
+    source.client._pool._idle.pop().close()
+    known = source.client._connector._found
+    ((place, addresses),) = known.items()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        gone = [(*one[:4], listener.getsockname()) for one in addresses]
+    known[place] = gone
+    first = len(asked)
+    assert read(source, DISTANT[:1]) == parts(server, DISTANT[:1])
+    assert len(asked) == first + 1
+    assert known == {place: addresses}
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")
 def test_a_forked_child_makes_connections_of_its_own(

@@ -410,3 +410,39 @@ with dcread.HDF5Data(sys.argv[1]) as hd:
     except (KeyError, dcread.DCReadError) as error:
         print(error)
 """
+
+
+BOUNDED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
+resource.setrlimit(resource.RLIMIT_CPU, (20, 20))
+import dcread
+with dcread.HDF5Data(sys.argv[1]) as hd:
+    print(hd["deform"].tolist(), hd.logs, hd.problems)
+"""
+
+
+def test_a_tree_of_members_that_claims_billions(
+    tmp_path, run_python: Callable[..., Any]
+) -> None:
+    """Nodes may overlap: 60,000 heads in a row have 65,535 children each."""
+    path = tmp_path / "a.rtdc"
+    with h5py.File(path, "w", libver="earliest") as h5:
+        h5["events/deform"] = np.arange(3.0)
+        h5["logs/a log"] = [b"line"]
+    raw = bytearray(path.read_bytes())
+    before = struct.pack("<Q", raw.rindex(b"TREE\0\0"))  # (that of the last group)
+    assert raw.count(before) >= 1
+    root, count = len(raw), 60_000
+    heads = root + 24 + 16 * count
+    raw = raw.replace(before, struct.pack("<Q", root))
+    raw += b"TREE\0\2" + struct.pack("<H16x", count)
+    for number in range(count):
+        raw += struct.pack("<QQ", 0, heads + 8 * number)
+    raw += (b"TREE\0\1" + struct.pack("<H", 2**16 - 1)) * count
+    raw += bytes(24 + 16 * 2**16)
+    struct.pack_into("<Q", raw, 40, len(raw))  # the end of the file
+    path.write_bytes(raw)
+    told = run_python(BOUNDED, path, timeout=60).stdout
+    assert told.startswith("[0.0, 1.0, 2.0] {} [Problem(kind='log'")
+    assert "a node or a name in it that does not belong there" in told

@@ -47,6 +47,16 @@ with dcread.HDF5Data(sys.argv[1]) as hd:
 FIRST = """
 import signal, sys, time
 
+def again(lost):
+    # Python ignores what is raised in a callback of a weak reference (importlib has one
+    # for the lock of each module) or in a finalizer: then the interrupt comes again.
+    home = getattr(lost.object, "__module__", None) or ""
+    if lost.exc_type is KeyboardInterrupt and not home.startswith("dcread"):
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+    else:
+        sys.__unraisablehook__(lost)
+
+sys.unraisablehook = again
 signal.signal(signal.SIGALRM, signal.default_int_handler)
 signal.setitimer(signal.ITIMER_REAL, float(sys.argv[2]))
 interrupted = False

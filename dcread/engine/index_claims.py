@@ -106,8 +106,10 @@ def _older_tree(read: Read, layout: bytes, most: int) -> Claim | None:
     """
     if layout[0] == 3 and layout[1] == 2:
         axes, (address,) = layout[2], struct.unpack_from("<Q", layout, 3)
+        heights = struct.unpack_from(f"<{axes}I", layout, 11)
     elif layout[0] < 3 and layout[2] == 2:
         axes, (address,) = layout[1], struct.unpack_from("<Q", layout, 8)
+        heights = struct.unpack_from(f"<{axes}I", layout, 16)
     else:
         return None
     kind = np.dtype(
@@ -120,6 +122,8 @@ def _older_tree(read: Read, layout: bytes, most: int) -> Claim | None:
     )
     if address == NOWHERE:  # nothing is stored
         return Claim(0, is_tree=True, finds_all=True, entries=np.empty(0, kind))
+    if not all(heights):
+        raise OddError  # HDF5 says what is wrong
     key = struct.Struct(f"<8x{axes}Q")
     finds_all = True
     # Places, and the keys that those of a node lie between.
@@ -140,6 +144,14 @@ def _older_tree(read: Read, layout: bytes, most: int) -> Claim | None:
                 and all(map(operator.lt, keys, keys[1:]))
                 and (len(keys) == 1 or (begin <= keys[0] and keys[-2] < end))
                 and (level > 0 or not any(map(_LAST, keys[:-1])))
+                # (those of chunks are looked at when they are listed)
+                and not any(
+                    map(
+                        operator.mod,
+                        itertools.chain.from_iterable(keys if level else keys[-1:]),
+                        itertools.cycle(heights),
+                    )
+                )
             )
             parts.append(data)
             if level:

@@ -154,6 +154,20 @@ def test_keys_that_do_not_lead_to_all_chunks(tmp_path, opened, axis, change) -> 
     assert tried > 9
 
 
+@pytest.mark.parametrize("libver", ["earliest", "v108"])
+def test_a_last_key_that_is_no_place_of_a_chunk(tmp_path, opened, libver) -> None:
+    """HDF5 reads nothing of such an index, so that it is damage."""
+    path = write(tmp_path / "a.h5", libver, 80)
+    raw = bytearray(path.read_bytes())
+    ((node, _, count),) = nodes(raw)
+    struct.pack_into("<Q", raw, node + 24 + count * (KEY + 8) + 8, 2**40 + 1)
+    path.write_bytes(raw)
+    with h5py.File(path) as h5, pytest.raises(OSError, match="bad coordinate"):
+        h5["x"][:]
+    with pytest.raises(FormatError, match="damaged"):
+        open_dataset(opened(path), "x").read(slice(0, 80))
+
+
 @pytest.mark.parametrize(
     "forged",
     [(6, "<I", 2**32 - 1), (10, "<H", 2**16 - 1), (12, "<H", 4000), (10, "<H", 0)],

@@ -213,6 +213,19 @@ def test_given_definitions(write: Write, source: pathlib.Path) -> None:
         assert data["area_um"].shape == (10,)
 
 
+def test_definitions_that_somebody_changed_count(
+    write: Write, source: pathlib.Path
+) -> None:
+    """Those of the file are parsed when they are read: what changes later is seen."""
+    with HDF5Data(write(MAP, paths=["nowhere.rtdc"])) as data, HDF5Data(source) as own:
+        data.basins[0]["paths"].append(str(source))
+        assert np.array_equal(data["deform"], own["deform"][MAP])
+    with HDF5Data(write(MAP)) as data:
+        del data.basins[:]
+        with pytest.raises(FeatureNotFoundError):
+            data["deform"]
+
+
 def test_a_forgotten_measurement_lets_go_of_its_basins(
     write: Write,
     source: pathlib.Path,

@@ -58,7 +58,7 @@ class ImageStore:
     - Image chunks are what the caller asks for by `chunk`.
     - A single image costs the HDF5 chunk that it lies in, which is held. Of an HDF5
       chunk far from the last one, no more is decoded than is needed for the image,
-      until a second one is asked for; the image alone is held until then.
+      and nothing is held, until an image of it is asked for again.
     - Images in order are loaded in runs of HDF5 chunks, which decode in parallel; the
       next runs are loaded while the caller works.
     - Of a file that is far away, the slice after two that follow each other is loaded
@@ -286,15 +286,14 @@ class ImageStore:
         return Span(index, index + 1, block.images[place : place + 1])
 
     def _load_block(self, row: int, start: int, before: int) -> Span:
-        """Return the HDF5 chunk that begins at a row, or a row alone."""
+        """Return the HDF5 chunk that begins at a row, or a row alone (not held)."""
         if self._is_apart(start, before):
             self._met.add(start)
-            kind, start, stop = "row", row, row + 1
-        else:
-            kind, stop = "block", min(start + self._height, self._base.shape[0])
+            return _read(self._base, row, row + 1)
+        stop = min(start + self._height, self._base.shape[0])
         load = functools.partial(_read, self._base, start, stop)
         weight = (stop - start) * self._image_bytes
-        span: Span = self.cache.get((kind, start), load, weight)
+        span: Span = self.cache.get(("block", start), load, weight)
         return span
 
     def _is_apart(self, start: int, before: int) -> bool:

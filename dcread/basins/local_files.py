@@ -20,6 +20,8 @@ def local_files(basins: BasinSet) -> set[str]:
     for entry in basins.entries:
         if isinstance(entry, Unparsed) or entry.is_remote:
             continue
+        if entry.definition.type == "internal":  # (it lies in the file itself)
+            continue
         found.update(entry.paths())
         with contextlib.suppress(BusyError):
             candidate = entry.first(PATIENCE_SECONDS)

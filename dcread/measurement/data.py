@@ -992,7 +992,7 @@ class HDF5Data:
         --------
         >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
         >>> sorted({path.name for path in hd.local_files()})
-        ['demo.rtdc', 'recording.rtdc']
+        ['demo.rtdc', 'demo_raw.rtdc']
         """
         handle = self.handle
         of_basins = map(pathlib.Path, local_files(self._open_basins.current))

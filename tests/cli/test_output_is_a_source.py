@@ -11,6 +11,7 @@ from collections.abc import Callable
 import h5py
 import pytest
 
+import dcread
 from dcread.cli import main as cli
 from dcread.demo import generate
 
@@ -161,6 +162,20 @@ def test_the_basin_of_a_file_that_is_cut_short(
     with open(file, "r+b") as raw:
         raw.truncate(file.stat().st_size - 10_000)
     assert "is the same file as the input" in refusal.told(SALVAGE, file, source)
+
+
+def test_the_files_of_a_measurement(
+    made: generate.DemoFiles, tmp_path: pathlib.Path
+) -> None:
+    file = copied(made, tmp_path / "m.rtdc")
+    source = copied(made, tmp_path / "source.rtdc")
+    inner = of_a_basin_of_a_basin(file, source)
+    with dcread.HDF5Data(file) as hd:
+        assert set(hd.local_files()) == {file, source, inner}
+    with dcread.HDF5Data(made.events) as hd:  # (which has an internal basin, too)
+        assert {path.parent for path in hd.local_files()} == {made.events.parent}
+    with pytest.raises(dcread.ClosedError):
+        hd.local_files()
 
 
 def test_another_file_is_replaced(

@@ -31,7 +31,8 @@ def local_files(basins: BasinSet) -> set[str]:
 
 
 def _files_of(basins: BasinSet, entry: Entry, candidate: OpenBasin) -> set[str]:
-    found = {candidate.location}
+    is_file = entry.definition.type != "internal"  # else it is a group of the file
+    found = {candidate.location} if is_file else set()
     if candidate.handle is not None:
         found.update(map(str, other_files(candidate.handle)))
     nested = basins.nested(entry, candidate)

@@ -984,14 +984,20 @@ class HDF5Data:
     def local_files(self) -> list[pathlib.Path]:
         """Return the files of this machine that the features may come from.
 
-        The file itself, the paths of its basins and of their basins, the sources of a
-        concatenated file, what virtual datasets and links lead to. Some of them may not
-        be there. Local basins are opened for it, remote ones are not contacted.
+        These are the files that have to be copied together. Local basins are opened
+        for it, remote ones are not contacted.
+
+        Returns
+        -------
+        list of pathlib.Path
+            The file itself, files at the paths of its basins and of their basins,
+            sources of a concatenated file, and what virtual datasets and links lead
+            to, as far as they are there.
 
         Examples
         --------
         >>> hd = dcread.HDF5Data("demo-output/demo.rtdc")
-        >>> sorted({path.name for path in hd.local_files()})
+        >>> [path.name for path in hd.local_files()]
         ['demo.rtdc', 'demo_raw.rtdc']
         """
         handle = self.handle
@@ -999,7 +1005,7 @@ class HDF5Data:
         found = {*other_files(handle), *of_basins}
         if handle.path is not None:
             found.add(handle.path)
-        return sorted(found)
+        return sorted(filter(os.path.isfile, found))
 
     def explain(self, feat: str) -> Explanation:
         """Return where a feature comes from, how it is stored, what reading it costs.

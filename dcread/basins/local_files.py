@@ -31,8 +31,7 @@ def local_files(basins: BasinSet) -> set[str]:
 
 
 def _files_of(basins: BasinSet, entry: Entry, candidate: OpenBasin) -> set[str]:
-    is_file = entry.definition.type != "internal"  # else it is a group of the file
-    found = {candidate.location} if is_file else set()
+    found = {candidate.location}
     if candidate.handle is not None:
         found.update(map(str, other_files(candidate.handle)))
     nested = basins.nested(entry, candidate)

@@ -70,13 +70,12 @@ class ChunkIndex:
         What error messages call the dataset.
     chunk, grid : tuple of int
         Shape of a chunk, number of chunks along each axis.
+    shape : tuple of int
+        Shape of the dataset.
     chunk_bytes : int
         Bytes of a decoded chunk.
-    suspicious : bool
-        Whether a chunk of that size may be stored without its filters: HDF5 can leave
-        them out for chunks at the edge, and h5py does not tell.
-    partial : tuple of bool
-        Whether the last chunk along an axis reaches over the edge.
+    filtered : bool
+        Whether the dataset has filters.
 
     Attributes
     ----------
@@ -95,17 +94,17 @@ class ChunkIndex:
         where: str,
         chunk: tuple[int, ...],
         grid: tuple[int, ...],
+        shape: tuple[int, ...],
         chunk_bytes: int,
-        suspicious: bool,
-        partial: tuple[bool, ...],
+        filtered: bool,
     ) -> None:
         self._h5ds = h5ds
         self._where = where
         self._chunk = chunk
         self._grid = grid
+        self._shape = shape
         self._chunk_bytes = chunk_bytes
-        self._suspicious = suspicious
-        self._partial = partial
+        self._filtered = filtered
         self._count = math.prod(grid)
         self._budget = self._count // SHARE
         self._listed: tuple[Table, Table] | None = None
@@ -303,12 +302,12 @@ class ChunkIndex:
 
         HDF5 stores such chunks raw with mask 0, and h5py does not show the flag.
         """
-        if not self._suspicious:
+        if not self._filtered:
             return
         raw = (table[:, 1] == self._chunk_bytes) & (table[:, 2] == 0)
         if not raw.any():
             return
         places = np.unravel_index(cells[raw], self._grid)
-        for place, length, cut in zip(places, self._grid, self._partial, strict=True):
-            if cut and (place == length - 1).any():
+        for place, length, size in zip(places, self._shape, self._chunk, strict=True):
+            if length % size and (place == length // size).any():
                 raise LeftToH5py("edge chunks that may be stored without filters")

@@ -179,8 +179,9 @@ def _node_of_chunks(
     if count > 64:
         data = read(node, 24 + step * count + key.size)
     end = 24 + step * count
-    keys = [key.unpack_from(data, place) for place in range(24, end + 1, step)]
-    return mark, level, keys, data[24:end]
+    entries = data[24:end]
+    firsts = struct.iter_unpack(f"{key.format}8x", entries)
+    return mark, level, [*firsts, key.unpack_from(data, end)], entries
 
 
 def _newer_index(layout: bytes) -> tuple[int, int, int]:

@@ -217,8 +217,6 @@ def _chunked(  # noqa: PLR0917
     grid = tuple([-(-length // c) for length, c in zip(shape, chunk, strict=True)])
     if math.prod(grid) > MAX_GRID:
         raise LeftToH5py(f"room for {math.prod(grid)} chunks")
-    partial = tuple([n % c != 0 for n, c in zip(shape, chunk, strict=True)])
     size = math.prod(chunk) * dtype.itemsize
-    suspicious = pipeline.filtered and any(partial)
-    index = ChunkIndex(h5ds, where, chunk, grid, size, suspicious, partial)
+    index = ChunkIndex(h5ds, where, chunk, grid, shape, size, pipeline.filtered)
     return Layout(shape, dtype, chunk, grid, index, pipeline)

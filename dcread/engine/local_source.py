@@ -65,6 +65,8 @@ class LocalSource(ByteSource):
     ----------
     fd : int
         The descriptor; -1 after `close`.
+    is_far : bool
+        Whether the file is on a slow share.
     label : str
         What error messages call the file.
     identity : FileIdentity
@@ -119,11 +121,6 @@ class LocalSource(ByteSource):
         flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         return self._opener(self.label, flags)
 
-    @property
-    def is_far(self) -> bool:  # type: ignore[override]
-        """Whether the file is on a slow share."""
-        return self._speed.is_far
-
     def probe(self, offset: int) -> bool:
         """Read a byte to see how long that takes; return `is_far`.
 
@@ -131,7 +128,7 @@ class LocalSource(ByteSource):
         opening was slow, too.
         """
         speed = self._speed
-        if not speed.is_far and self.size and self.fd >= 0:
+        if not self.is_far and self.size and self.fd >= 0:
             places = offset, (offset + self.size // 2) % self.size
             for place in places[: 1 if speed.is_suspect else 2]:
                 _, taken = self._timed(bytearray(1), place)
@@ -139,7 +136,7 @@ class LocalSource(ByteSource):
                     break
             else:
                 self._go_far(taken)
-        return speed.is_far
+        return self.is_far
 
     def probe_by(self, read: Callable[[], object]) -> None:
         """Read the first byte; if that takes long, the file counts as far: ``read()``.
@@ -163,7 +160,7 @@ class LocalSource(ByteSource):
 
     def _go_far(self, taken: int) -> None:
         """Count the file as far, after a read by itself that took so long."""
-        self._speed.is_far = True
+        self.is_far = True
         if taken >= DISTANT:
             self.range_limits = self.range_limits._replace(depth=2 * DEPTH)
 
@@ -173,7 +170,15 @@ class LocalSource(ByteSource):
         They count as far if all were slow. A quick one tells nothing the first time:
         its bytes may be on their way since `probe_by`.
         """
-        return self._speed.settle()
+        found = self._speed.settle()
+        if found is not None:
+            self.is_far = found
+        return found
+
+    def _note(self, taken: int, size: int, count: int = 1) -> None:
+        """Note reads of a file that is far: they tell when it is near."""
+        if self._speed.note(taken, size, count):
+            self.is_far = False
 
     def same_file(self) -> pathlib.Path:
         """Return a path to the very file that is open, whatever lies at its own.
@@ -219,8 +224,8 @@ class LocalSource(ByteSource):
             count, taken = self._timed(data, offset)
         if count != size:
             taken = self._fill(offset, data)
-        if self._speed.is_far:
-            self._speed.note(taken, size)
+        if self.is_far:
+            self._note(taken, size)
         return bytes(data)
 
     def read_ranges(self, ranges: Sequence[tuple[int, int]], sink: Sink) -> None:
@@ -260,10 +265,10 @@ class LocalSource(ByteSource):
             since = 0 if waits else time.perf_counter_ns() - begin
             taken = since + self._fill(start, view)
             waits.append(taken)
-            if self._speed.is_far:
+            if self.is_far:
                 # Others were on their way while the first one was waited for.
                 count = max(1, len(view) // self.piece)
-                self._speed.note(max(taken, waits[0]), len(view) // count, count)
+                self._note(max(taken, waits[0]), len(view) // count, count)
 
         threads = min(get_num_threads(), 1 + total // FEW)
         read_side_by_side(
@@ -289,8 +294,8 @@ class LocalSource(ByteSource):
     def read_into(self, offset: int, view: memoryview) -> None:
         """Fill a view; once more if the share was away and is back."""
         taken = self._fill(offset, view)
-        if self._speed.is_far:
-            self._speed.note(taken, len(view))
+        if self.is_far:
+            self._note(taken, len(view))
 
     def _fill(self, offset: int, view: bytearray | memoryview) -> int:
         """Fill a view as `read_into` does; return the nanoseconds."""
@@ -368,7 +373,7 @@ class LocalSource(ByteSource):
         return True
 
     def _unreachable(self, number: int) -> RemoteError:
-        self._speed.is_far = True  # reading by ranges looks whether it is back
+        self.is_far = True  # reading by ranges looks whether it is back
         return RemoteError(
             f"{self.label}: reading failed: {os.strerror(number)}; is its drive still "
             "mounted? Reading goes on when it is back"

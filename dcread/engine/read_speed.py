@@ -23,14 +23,12 @@ class ReadSpeed:
 
     Attributes
     ----------
-    is_far : bool
-        Whether reads take so long that many of them should be under way at once.
     is_suspect : bool
         Whether one read was slow, and there was no other one to compare it with.
     """
 
     def __init__(self) -> None:
-        self.is_far = self.is_suspect = False
+        self.is_suspect = False
         self._doubted = False
         self._recent: collections.deque[bool] = collections.deque(maxlen=QUICK_READS)
 
@@ -38,18 +36,22 @@ class ReadSpeed:
         """Tell whether a read took longer than drives of this machine need."""
         return nanoseconds > SLOW + PER_BYTE * size
 
-    def note(self, nanoseconds: int, size: int, count: int = 1) -> None:
-        """Note a read of a file that is far, or some: by now it may be in memory."""
+    def note(self, nanoseconds: int, size: int, count: int = 1) -> bool:
+        """Note a read of a file that is far, or some; tell whether it is near by now.
+
+        It may be in memory.
+        """
         quick = nanoseconds < QUICK + PER_BYTE * size
         self._recent.extend([quick] * count)
-        if len(self._recent) == QUICK_READS and all(self._recent):
+        near = len(self._recent) == QUICK_READS and all(self._recent)
+        if near:
             self._recent.clear()
-            self.is_far = False
+        return near
 
     def settle(self) -> bool | None:
-        """Decide by the reads that were noted: one that was quick makes it near.
+        """Tell by the reads that were noted whether the file is far: all were slow.
 
-        None, and nothing is decided, if there was one the first time.
+        None, and nothing is decided, if one was quick the first time.
         """
         slow = [not quick for quick in self._recent]
         self._recent.clear()
@@ -57,5 +59,4 @@ class ReadSpeed:
             self._doubted = True
             return None
         self.is_suspect = not slow
-        self.is_far = bool(slow) and all(slow)
-        return self.is_far
+        return bool(slow) and all(slow)

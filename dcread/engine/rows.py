@@ -28,12 +28,17 @@ class Rows:
     ----------
     index : range or ndarray of int64
         As given; a range wherever rows with one step follow each other.
+    straight : bool
+        Whether each row is followed by the next one of the dataset.
     """
 
-    __slots__ = ("index",)
+    __slots__ = ("index", "straight")
 
     def __init__(self, index: range | Table) -> None:
         self.index = index
+        self.straight = isinstance(index, range) and (
+            index.step == 1 or len(index) < 2
+        )
 
     @classmethod
     def of(cls, rows: RowsLike) -> Rows:
@@ -58,13 +63,6 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.index)
-
-    @property
-    def straight(self) -> bool:
-        """Whether each row is followed by the next one of the dataset."""
-        return isinstance(self.index, range) and (
-            self.index.step == 1 or len(self.index) < 2
-        )
 
     @property
     def bounds(self) -> tuple[int, int]:

@@ -98,7 +98,8 @@ class HDF5ImageCache(BaseImageChunkCache):
                 f"'{source.name}' in {source.filename} has values of type "
                 f"{source.dtype}, expected masks (numbers or bool)"
             )
-        self.h5ds = h5ds
+        is_reader = source is h5ds and source.source is not None
+        self.h5ds = source.source if is_reader else h5ds
         self.boolean = boolean
         self._handle = source.handle
         base, rows = source, None
@@ -240,7 +241,8 @@ class HDF5ImageCache(BaseImageChunkCache):
         return self._source.read(slice(rows[0], rows[-1] + 1, rows.step))
 
     def _raise_if_closed(self) -> None:
-        if self._closed or self._source.closed:
+        handle = self._handle
+        if self._closed or (handle is not None and handle.closed):
             super()._raise_if_closed()
             raise_if_closed(self._source)
 

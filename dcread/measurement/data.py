@@ -692,7 +692,7 @@ class HDF5Data:
         >>> hd.get_image_cache("image_bg").shape
         (3088, 80, 320)
         """
-        return self._features.image_cache(feat)
+        return self._store.image_cache(feat)
 
     @property
     def image(self) -> HDF5ImageCache | None:
@@ -704,7 +704,7 @@ class HDF5Data:
         >>> hd.image[0].shape, hd.image.dtype
         ((80, 320), dtype('uint8'))
         """
-        return self.get_image_cache("image")
+        return self._store.image_cache("image")
 
     @property
     def image_bg(self) -> HDF5ImageCache | None:
@@ -716,7 +716,7 @@ class HDF5Data:
         >>> hd.image_bg[0].shape
         (80, 320)
         """
-        return self.get_image_cache("image_bg")
+        return self._store.image_cache("image_bg")
 
     @property
     def image_corr(self) -> ImageCorrCache | None:
@@ -740,7 +740,7 @@ class HDF5Data:
         >>> hd.mask[0].dtype
         dtype('bool')
         """
-        return self.get_image_cache("mask")
+        return self._store.image_cache("mask")
 
     @property
     def image_num_chunks(self) -> int:

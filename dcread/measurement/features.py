@@ -80,6 +80,7 @@ class FeatureStore:
         self.image_chunk_size = image_chunk_size
         self.image_cache_size = image_cache_size
         self._once = LoadingCache()
+        self._image_caches: dict[str, HDF5ImageCache] = {}
         self._scalar_bytes: dict[str, int] = {}  # that are held, by file
         self._names: tuple[int, list[str]] | None = None
 
@@ -127,10 +128,14 @@ class FeatureStore:
 
     def image_cache(self, name: str) -> HDF5ImageCache | None:
         """Return the image cache of a feature; None if there is no such feature."""
-        make = functools.partial(self._made, name, self._open_image)
-        found = self._once.get(("image", name), make)
-        if found is None:  # a basin may have it later
-            self._once.drop(("image", name))
+        caches = self._image_caches  # (`clear` puts another one in its place)
+        found = caches.get(name)
+        if found is None:  # (one that is there says itself that its file is closed)
+            self._referrer.handle.raise_if_closed()
+            found = self._made(name, self._open_image)
+            if found is not None:  # (else a basin may have it later)
+                # Opening reads no image: threads do it at once, and agree on one.
+                found = caches.setdefault(name, found)
         return found
 
     def _made(self, name: str, make: Callable[[str], T]) -> T:
@@ -166,13 +171,15 @@ class FeatureStore:
         )
 
     def _images(self, name: str, obj: Any, mapping: Any) -> Any:
-        view = self._view(name, obj, mapping)
-        if len(view.shape) < 3:
+        """Return a reader, or a view, of what has the shape of images."""
+        is_plain = mapping is None and isinstance(obj, RowReader)
+        images = obj if is_plain else self._view(name, obj, mapping)
+        if len(images.shape) < 3:
             raise ShapeMismatchError(
                 f"{self._referrer.handle.label}: feature '{name}' has shape "
-                f"{view.shape}, expected images (events, height, width)"
+                f"{images.shape}, expected images (events, height, width)"
             )
-        return view
+        return images
 
     def explain(self, name: str) -> Explanation:
         """Return where a feature comes from: see ``HDF5Data.explain``."""
@@ -295,7 +302,8 @@ class FeatureStore:
         """Close the image caches and forget everything."""
         self._names = None
         self._scalar_bytes = {}
-        for value in self._once.clear():
+        caches, self._image_caches = self._image_caches, {}
+        for value in (*self._once.clear(), *caches.values()):
             close = getattr(value, "close", None)
             if close is not None:
                 close()

@@ -30,7 +30,7 @@ __all__ = ["LoadingCache", "this_thread"]
 
 T = TypeVar("T")
 _MISSING: Any = object()
-_WEIGHT = operator.attrgetter("weight")
+_WEIGHT, _LAST = operator.attrgetter("weight"), operator.itemgetter(-1)
 
 
 class _ThisThread(threading.local):
@@ -148,8 +148,8 @@ class LoadingCache:
 
     def __init__(self, limit: int | None = None) -> None:
         self._limit = limit
-        self._values: dict[Hashable, Any] = {}  # looked up without the lock
-        self._weights: OrderedDict[Hashable, int] = OrderedDict()  # in order of use
+        # Values and their weights, in order of use; looked up without the lock.
+        self._held: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
         self._total: int | None = 0  # of the weights; None: to be summed up
         self._loads = _Loads()
         self._closed = False
@@ -169,7 +169,7 @@ class LoadingCache:
     def weight(self) -> int:
         """Total weight of the values that are held or being loaded."""
         with self._loads:
-            return self._held() + self._reserved()
+            return self._sum() + self._reserved()
 
     def get(self, key: Hashable, load: Callable[[], T], weight: int = 0) -> T:
         """Return the value of a key, loaded now if it is not held.
@@ -184,10 +184,9 @@ class LoadingCache:
         weight : int
             Weight of the value. One that is above the limit is returned, not held.
         """
-        found: T = self._values.get(key, _MISSING)
-        if found is _MISSING:
-            found = self._load(key, load, weight)
-        elif self._limit is not None:
+        held = self._held.get(key)
+        found: T = self._load(key, load, weight) if held is None else held[0]
+        if held is not None and self._limit is not None:
             self._note_use(key)
         return found
 
@@ -200,13 +199,12 @@ class LoadingCache:
                     claim = self._loads.claims.setdefault(key, mine)
                     if claim is mine:
                         # Who had a claim before has put the value there already.
-                        found = self._values.get(key, _MISSING)
-                        if found is not _MISSING:
-                            return found
-                        if self._limit is not None:
-                            self._reserve(mine)
-                        mine.value = load()
-                        return mine.value
+                        held = self._held.get(key)
+                        if held is None:
+                            if self._limit is not None:
+                                self._reserve(mine)
+                            mine.value = load()
+                        return mine.value if held is None else held[0]
                 finally:
                     self._finish(key, mine)
             self._wait_for(key, claim)
@@ -227,8 +225,6 @@ class LoadingCache:
                 if claim.value is not _MISSING:
                     self._put(key, claim.value, claim.weight)
                 claims.pop(key, None)  # (the handler of a signal may clear the cache)
-            if self._limit is not None and self._held() > self._limit:
-                self._evict(0)  # the limit was lowered meanwhile
 
     def _reserve(self, claim: _Claim) -> None:
         """Reserve weight, as soon as the loads of other threads leave room for it."""
@@ -244,24 +240,19 @@ class LoadingCache:
             self._wait_for(key, other)
 
     def _put(self, key: Hashable, value: Any, weight: int) -> None:
-        if self._closed:
+        """Hold a value, if there is room (see `_reserve`)."""
+        held = self._held.get(key)  # before an interrupt
+        total = self._sum() + weight - (0 if held is None else held[1])
+        if self._closed or (self._limit is not None and total > self._limit):
             return
-        if self._limit is not None:
-            if weight > self._limit:
-                return
-            total = self._held() - self._weights.get(key, 0) + weight
-            self._total = None
-            self._weights[key] = weight  # first: no value is held without its weight
-            self._weights.move_to_end(key)
-            self._values[key] = value
-            self._total = total
-        else:
-            self._values[key] = value
+        self._total = None
+        self._held[key] = value, weight
+        self._total = total
 
-    def _held(self) -> int:
+    def _sum(self) -> int:
         """Return the total weight of the values that are held."""
         if self._total is None:
-            self._total = sum(self._weights.values())
+            self._total = sum(map(_LAST, self._held.values()))
         return self._total
 
     def _reserved(self) -> int:
@@ -273,45 +264,45 @@ class LoadingCache:
         return {
             key: claim
             for key, claim in list(self._loads.claims.items())
-            if claim.reserves and key not in self._weights
+            if claim.reserves and key not in self._held
         }
 
     def _evict(self, weight: int) -> bool:
         """Drop the least recently used values for a weight; False: still no room."""
         limit = math.inf if self._limit is None else self._limit
-        while self._held() + weight > limit:
-            if not self._weights:
+        while self._sum() + weight > limit:
+            if not self._held:
                 return False
-            self._drop(next(iter(self._weights)))
+            self._drop(next(iter(self._held)))
         return True
 
     def _drop(self, key: Hashable) -> None:
         self._loads.claims.pop(key, None)
         total, self._total = self._total, None
-        self._values.pop(key, None)
-        weight = self._weights.pop(key, 0)
+        held = self._held.pop(key, None)
         if total is not None:
-            self._total = total - weight
+            self._total = total if held is None else total - held[1]
 
     def peek(self, key: Hashable, default: Any = None) -> Any:
         """Return the value of a key if it is held; that is no use of it."""
-        return self._values.get(key, default)
+        held = self._held.get(key)
+        return default if held is None else held[0]
 
     def use(self, key: Hashable, default: Any = None) -> Any:
         """Return the value of a key if it is held; it is the last used one then."""
-        found = self._values.get(key, _MISSING)
-        if found is _MISSING:
+        held = self._held.get(key)
+        if held is None:
             return default
         if self._limit is not None:
             self._note_use(key)
-        return found
+        return held[0]
 
     def _note_use(self, key: Hashable) -> None:
         with self._loads, contextlib.suppress(KeyError):
-            self._weights.move_to_end(key)
+            self._held.move_to_end(key)
 
     def __contains__(self, key: Hashable) -> bool:
-        return key in self._values
+        return key in self._held
 
     def put(self, key: Hashable, value: object, weight: int = 0) -> None:
         """Set the value of a key."""
@@ -329,11 +320,10 @@ class LoadingCache:
     def clear(self) -> list[Any]:
         """Forget all values; return them, for the owner to close."""
         with self._loads:
-            values = list(self._values.values())
+            values = [value for value, _ in list(self._held.values())]
             self._loads.claims.clear()
             self._total = None
-            self._values.clear()
-            self._weights.clear()
+            self._held.clear()
         return values
 
     def read_ahead(
@@ -399,7 +389,7 @@ class LoadingCache:
         """Return the next key to load ahead, with room for it, or `_MISSING`."""
         while prefetch is not None and prefetch.keys:
             key = prefetch.keys[0]
-            if key not in self._values and key not in self._loads.claims:
+            if key not in self._held and key not in self._loads.claims:
                 if not self._spare(prefetch):
                     break
                 prefetch.keys.popleft()
@@ -411,9 +401,9 @@ class LoadingCache:
         """Make room for a value ahead, of values that are not wanted."""
         if self._limit is None:
             return True
-        missing = self._held() + self._reserved() + prefetch.weight - self._limit
+        missing = self._sum() + self._reserved() + prefetch.weight - self._limit
         leaving = []
-        for key, weight in self._weights.items():
+        for key, (_, weight) in self._held.items():
             if missing <= 0:
                 break
             if key not in prefetch.kept:

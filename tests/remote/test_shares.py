@@ -303,7 +303,7 @@ def test_a_file_in_memory_is_read_by_the_kernel(
 
 def test_one_slow_read_is_no_share(path: pathlib.Path, share: Share) -> None:
     with dcread.HDF5Data(path) as hd:
-        hd.handle.source._speed.is_far = False
+        hd.handle.source.is_far = False
         share.delay, share.reads = 0, 0
         slow = iter([2_000_000])
         quick = share._read

@@ -36,9 +36,7 @@ class Rows:
 
     def __init__(self, index: range | Table) -> None:
         self.index = index
-        self.straight = isinstance(index, range) and (
-            index.step == 1 or len(index) < 2
-        )
+        self.straight = isinstance(index, range) and (index.step == 1 or len(index) < 2)
 
     @classmethod
     def of(cls, rows: RowsLike) -> Rows:

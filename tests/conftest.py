@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -224,6 +225,8 @@ def in_forked_child() -> Callable[[Callable[[], object]], None]:
             status = 9
             try:
                 status = 0 if check() else 1
+            except BaseException:
+                os.write(2, traceback.format_exc().encode())
             finally:
                 os._exit(status)
         end = time.monotonic() + 60

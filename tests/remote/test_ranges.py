@@ -417,8 +417,10 @@ def test_a_redirect_is_followed_and_remembered(
         server.fault("redirect to loopback", 2)
         source = connect(server.url)
         source.open()
+        asked = len(server.requests)
+        assert asked in {1, 2}  # the head, and the tail unless that came later
         assert source.read(3, 4) == noise[3:7]
-        assert len(server.requests) == 2
+        assert len(server.requests) == asked
         assert len(other.requests) == 3
 
 

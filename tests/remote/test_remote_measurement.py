@@ -542,6 +542,13 @@ def test_a_signed_url_is_not_pickled(large: pathlib.Path, serve: Serve) -> None:
         assert "hidden" not in str(caught.value) + repr(hd) + hd._repr_html_()
 
 
+RETRIED = {
+    *("cut body", "503", "429", "500", "stall", "stall before the head", "reset"),
+    *("drip", "slow headers", "endless continue", "hangs up"),
+}
+"""Faults that a patient reader does not take for the last word."""
+
+
 @pytest.mark.parametrize("fault", FAULTS)
 def test_close_from_another_thread_ends_a_read(
     large: pathlib.Path, serve: Serve, fault: str, running: Callable[..., Any]
@@ -561,18 +568,16 @@ def test_close_from_another_thread_ends_a_read(
 
     with running(read) as (reading,):
         time.sleep(0.2)
-        waits = not reading.done()
         begin = time.monotonic()
         hd.close()
     assert time.monotonic() - begin < 2
-    if waits:
-        assert type(reading.result()) is dcread.ClosedError
+    found = reading.result()
+    if fault in RETRIED:
+        assert type(found) is dcread.ClosedError
     elif fault == "no suffix ranges":
-        assert reading.result() == 900
+        assert found == 900 or type(found) is dcread.ClosedError
     else:
-        assert isinstance(reading.result(), dcread.DCReadError)
-    if fault in {"stall", "drip", "503", "429", "slow headers", "endless continue"}:
-        assert waits
+        assert isinstance(found, dcread.DCReadError)
     with pytest.raises(dcread.ClosedError):
         _ = hd["deform"]
 

@@ -98,8 +98,7 @@ class HDF5ImageCache(BaseImageChunkCache):
                 f"'{source.name}' in {source.filename} has values of type "
                 f"{source.dtype}, expected masks (numbers or bool)"
             )
-        is_reader = source is h5ds and source.source is not None
-        self.h5ds = source.source if is_reader else h5ds
+        self.h5ds = h5ds
         self.boolean = boolean
         self._handle = source.handle
         base, rows = source, None

@@ -232,7 +232,7 @@ def _described(feature: str, view: Any, behind: Any) -> Explanation:
         return _of_traces(feature, view)
     if isinstance(view, Contours):
         return _of_contours(feature, view, behind)
-    reader = reader_for(view)
+    reader: RowReader = view.reader
     count = reader.shape[0]
     return Explanation(
         feature,

@@ -171,15 +171,13 @@ class FeatureStore:
         )
 
     def _images(self, name: str, obj: Any, mapping: Any) -> Any:
-        """Return a reader, or a view, of what has the shape of images."""
-        is_plain = mapping is None and isinstance(obj, RowReader)
-        images = obj if is_plain else self._view(name, obj, mapping)
-        if len(images.shape) < 3:
+        view = self._view(name, obj, mapping)
+        if len(view.shape) < 3:
             raise ShapeMismatchError(
                 f"{self._referrer.handle.label}: feature '{name}' has shape "
-                f"{images.shape}, expected images (events, height, width)"
+                f"{view.shape}, expected images (events, height, width)"
             )
-        return images
+        return view
 
     def explain(self, name: str) -> Explanation:
         """Return where a feature comes from: see ``HDF5Data.explain``."""

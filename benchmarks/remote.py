@@ -48,9 +48,11 @@ from .plot import draw
 from .replay import Request, replay, rounds_of
 from .side_by_side import seconds_of
 
-ROUNDS = 3
-LEAST_ROUNDS = 9
-"""How often a task is done, and how often what is least about it."""
+ROUNDS, ROUNDS_OF_FAR = 9, 3
+"""How often each side does a task; where it waits most of the time, runs differ less."""
+
+FAR = 50.0
+"""Milliseconds of an answer from which on that is so."""
 
 _numbers = itertools.count()
 
@@ -188,7 +190,7 @@ def compare(
         for task in TASKS:
             runs: dict[str, list[Run]] = {"dcread": [], "dclab": []}
             readers = {"dcread": by_dcread, "dclab": by_dclab}
-            for number in range(ROUNDS):
+            for number in range(ROUNDS if delay < FAR else ROUNDS_OF_FAR):
                 for name in sorted(readers, reverse=bool(number % 2)):
                     runs[name].append(run(readers[name], origin, task))
             answers = {one.answer for found in runs.values() for one in found}
@@ -223,11 +225,11 @@ def _alone(
     origin: str, path: Any, task: str, requests: list[Request], peer: Run
 ) -> list[str]:
     """Return cells: what requests take alone, with decoding, ratios, the rounds."""
-    seconds = min(replay(origin, requests) for _ in range(LEAST_ROUNDS))
+    seconds = min(replay(origin, requests) for _ in range(ROUNDS))
     decoded = seconds
     if task != "open, one scalar":
         found = [
-            decode_on_arrival(origin, path, task, requests) for _ in range(LEAST_ROUNDS)
+            decode_on_arrival(origin, path, task, requests) for _ in range(ROUNDS)
         ]
         assert {answer for _, answer in found} == {peer.answer}, task
         decoded = min(seconds for seconds, _ in found)
@@ -311,7 +313,7 @@ def compare_scans(path: Any, delay: float) -> None:
     answers: set[int] = set()
     fars, nears, floors = [], [], []
     with serving(path, delay / 1000) as origin:
-        for _ in range(ROUNDS):
+        for _ in range(ROUNDS_OF_FAR):
             fars.append(run(by_dcread, origin, "scan"))
             nears.append(near_run())
             ranges = [(one.start, one.stop) for one in fars[-1].counts.requests]

@@ -49,7 +49,7 @@ from .replay import Request, replay, rounds_of
 from .side_by_side import seconds_of
 
 ROUNDS, ROUNDS_OF_FAR = 9, 3
-"""How often each side does a task; where it waits most of the time, runs differ less."""
+"""How often each side does a task; where it mostly waits, runs differ less."""
 
 FAR = 50.0
 """Milliseconds of an answer from which on that is so."""
@@ -228,9 +228,7 @@ def _alone(
     seconds = min(replay(origin, requests) for _ in range(ROUNDS))
     decoded = seconds
     if task != "open, one scalar":
-        found = [
-            decode_on_arrival(origin, path, task, requests) for _ in range(ROUNDS)
-        ]
+        found = [decode_on_arrival(origin, path, task, requests) for _ in range(ROUNDS)]
         assert {answer for _, answer in found} == {peer.answer}, task
         decoded = min(seconds for seconds, _ in found)
     ratios = [f"{peer.seconds / least:.1f}" for least in (seconds, decoded)]

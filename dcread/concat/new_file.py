@@ -221,7 +221,7 @@ def refuse_inputs(
 def refuse_sources(
     target: pathlib.Path, measurement: HDF5Data | str | os.PathLike[str]
 ) -> None:
-    """Raise ValueError if a file to write is one that a measurement depends on.
+    """Raise ValueError if a file to write is a measurement, or one that it depends on.
 
     Its basins are looked for only if there is something to replace.
     """
@@ -232,6 +232,7 @@ def refuse_sources(
     if isinstance(measurement, HDF5Data):
         refuse_inputs(target, measurement.local_files())
     else:
+        refuse_inputs(target, [measurement])
         with HDF5Data(measurement) as hd:
             refuse_inputs(target, hd.local_files())
 

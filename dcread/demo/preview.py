@@ -6,7 +6,7 @@ import os
 import pathlib
 from dataclasses import dataclass
 
-from ..concat.new_file import check_target, refuse_inputs, refuse_sources
+from ..concat.new_file import check_target, refuse_sources
 from ..measurement.data import HDF5Data
 from ..pictures.cells import Reader
 from ..pictures.figure import all_fonts, title_of
@@ -74,7 +74,6 @@ def draw_preview(
     target = pathlib.Path(target).absolute()
     picture_format(target)
     check_target(target, overwrite=overwrite)
-    refuse_inputs(target, [path])
     refuse_sources(target, path)
     title = title_of(pathlib.PurePath(shown(os.fspath(path))).name)
     with all_fonts(), HDF5Data(path) as hd:

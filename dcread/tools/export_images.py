@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..concat.new_file import check_target, new_file, refuse_inputs, refuse_sources
+from ..concat.new_file import check_target, new_file, refuse_sources
 from ..errors import NotAFileError
 from ..survey import shown
 from .selection import Selection, blocks, require_backing
@@ -53,7 +53,6 @@ def export_tiff(
     import tifffile
 
     check_target(target, overwrite=overwrite)
-    refuse_inputs(target, [path])
     refuse_sources(target, path)
     selection = selection or Selection()
     number = 0

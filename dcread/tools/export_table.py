@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..concat.new_file import check_target, new_file, refuse_inputs, refuse_sources
+from ..concat.new_file import check_target, new_file, refuse_sources
 from ..problems import escaped
 from ..survey import shown
 from .selection import Selection, blocks, require_backing
@@ -65,7 +65,6 @@ def export_table(
         If a Parquet file is wanted and pyarrow is not installed.
     """
     check_target(target, overwrite=overwrite)
-    refuse_inputs(target, [path])
     refuse_sources(target, path)
     tables = _tables(path, features, selection or Selection(), progress)
     kind = target.suffix.lower()
